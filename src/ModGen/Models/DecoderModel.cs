@@ -1,0 +1,87 @@
+using ModGen.Programs;
+
+namespace ModGen;
+
+/// <summary>What a generated model class offers without an instance.</summary>
+/// <typeparam name="TModel">The model class itself.</typeparam>
+public interface IDecoderModel<TModel>
+    where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
+{
+    /// <summary>What the declaration says and costs.</summary>
+    static abstract ModelDescription Description { get; }
+
+    /// <summary>Creates the model with freshly drawn parameters.</summary>
+    /// <param name="device">Where its parameters live and its programs run.</param>
+    /// <param name="seed">Equal seeds draw equal parameters.</param>
+    static abstract TModel Create(Device device, ulong seed = 0);
+}
+
+/// <summary>A model: its description and its parameters, on a device.</summary>
+public abstract class DecoderModel : IDisposable
+{
+    /// <summary>Allocates the parameters and draws their start values.</summary>
+    protected DecoderModel(Device device, ModelDescription description, ParameterTable parameters, ulong seed)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        Device = device;
+        Description = description;
+        Parameters = parameters;
+        Weights = new Arena(parameters.Length);
+        ParameterInitializer.Draw(parameters, Weights, seed);
+    }
+
+    /// <summary>Where the parameters live and the programs run.</summary>
+    public Device Device { get; }
+
+    /// <summary>What the declaration says and costs.</summary>
+    public ModelDescription Description { get; }
+
+    /// <summary>Names, shapes and places of the parameters.</summary>
+    public ParameterTable Parameters { get; }
+
+    /// <summary>The parameters' values, laid out as <see cref="Parameters"/> says.</summary>
+    public Arena Weights { get; }
+
+    /// <summary>The values of one parameter.</summary>
+    public Span<float> this[Parameter parameter]
+    {
+        get
+        {
+            ArgumentNullException.ThrowIfNull(parameter);
+            return Weights.Span(parameter.Offset, parameter.Length);
+        }
+    }
+
+    /// <summary>Makes the program that trains this model with <paramref name="batch"/> sequences a micro-batch.</summary>
+    public abstract TrainingProgram CreateTrainingProgram(int batch);
+
+    /// <summary>Makes the program that samples from this model.</summary>
+    /// <param name="sequences">Sequences held at once.</param>
+    /// <param name="maximumRows">Tokens one call may append; longer prompts are fed in pieces.</param>
+    public abstract InferenceProgram CreateInferenceProgram(int sequences, int maximumRows);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Frees the parameters.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+        if (disposing)
+            Weights.Dispose();
+    }
+}
+
+/// <summary>The base of the generated class <typeparamref name="TModel"/>.</summary>
+public abstract class DecoderModel<TModel> : DecoderModel
+    where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
+{
+    /// <inheritdoc/>
+    protected DecoderModel(Device device, ModelDescription description, ParameterTable parameters, ulong seed)
+        : base(device, description, parameters, seed)
+    {
+    }
+}

@@ -1,0 +1,52 @@
+namespace ModGen.Programs;
+
+/// <summary>
+/// One model's causal forward pass over cached sequences on one device: prefill, decode and ragged batches are the
+/// same call with different rows. The generator derives a class from this for every model.
+/// </summary>
+public abstract class InferenceProgram : IDisposable
+{
+    /// <summary>Sequences that can be held at once.</summary>
+    public abstract int Sequences { get; }
+
+    /// <summary>Rows (tokens of any sequences) that one call of <see cref="Extend"/> takes at most.</summary>
+    public abstract int MaximumRows { get; }
+
+    /// <summary>Tokens that <paramref name="sequence"/> holds, 0 … context.</summary>
+    public abstract int Length(int sequence);
+
+    /// <summary>Entries that <paramref name="sequence"/> holds in the cache of <paramref name="layer"/>: fewer than its length in a routed layer.</summary>
+    public abstract int CacheLength(int layer, int sequence);
+
+    /// <summary>Forgets a sequence.</summary>
+    public abstract void Clear(int sequence);
+
+    /// <summary>
+    /// Appends tokens to sequences. Row i is <paramref name="tokens"/>[i], the next token of <paramref name="sequences"/>[i];
+    /// rows of one sequence stand together, in order.
+    /// </summary>
+    /// <param name="tokens">(rows) token ids.</param>
+    /// <param name="sequences">(rows) the sequence of each row.</param>
+    /// <param name="logitRows">Rows whose logits are wanted, ascending.</param>
+    /// <param name="logits">(logitRows, vocabulary).</param>
+    /// <param name="draw">Number that random routing draws from.</param>
+    /// <param name="forced">
+    /// Empty, or (routed layers, rows) decisions that replace the causal ones, 1 to enter: for tests and for
+    /// evaluating another routing.
+    /// </param>
+    public abstract void Extend(
+        ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> logitRows, Span<float> logits, ulong draw, ReadOnlySpan<byte> forced = default);
+
+    /// <summary>(rows) of the last <see cref="Extend"/>: 1 where the row entered routed layer <paramref name="layer"/>.</summary>
+    public abstract ReadOnlySpan<byte> Entered(int layer);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Frees what the program holds.</summary>
+    protected abstract void Dispose(bool disposing);
+}
