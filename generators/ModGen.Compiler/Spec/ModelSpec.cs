@@ -1,3 +1,5 @@
+using System.Linq;
+
 namespace ModGen.Compiler.Spec;
 
 /// <summary>
@@ -42,6 +44,12 @@ public sealed record TypeIdentity(string Namespace, string Name, string Accessib
 {
     /// <summary>The name with its namespace: unique in a compilation.</summary>
     public string FullName => Namespace.Length == 0 ? Name : Namespace + "." + Name;
+
+    /// <summary>The name as C# source writes it: with an @ where it is a keyword.</summary>
+    public string Identifier => CSharpIdentifier.Escape(Name);
+
+    /// <summary>The namespace as C# source writes it.</summary>
+    public string NamespaceIdentifier => string.Join(".", Namespace.Split('.').Select(CSharpIdentifier.Escape));
 }
 
 /// <summary>One decoder block. <paramref name="Routing"/> is null for a block that every token enters.</summary>
