@@ -1,0 +1,41 @@
+using System.Collections.Generic;
+using System.Linq;
+using ModGen.Compiler.Graph;
+
+namespace ModGen.Compiler.Planning;
+
+/// <summary>
+/// The inference program: one residual stream that every section updates, and scratch. Offsets are elements of one row.
+/// </summary>
+/// <param name="Model">The unplanned model.</param>
+/// <param name="Embedding">Tokens to stream.</param>
+/// <param name="Blocks">One plan a kind of block.</param>
+/// <param name="Logits">The head on the wanted rows.</param>
+/// <param name="Segments">The loops over layers.</param>
+/// <param name="Scratch">Where scratch starts: the stream lies before it.</param>
+/// <param name="Elements">Elements a row in all.</param>
+/// <param name="Parameters">Where parameters lie: as in training.</param>
+public sealed record InferencePlan(
+    ModelGraph Model,
+    SectionPlan Embedding,
+    IReadOnlyList<SectionPlan> Blocks,
+    SectionPlan Logits,
+    EquatableArray<LayerSegment> Segments,
+    long Scratch,
+    long Elements,
+    ParameterLayout Parameters)
+{
+    /// <summary>Plans <paramref name="model"/> for the back end with the given table.</summary>
+    public static InferencePlan Create(ModelGraph model, IReadOnlyList<KernelRule> rules)
+    {
+        var embedding = SectionPlanner.Plan(model.InferenceEmbedding, rules, StreamUse.InPlace);
+        var blocks = model.Kinds.Select(k => SectionPlanner.Plan(k.Inference, rules, StreamUse.InPlace)).ToList();
+        var logits = SectionPlanner.Plan(model.InferenceLogits, rules, StreamUse.InPlace);
+        SectionPlan[] all = [embedding, .. blocks, logits];
+        var scratch = Storage.Align(model.Spec.Width);
+        return new InferencePlan(
+            model, embedding, blocks, logits, LayerSegments.Of(model.KindOfLayer), scratch,
+            scratch + all.Max(s => s.ScratchElements),
+            ParameterLayout.Create(model, blocks.Select(b => b.ParameterElements).ToList()));
+    }
+}

@@ -1,0 +1,64 @@
+using System.Collections.Generic;
+using System.Linq;
+using ModGen.Compiler.Graph;
+
+namespace ModGen.Compiler.Planning;
+
+/// <summary>
+/// Runs a plan on memory that remembers who wrote it last: every read must find the value that was meant. So it catches
+/// overlapping live buffers, reads before writes, and results overwritten too early.
+/// </summary>
+public static class PlanVerifier
+{
+    /// <exception cref="GraphException">A kernel would read something else than the plan says.</exception>
+    public static void Verify(SectionPlan plan)
+    {
+        var memory = new Dictionary<StorageKind, List<(long Begin, long End, Value Owner)>>();
+        var graph = plan.Gradients?.Graph ?? plan.Section.Graph;
+        foreach (var given in graph.Inputs.Concat(graph.Parameters))
+            Write(given);
+        foreach (var launch in plan.Forward.Concat(plan.Backward))
+        {
+            foreach (var read in launch.Reads)
+                Check(read, launch);
+            foreach (var written in launch.Writes)
+                Write(written);
+        }
+
+        foreach (var report in plan.Section.Reports)
+            Check(report.Value, null);
+        if (plan.Section.StreamOut is { } streamOut && plan.Gradients is null)
+            Check(streamOut, null);
+        if (plan.Gradients?.GradientOut is { } gradientOut)
+            Check(gradientOut, null);
+        var covered = plan.Forward.Concat(plan.Backward).SelectMany(l => l.Nodes).ToList();
+        if (covered.Count != graph.Nodes.Count || covered.Distinct().Count() != covered.Count)
+            throw new GraphException($"{plan.Section.Name}: {graph.Nodes.Count} nodes, {covered.Count} computed.");
+
+        void Write(Value value)
+        {
+            var storage = StorageOf(value);
+            if (storage.Kind is StorageKind.External or StorageKind.Parameter or StorageKind.ParameterGradient or StorageKind.Scalar)
+                return;
+            var cells = Cells(storage.Kind);
+            cells.RemoveAll(c => c.Begin < storage.Offset + storage.Length && storage.Offset < c.End);
+            cells.Add((storage.Offset, storage.Offset + storage.Length, value));
+        }
+
+        void Check(Value value, Launch? launch)
+        {
+            var storage = StorageOf(value);
+            if (storage.Kind is StorageKind.External or StorageKind.Parameter or StorageKind.ParameterGradient or StorageKind.Scalar)
+                return;
+            if (!Cells(storage.Kind).Any(c => c.Owner == value))
+                throw new GraphException($"{plan.Section.Name}: {(object?)launch ?? "the caller"} reads {value.Name}, whose memory holds something else.");
+        }
+
+        Storage StorageOf(Value value) => plan.Storage.TryGetValue(value, out var storage)
+            ? storage
+            : throw new GraphException($"{plan.Section.Name}: {value.Name} has no place.");
+
+        List<(long Begin, long End, Value Owner)> Cells(StorageKind kind) =>
+            memory.TryGetValue(kind, out var cells) ? cells : memory[kind] = [];
+    }
+}

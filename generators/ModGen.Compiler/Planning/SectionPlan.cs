@@ -1,0 +1,23 @@
+using System.Collections.Generic;
+using ModGen.Compiler.Graph;
+
+namespace ModGen.Compiler.Planning;
+
+/// <summary>The kernels of one section in order, and where every value lies.</summary>
+/// <param name="Section">The section.</param>
+/// <param name="Forward">Launches of the forward pass.</param>
+/// <param name="Backward">Launches of the backward pass; empty without one.</param>
+/// <param name="Storage">The place of every value that a launch touches.</param>
+/// <param name="ParameterElements">Parameters of the section.</param>
+/// <param name="SavedElements">Elements a sequence that each layer keeps for its backward pass.</param>
+/// <param name="ScratchElements">Largest need of shared scratch, elements a sequence.</param>
+/// <param name="Gradients">The differentiated section, or null.</param>
+public sealed record SectionPlan(
+    Section Section,
+    IReadOnlyList<Launch> Forward,
+    IReadOnlyList<Launch> Backward,
+    IReadOnlyDictionary<Value, Storage> Storage,
+    long ParameterElements,
+    long SavedElements,
+    long ScratchElements,
+    Autodiff.DifferentiatedSection? Gradients);

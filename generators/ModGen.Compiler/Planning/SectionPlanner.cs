@@ -1,0 +1,205 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using ModGen.Compiler.Autodiff;
+using ModGen.Compiler.Graph;
+
+namespace ModGen.Compiler.Planning;
+
+/// <summary>How the residual stream passes through a section.</summary>
+internal enum StreamUse
+{
+    /// <summary>Each section reads one buffer and writes the next: training, where the backward pass needs them all.</summary>
+    Layered,
+
+    /// <summary>One buffer that every section updates: inference.</summary>
+    InPlace,
+}
+
+/// <summary>Plans one section: covers it with kernels, finds lifetimes, lets results take dead operands' memory, assigns offsets.</summary>
+internal sealed class SectionPlanner
+{
+    private readonly Section _section;
+    private readonly DifferentiatedSection? _gradients;
+    private readonly IReadOnlyList<Launch> _launches;
+    private readonly int _forwardLaunches;
+    private readonly StreamUse _streamUse;
+    private readonly Dictionary<Value, Storage> _storage = [];
+    private readonly BufferGroups _groups;
+
+    private SectionPlanner(Section section, DifferentiatedSection? gradients, bool onePass, IReadOnlyList<KernelRule> rules, StreamUse streamUse)
+    {
+        _section = section;
+        _gradients = gradients;
+        _streamUse = streamUse;
+        var graph = gradients?.Graph ?? section.Graph;
+        GraphVerifier.Verify(graph, section.Name);
+        _launches = Fusion.Cover(graph, rules, Exported());
+        var forward = new HashSet<Node>(section.Graph.Nodes);
+        _forwardLaunches = onePass ? 0 : _launches.TakeWhile(l => l.Nodes.All(forward.Contains)).Count();
+        if (!onePass && _launches.Skip(_forwardLaunches).Any(l => l.Nodes.All(forward.Contains)))
+            throw new GraphException($"{section.Name}: a forward kernel stands behind a backward one.");
+        _groups = new BufferGroups(_launches);
+    }
+
+    /// <summary>Plans a section that is run forward only.</summary>
+    public static SectionPlan Plan(Section section, IReadOnlyList<KernelRule> rules, StreamUse streamUse) =>
+        new SectionPlanner(section, null, onePass: false, rules, streamUse).Plan();
+
+    /// <summary>Plans a section with its backward pass.</summary>
+    /// <param name="section">The section.</param>
+    /// <param name="onePass">True when the backward pass follows the forward pass at once, as in the head: then nothing is kept between them.</param>
+    /// <param name="rules">The back end's table.</param>
+    public static SectionPlan PlanTraining(Section section, bool onePass, IReadOnlyList<KernelRule> rules) =>
+        new SectionPlanner(section, Differentiator.Differentiate(section), onePass, rules, StreamUse.Layered).Plan();
+
+    private SectionPlan Plan()
+    {
+        var parameterElements = PlaceParameters();
+        PlaceInputs();
+        PlaceStreams();
+        JoinInPlaceResults();
+        VerifyStreams();
+        var saved = PlaceSaved();
+        var scratch = Math.Max(PlaceScratch(0, _forwardLaunches), PlaceScratch(_forwardLaunches, _launches.Count));
+        var plan = new SectionPlan(
+            _section,
+            _launches.Take(_forwardLaunches).ToList(),
+            _launches.Skip(_forwardLaunches).ToList(),
+            _storage, parameterElements, saved, scratch, _gradients);
+        PlanVerifier.Verify(plan);
+        return plan;
+    }
+
+    private IEnumerable<Value> Exported()
+    {
+        IEnumerable<Value?> values = [_section.StreamOut, _gradients?.GradientOut];
+        return values.OfType<Value>()
+            .Concat(_section.Reports.Select(r => r.Value))
+            .Concat(_gradients?.ParameterGradients.Select(p => p.Gradient) ?? []);
+    }
+
+    private long PlaceParameters()
+    {
+        var offset = 0L;
+        var offsets = new Dictionary<ParameterSpec, long>();
+        foreach (var parameter in _section.Graph.Parameters)
+        {
+            if (!offsets.TryGetValue(parameter.Parameter!, out var at))
+            {
+                offsets[parameter.Parameter!] = at = offset;
+                offset += parameter.Type.Elements;
+            }
+
+            _storage[parameter] = new Storage(StorageKind.Parameter, at, parameter.Type.Elements);
+        }
+
+        foreach (var gradient in _gradients?.ParameterGradients ?? default)
+            _storage[gradient.Gradient] = _storage[gradient.Parameter] with { Kind = StorageKind.ParameterGradient };
+        return offset;
+    }
+
+    private void PlaceInputs()
+    {
+        var graph = _gradients?.Graph ?? _section.Graph;
+        foreach (var input in graph.Inputs)
+        {
+            var kind = input == _section.StreamIn ? StorageKind.StreamIn
+                : input == _gradients?.GradientIn ? StorageKind.StreamGradient
+                : input == _gradients?.LossScale ? StorageKind.Scalar
+                : StorageKind.External;
+            _storage[input] = new Storage(kind, 0, input.Type.Elements);
+        }
+
+        foreach (var value in _launches.SelectMany(l => l.Writes).Where(v => v.Type == TensorType.Scalar))
+            _storage[value] = new Storage(StorageKind.Scalar, 0, 1);
+        foreach (var report in _section.Reports.Where(r => r.Kind == ReportKind.Logits))
+            _storage[report.Value] = new Storage(StorageKind.External, 0, report.Value.Type.Elements);
+    }
+
+    /// <summary>Lets a result take the memory of an operand that nobody reads afterwards.</summary>
+    private void JoinInPlaceResults()
+    {
+        for (var i = 0; i < _launches.Count; i++)
+        {
+            foreach (var operand in _launches[i].Operands.Where(o => o.InPlaceOf is not null))
+            {
+                var over = operand.InPlaceOf!;
+                if (MayOverwrite(over, i) && !_storage.ContainsKey(operand.Value) && over.Type.Elements == operand.Value.Type.Elements)
+                    _groups.Join(operand.Value, over);
+                else if (operand.MustBeInPlace)
+                    throw new GraphException($"{_section.Name}: {_launches[i]} must overwrite {over.Name}, which is still needed.");
+            }
+        }
+    }
+
+    private bool MayOverwrite(Value value, int launch)
+    {
+        var root = _groups.Root(value);
+        if (_section.Reports.Any(r => _groups.Root(r.Value) == root) || _groups.LastRead(root) > launch)
+            return false;
+        return !_storage.TryGetValue(root, out var storage)
+            || storage.Kind == StorageKind.StreamGradient
+            || (storage.Kind == StorageKind.StreamIn && _streamUse == StreamUse.InPlace);
+    }
+
+    private void PlaceStreams()
+    {
+        if (_section.StreamOut is { } streamOut && (_streamUse == StreamUse.Layered || _section.StreamIn is null))
+            _storage[streamOut] = new Storage(StorageKind.StreamOut, 0, streamOut.Type.Elements);
+        if (_gradients is { GradientIn: null, GradientOut: { } gradientOut })
+            _storage[gradientOut] = new Storage(StorageKind.StreamGradient, 0, gradientOut.Type.Elements);
+    }
+
+    /// <summary>What one section leaves in a shared stream must be where the next one looks for it.</summary>
+    private void VerifyStreams()
+    {
+        if (_section is { StreamIn: { } streamIn, StreamOut: { } streamOut } && _streamUse == StreamUse.InPlace && _groups.Root(streamOut) != streamIn)
+            throw new GraphException($"{_section.Name}: the residual stream is not updated in place.");
+        if (_gradients is { GradientIn: { } gradientIn, GradientOut: { } gradientOut } && _groups.Root(gradientOut) != gradientIn)
+            throw new GraphException($"{_section.Name}: the gradient of the residual stream is not updated in place.");
+    }
+
+    /// <summary>Gives a place in the layer's slab to what the backward pass or the caller reads after the forward pass.</summary>
+    private long PlaceSaved()
+    {
+        var offset = 0L;
+        foreach (var root in _groups.Roots().Where(r => !_storage.ContainsKey(r)))
+        {
+            var written = _groups.FirstWrite(root);
+            var outlives = written < _forwardLaunches && _groups.LastRead(root) >= _forwardLaunches && _gradients is not null;
+            if (!outlives && !_section.Reports.Any(r => _groups.Root(r.Value) == root))
+                continue;
+            _storage[root] = new Storage(StorageKind.Saved, offset, root.Type.Elements);
+            offset = Storage.Align(offset + root.Type.Elements);
+        }
+
+        return offset;
+    }
+
+    /// <summary>First fit over lifetimes within one pass.</summary>
+    private long PlaceScratch(int begin, int end)
+    {
+        List<(long Offset, long End, int LastUse)> live = [];
+        var most = 0L;
+        foreach (var root in _groups.Roots().Where(r => !_storage.ContainsKey(r)))
+        {
+            var first = _groups.FirstWrite(root);
+            if (first < begin || first >= end)
+                continue;
+            live.RemoveAll(l => l.LastUse < first);
+            var offset = 0L;
+            foreach (var other in live.OrderBy(l => l.Offset))
+                if (offset + root.Type.Elements > other.Offset && offset < other.End)
+                    offset = Storage.Align(other.End);
+            live.Add((offset, offset + root.Type.Elements, Math.Max(first, _groups.LastRead(root))));
+            _storage[root] = new Storage(StorageKind.Scratch, offset, root.Type.Elements);
+            most = Math.Max(most, Storage.Align(offset + root.Type.Elements));
+        }
+
+        foreach (var value in _launches.Skip(begin).Take(end - begin).SelectMany(l => l.Writes))
+            if (!_storage.ContainsKey(value))
+                _storage[value] = _storage[_groups.Root(value)];
+        return most;
+    }
+}

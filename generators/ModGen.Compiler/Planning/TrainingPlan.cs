@@ -1,0 +1,98 @@
+using System.Collections.Generic;
+using System.Linq;
+using ModGen.Compiler.Graph;
+
+namespace ModGen.Compiler.Planning;
+
+/// <summary>
+/// The training program: its sections, its loops over layers, and the layout of its memory. Offsets of activations are
+/// elements of one sequence: at batch B a buffer lies at fixed + B · offset.
+/// </summary>
+/// <param name="Model">The unplanned model.</param>
+/// <param name="Embedding">Tokens to stream, and back.</param>
+/// <param name="Blocks">One plan a kind of block, as in <see cref="ModelGraph.Kinds"/>.</param>
+/// <param name="LossAndGradient">Head and loss with their backward pass.</param>
+/// <param name="Loss">Head and loss alone.</param>
+/// <param name="Logits">The head alone.</param>
+/// <param name="Segments">The loops.</param>
+/// <param name="Memory">Where activations lie.</param>
+/// <param name="Parameters">Where parameters lie.</param>
+public sealed record TrainingPlan(
+    ModelGraph Model,
+    SectionPlan Embedding,
+    IReadOnlyList<SectionPlan> Blocks,
+    SectionPlan LossAndGradient,
+    SectionPlan Loss,
+    SectionPlan Logits,
+    EquatableArray<LayerSegment> Segments,
+    ActivationLayout Memory,
+    ParameterLayout Parameters)
+{
+    /// <summary>Plans <paramref name="model"/> for the back end with the given table.</summary>
+    public static TrainingPlan Create(ModelGraph model, IReadOnlyList<KernelRule> rules)
+    {
+        var embedding = SectionPlanner.PlanTraining(model.Embedding, onePass: false, rules);
+        var blocks = model.Kinds.Select(k => SectionPlanner.PlanTraining(k.Training, onePass: false, rules)).ToList();
+        var gradient = SectionPlanner.PlanTraining(model.Loss, onePass: true, rules);
+        var loss = SectionPlanner.Plan(model.Loss, rules, StreamUse.Layered);
+        var logits = SectionPlanner.Plan(model.Logits, rules, StreamUse.Layered);
+        SectionPlan[] all = [embedding, .. blocks, gradient, loss, logits];
+        return new TrainingPlan(
+            model, embedding, blocks, gradient, loss, logits, LayerSegments.Of(model.KindOfLayer),
+            ActivationLayout.Create(model, blocks, all.Max(s => s.ScratchElements)),
+            ParameterLayout.Create(model, blocks.Select(b => b.ParameterElements).ToList()));
+    }
+}
+
+/// <summary>Where the activations of one sequence lie, in elements.</summary>
+/// <param name="Stream">Residual stream before layer 0; that before layer i is i steps behind.</param>
+/// <param name="StreamStep">Elements of one residual stream.</param>
+/// <param name="StreamGradient">Gradient of the residual stream.</param>
+/// <param name="Scratch">Scratch shared by all passes.</param>
+/// <param name="Saved">For each layer, what it keeps for its backward pass.</param>
+/// <param name="Elements">Elements a sequence in all.</param>
+public sealed record ActivationLayout(
+    long Stream, long StreamStep, long StreamGradient, long Scratch, EquatableArray<long> Saved, long Elements)
+{
+    internal static ActivationLayout Create(ModelGraph model, IReadOnlyList<SectionPlan> blocks, long scratch)
+    {
+        var step = Storage.Align((long)model.Spec.Context * model.Spec.Width);
+        var gradient = step * (model.Spec.Layers + 1);
+        var scratchAt = gradient + step;
+        var saved = new List<long>();
+        var end = scratchAt + scratch;
+        foreach (var kind in model.KindOfLayer)
+        {
+            saved.Add(end);
+            end += blocks[kind].SavedElements;
+        }
+
+        return new ActivationLayout(0, step, gradient, scratchAt, saved.ToEquatableArray(), end);
+    }
+}
+
+/// <summary>Where the parameters of each section start in the parameter arena.</summary>
+/// <param name="Embedding">The embedding's.</param>
+/// <param name="Layers">Each layer's.</param>
+/// <param name="FinalGain">The final norm's gain.</param>
+/// <param name="Head">The head's matrix: the embedding's when tied.</param>
+/// <param name="Elements">All parameters.</param>
+public sealed record ParameterLayout(long Embedding, EquatableArray<long> Layers, long FinalGain, long Head, long Elements)
+{
+    internal static ParameterLayout Create(ModelGraph model, IReadOnlyList<long> blockElements)
+    {
+        var spec = model.Spec;
+        var matrix = (long)spec.Vocabulary * spec.Width;
+        var layers = new List<long>();
+        var end = matrix;
+        foreach (var kind in model.KindOfLayer)
+        {
+            layers.Add(end);
+            end += blockElements[kind];
+        }
+
+        var gain = end;
+        var head = spec.TiedHead ? 0 : gain + spec.Width;
+        return new ParameterLayout(0, layers.ToEquatableArray(), gain, head, gain + spec.Width + (spec.TiedHead ? 0 : matrix));
+    }
+}
