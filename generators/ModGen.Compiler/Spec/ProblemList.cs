@@ -17,6 +17,13 @@ internal sealed class ProblemList
     public void Add(string rule, DeclarationPart part, string? argument, params object[] messageArguments) =>
         AddElement(rule, part, argument, element: null, messageArguments);
 
+    /// <summary>A problem of one argument that other values of it would mend.</summary>
+    public void AddMendable(string rule, DeclarationPart part, string argument, int[] mends, params object[] messageArguments)
+    {
+        Add(rule, part, argument, messageArguments);
+        _problems[_problems.Count - 1] = _problems[_problems.Count - 1] with { Mends = mends.ToEquatableArray() };
+    }
+
     public void AddElement(string rule, DeclarationPart part, string? argument, int? element, params object[] messageArguments)
     {
         HasErrors |= !SpecRules.IsWarning(rule);

@@ -7,7 +7,11 @@ namespace ModGen.Compiler.Spec;
 /// <param name="Element">The element of an array argument, or null.</param>
 /// <param name="MessageArguments">What the rule's message format takes, formatted for any culture.</param>
 public sealed record SpecProblem(
-    string Rule, DeclarationPart Part, string? Argument, int? Element, EquatableArray<string> MessageArguments);
+    string Rule, DeclarationPart Part, string? Argument, int? Element, EquatableArray<string> MessageArguments)
+{
+    /// <summary>Values of the argument that would mend it, best first; empty where a value alone would not.</summary>
+    public EquatableArray<int> Mends { get; init; }
+}
 
 /// <summary>The parts of a declaration that a problem can lie in.</summary>
 public enum DeclarationPart
@@ -63,3 +67,13 @@ public static class SpecRules
 
 /// <summary>What validation gives: the specification, unless an error stands against it, and the problems in order of discovery.</summary>
 public sealed record ValidationResult(ModelSpec? Spec, EquatableArray<SpecProblem> Problems);
+
+/// <summary>Names under which a diagnostic carries parts of its problem to the code fixes.</summary>
+public static class ProblemProperties
+{
+    /// <summary>The argument that is wrong.</summary>
+    public const string Argument = "Argument";
+
+    /// <summary>Values that would mend it, between commas.</summary>
+    public const string Mends = "Mends";
+}

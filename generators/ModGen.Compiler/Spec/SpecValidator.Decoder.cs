@@ -57,9 +57,9 @@ public static partial class SpecValidator
         if (heads % value == 0)
             return value;
         var divisors = Enumerable.Range(1, heads).Where(d => heads % d == 0).ToArray();
-        problems.Add(
-            SpecRules.KeyValueHeadsDoNotDivide, DeclarationPart.Decoder, "KeyValueHeads",
-            value, heads, Or(divisors.Last(d => d < value), divisors.First(d => d > value)));
+        int[] mends = [divisors.Last(d => d < value), divisors.First(d => d > value)];
+        problems.AddMendable(
+            SpecRules.KeyValueHeadsDoNotDivide, DeclarationPart.Decoder, "KeyValueHeads", mends, value, heads, Or(mends));
         return 0;
     }
 
@@ -71,21 +71,22 @@ public static partial class SpecValidator
                 return 0;
             if (value % 2 == 0)
                 return value;
-            problems.Add(
-                SpecRules.OddHeadWidth, DeclarationPart.Decoder, "HeadWidth",
-                $"HeadWidth {Number(value)}", $"HeadWidth {Or(value - 1, value + 1)}");
+            int[] even = [value - 1, value + 1];
+            problems.AddMendable(
+                SpecRules.OddHeadWidth, DeclarationPart.Decoder, "HeadWidth", even, $"HeadWidth {Number(value)}", $"HeadWidth {Or(even)}");
             return 0;
         }
         if (width == 0 || heads == 0)
             return 0;
         // A mend must satisfy both rules, so it is a multiple of 2 · Heads.
-        var mend = Or(width / (2 * heads) * 2 * heads, (width / (2 * heads) + 1) * 2 * heads);
+        var below = width / (2 * heads) * 2 * heads;
+        int[] mends = below > 0 ? [below, below + 2 * heads] : [2 * heads];
         if (width % heads != 0)
-            problems.Add(SpecRules.WidthNotDivisible, DeclarationPart.Decoder, "Width", width, heads, mend);
+            problems.AddMendable(SpecRules.WidthNotDivisible, DeclarationPart.Decoder, "Width", mends, width, heads, Or(mends));
         else if (width / heads % 2 != 0)
-            problems.Add(
-                SpecRules.OddHeadWidth, DeclarationPart.Decoder, "Width",
-                $"The head width {Number(width / heads)} (Width {Number(width)} / Heads {Number(heads)})", $"Width {mend}");
+            problems.AddMendable(
+                SpecRules.OddHeadWidth, DeclarationPart.Decoder, "Width", mends,
+                $"The head width {Number(width / heads)} (Width {Number(width)} / Heads {Number(heads)})", $"Width {Or(mends)}");
         else
             return width / heads;
         return 0;
@@ -112,8 +113,7 @@ public static partial class SpecValidator
                 problems.Add(SpecRules.TooLarge, DeclarationPart.Decoder, argument, what, $"{Number(rows)} × {Number(columns)} = {Number(rows * columns)}");
     }
 
-    /// <summary>"a or b", leaving out what is not positive.</summary>
-    private static string Or(int lower, int upper) => lower > 0 ? $"{Number(lower)} or {Number(upper)}" : Number(upper);
+    private static string Or(int[] values) => string.Join(" or ", values.Select(value => Number(value)));
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
 }

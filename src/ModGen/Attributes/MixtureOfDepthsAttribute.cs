@@ -4,35 +4,43 @@ namespace ModGen;
 /// Routes some blocks of a <see cref="DecoderAttribute">decoder</see>: a routed block runs on the k tokens of a sequence
 /// that its router scores highest; the others pass by on the residual (arXiv 2404.02258).
 /// </summary>
+/// <remarks>Give exactly one of <see cref="Capacity"/> and <see cref="Tokens"/>.</remarks>
 [AttributeUsage(AttributeTargets.Class)]
 public sealed class MixtureOfDepthsAttribute : Attribute
 {
-    /// <summary>k as a fraction of the sequence, above 0 and at most 1: k = ⌊Capacity · Context + ½⌋, at least 1. Give this or <see cref="Tokens"/>.</summary>
+    /// <summary>
+    /// k as a fraction of the sequence, above 0 and at most 1: k = ⌊Capacity · Context + ½⌋, at least 1, and by the same
+    /// formula of a shorter sequence's length.
+    /// </summary>
     public double Capacity { get; set; }
 
-    /// <summary>k in tokens of a full context. Give this or <see cref="Capacity"/>.</summary>
+    /// <summary>k in tokens of a full context, 1 … Context.</summary>
     public int Tokens { get; set; }
 
-    /// <summary>Every how many blocks one is routed. 2, every other block, when not set.</summary>
+    /// <summary>Every how many blocks one is routed, from 1; 2, every other block, when not set.</summary>
     public int Every { get; set; } = 2;
 
     /// <summary>First routed block, from 0; <see cref="Every"/> − 1 when not set, as in the paper.</summary>
-    public int First { get; set; } = -1;
+    public int First { get; set; }
 
-    /// <summary>The routed blocks, from 0, in place of <see cref="Every"/> and <see cref="First"/>.</summary>
+    /// <summary>The routed blocks, from 0, each once, in place of <see cref="Every"/> and <see cref="First"/>.</summary>
     public int[]? Layers { get; set; }
 
-    /// <summary>Where the scores come from.</summary>
+    /// <summary>Where the scores come from; <see cref="Routing.Learned"/> when not set.</summary>
     public Routing Routing { get; set; }
 
-    /// <summary>What multiplies the output of a routed block.</summary>
+    /// <summary>What multiplies the output of a routed block; <see cref="Gate.Identity"/> when not set. Not with random routing.</summary>
     public Gate Gate { get; set; }
 
-    /// <summary>Weight of the auxiliary loss that makes the router itself usable for causal sampling; 0 for none.</summary>
-    public double AuxiliaryWeight { get; set; } = 0.01;
+    /// <summary>
+    /// Weight of the auxiliary loss that makes the router itself usable for causal sampling, 0 … 1000; 0 for none. When not
+    /// set, 0.01 without a <see cref="Predictor"/> and 0 with one. Not with random routing.
+    /// </summary>
+    public double AuxiliaryWeight { get; set; }
 
     /// <summary>
-    /// Hidden width of the causal predictor, a small MLP beside the router; 0 for none.
+    /// Hidden width of the causal predictor, a small MLP beside the router, 0 … 65536; 0, for none, when not set. Not with
+    /// random routing.
     /// </summary>
     public int Predictor { get; set; }
 }
@@ -43,7 +51,7 @@ public enum Routing
     /// <summary>A learned router: r = w·x.</summary>
     Learned,
 
-    /// <summary>Random draws: the paper's stochastic control. No router, no gate.</summary>
+    /// <summary>Random draws: the paper's stochastic control. No router, and a gate of one.</summary>
     Random,
 }
 
