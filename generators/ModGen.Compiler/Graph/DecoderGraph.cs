@@ -36,10 +36,10 @@ internal sealed class DecoderGraph(ModelSpec spec, GraphBuilder graph)
     }
 
     /// <summary>The scores by which <paramref name="routing"/> ranks the rows of x.</summary>
-    public Value Scores(Value x, RoutingSpec routing) => routing.Kind switch
+    public Value Scores(Value x, Value positions, RoutingSpec routing) => routing.Kind switch
     {
         RoutingKind.Learned => graph.Add("scores", new RouterScores(), x, _parameters.Router()),
-        RoutingKind.Random => graph.Add("scores", new RandomScores(1 - routing.Tokens / (double)spec.Context), x),
+        RoutingKind.Random => graph.Add("scores", new RandomScores(1 - routing.Tokens / (double)spec.Context), positions),
         _ => throw new GraphException($"Routing {routing.Kind} has no graph."),
     };
 

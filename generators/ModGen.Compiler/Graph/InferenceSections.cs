@@ -30,12 +30,12 @@ internal static class InferenceSections
         Value next;
         if (block.Routing is { } routing)
         {
-            var scores = parts.Scores(x, routing);
+            var scores = parts.Scores(x, positions, routing);
             var logits = routing.PredictorWidth > 0 ? parts.PredictorLogits(x, routing.PredictorWidth) : scores;
-            var active = graph.AddAll(["active", "activePositions", "activeSequences"], new CausalSelect(), logits, positions, sequences);
-            var rows = graph.Add("rows", new GatherRows(), x, active[0]);
-            var delta = parts.Delta(rows, active[1], Attend(spec, graph, active[2]));
-            next = parts.Merge(x, scores, active[0], delta, routing.Gate);
+            var entered = graph.AddAll(["entered", "enteredPositions", "enteredSequences"], new CausalSelect(), logits, positions, sequences);
+            var gathered = graph.Add("gathered", new GatherRows(), x, entered[0]);
+            var delta = parts.Delta(gathered, entered[1], Attend(spec, graph, entered[2]));
+            next = parts.Merge(x, scores, entered[0], delta, routing.Gate);
         }
         else
         {
@@ -52,11 +52,12 @@ internal static class InferenceSections
         var graph = new GraphBuilder();
         var x = graph.Input("x", TensorType.Batched(spec.Width));
         var wanted = graph.Input("wanted", new TensorType(ElementType.Int32, LeadingExtent.Active, default));
-        var rows = graph.Add("rows", new GatherRows(), x, wanted);
-        var logits = new DecoderGraph(spec, graph).Logits(rows);
+        var gathered = graph.Add("gathered", new GatherRows(), x, wanted);
+        var logits = new DecoderGraph(spec, graph).Logits(gathered);
         return new Section("Logits", graph.Build(), x, null, [], [new Report(ReportKind.Logits, logits)]);
     }
 
     private static Func<Value, Value> Attend(ModelSpec spec, GraphBuilder graph, Value sequences) =>
-        qkv => graph.Add("attended", new CachedAttention(spec.Heads, spec.KeyValueHeads, spec.HeadWidth, spec.Context), qkv, sequences);
+        qkv => graph.AddAll(
+            ["attended", "visible"], new CachedAttention(spec.Heads, spec.KeyValueHeads, spec.HeadWidth, spec.Context), qkv, sequences)[0];
 }

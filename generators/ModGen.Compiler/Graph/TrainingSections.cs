@@ -20,10 +20,10 @@ internal static class TrainingSections
         var graph = new GraphBuilder();
         var parts = new DecoderGraph(spec, graph);
         var x = graph.Input("x", TensorType.Batched(spec.Context, spec.Width));
-        if (block.Routing is { } routing)
-            return Routed(spec, routing, name, graph, parts, x);
-
         var positions = graph.Input("positions", TensorType.BatchedIntegers(spec.Context));
+        if (block.Routing is { } routing)
+            return Routed(spec, routing, name, graph, parts, x, positions);
+
         var (_, middle, mlp) = parts.Body(x, positions, Attend(spec, graph));
         var next = graph.Add("next", new Add(), middle, mlp);
         return new Section(name, graph.Build(), x, next, [], []);
@@ -47,11 +47,11 @@ internal static class TrainingSections
         return new Section("Logits", graph.Build(), x, null, [], [new Report(ReportKind.Logits, logits)]);
     }
 
-    private static Section Routed(ModelSpec spec, RoutingSpec routing, string name, GraphBuilder graph, DecoderGraph parts, Value x)
+    private static Section Routed(ModelSpec spec, RoutingSpec routing, string name, GraphBuilder graph, DecoderGraph parts, Value x, Value positions)
     {
         List<Value> losses = [];
         List<Report> reports = [];
-        var scores = parts.Scores(x, routing);
+        var scores = parts.Scores(x, positions, routing);
         var selected = graph.Add("selected", new TopK(routing.Tokens), scores);
         reports.Add(new Report(ReportKind.Scores, scores));
         reports.Add(new Report(ReportKind.Selected, selected));
@@ -71,8 +71,8 @@ internal static class TrainingSections
             reports.Add(new Report(ReportKind.PredictorLoss, loss));
         }
 
-        var rows = graph.Add("rows", new GatherRows(), x, selected);
-        var delta = parts.Delta(rows, selected, Attend(spec, graph));
+        var gathered = graph.Add("gathered", new GatherRows(), x, selected);
+        var delta = parts.Delta(gathered, selected, Attend(spec, graph));
         var next = parts.Merge(x, scores, selected, delta, routing.Gate);
         return new Section(name, graph.Build(), x, next, losses, reports);
     }

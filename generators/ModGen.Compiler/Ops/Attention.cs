@@ -41,14 +41,15 @@ public sealed record CausalAttentionGradient(int Heads, int KeyValueHeads, int H
 
 /// <summary>
 /// Attention of a few new rows over their sequences' caches: each row's key and value are appended, then the row attends
-/// to all entries up to its own. Inputs: packed rows (rows, (H + 2G)·w), sequences (rows).
+/// to all entries up to its own. Inputs: packed rows (rows, (H + 2G)·w), sequences (rows). Results: output (rows, H·w) and
+/// how many entries each row sees (rows).
 /// </summary>
 public sealed record CachedAttention(int Heads, int KeyValueHeads, int HeadWidth, int Context) : Op
 {
     public override IReadOnlyList<TensorType> Infer(IReadOnlyList<TensorType> inputs)
     {
         Require(inputs.Count == 2 && inputs[0].Last == (Heads + 2 * KeyValueHeads) * HeadWidth, inputs);
-        return [inputs[0].WithLast(Heads * HeadWidth)];
+        return [inputs[0].WithLast(Heads * HeadWidth), inputs[1]];
     }
 
     /// <summary>At the mean length of a full context.</summary>

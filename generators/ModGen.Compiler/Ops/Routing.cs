@@ -44,11 +44,12 @@ public sealed record RouterWeightGradient : Op
 /// <summary>
 /// Scores drawn at random, the paper's stochastic control: uniform in [−offset, 1 − offset), a pure function of the
 /// step's draw, the layer and the row. With offset = 1 − capacity a score is positive with the probability of the
-/// capacity, which is what causal sampling asks. Input: x (…, D), for its shape alone.
+/// capacity, which is what causal sampling asks. Input: positions (…).
 /// </summary>
 public sealed record RandomScores(double Offset) : Op, IStopsGradient
 {
-    public override IReadOnlyList<TensorType> Infer(IReadOnlyList<TensorType> inputs) => [inputs.Single().WithoutLast()];
+    public override IReadOnlyList<TensorType> Infer(IReadOnlyList<TensorType> inputs) =>
+        [inputs.Single() with { Element = ElementType.Float32 }];
 }
 
 /// <summary>

@@ -21,11 +21,16 @@ public enum Access
 /// <param name="Access">Read or written.</param>
 /// <param name="InPlaceOf">A read operand whose memory this written one may take, or null.</param>
 /// <param name="MustBeInPlace">True when the kernel has no other form.</param>
-public sealed record Operand(string Role, Value Value, Access Access, Value? InPlaceOf = null, bool MustBeInPlace = false)
+/// <param name="Provided">True when the kernel brings the memory of this result itself.</param>
+public sealed record Operand(
+    string Role, Value Value, Access Access, Value? InPlaceOf = null, bool MustBeInPlace = false, bool Provided = false)
 {
     public static Operand Read(string role, Value value) => new(role, value, Access.Read);
 
     public static Operand Write(string role, Value value, Value? inPlaceOf = null) => new(role, value, Access.Write, inPlaceOf);
+
+    /// <summary>A result in memory of the kernel's own.</summary>
+    public static Operand Provide(string role, Value value) => new(role, value, Access.Write, Provided: true);
 
     /// <summary>A result that a kernel writes over <paramref name="over"/>.</summary>
     public static Operand Overwrite(string role, Value value, Value over) => new(role, value, Access.Write, over, MustBeInPlace: true);

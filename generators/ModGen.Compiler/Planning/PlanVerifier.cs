@@ -14,7 +14,7 @@ public static class PlanVerifier
     public static void Verify(SectionPlan plan)
     {
         var memory = new Dictionary<StorageKind, List<(long Begin, long End, Value Owner)>>();
-        var graph = plan.Gradients?.Graph ?? plan.Section.Graph;
+        var graph = plan.Graph;
         foreach (var given in graph.Inputs.Concat(graph.Parameters))
             Write(given);
         foreach (var launch in plan.Forward.Concat(plan.Backward))

@@ -5,6 +5,7 @@ namespace ModGen.Compiler.Planning;
 
 /// <summary>The kernels of one section in order, and where every value lies.</summary>
 /// <param name="Section">The section.</param>
+/// <param name="Graph">What the launches compute: forward nodes, then backward nodes.</param>
 /// <param name="Forward">Launches of the forward pass.</param>
 /// <param name="Backward">Launches of the backward pass; empty without one.</param>
 /// <param name="Storage">The place of every value that a launch touches.</param>
@@ -14,6 +15,7 @@ namespace ModGen.Compiler.Planning;
 /// <param name="Gradients">The differentiated section, or null.</param>
 public sealed record SectionPlan(
     Section Section,
+    TensorGraph Graph,
     IReadOnlyList<Launch> Forward,
     IReadOnlyList<Launch> Backward,
     IReadOnlyDictionary<Value, Storage> Storage,

@@ -21,6 +21,7 @@ internal sealed class SectionPlanner
 {
     private readonly Section _section;
     private readonly DifferentiatedSection? _gradients;
+    private readonly TensorGraph _graph;
     private readonly IReadOnlyList<Launch> _launches;
     private readonly int _forwardLaunches;
     private readonly StreamUse _streamUse;
@@ -32,10 +33,11 @@ internal sealed class SectionPlanner
         _section = section;
         _gradients = gradients;
         _streamUse = streamUse;
-        var graph = gradients?.Graph ?? section.Graph;
-        GraphVerifier.Verify(graph, section.Name);
-        _launches = Fusion.Cover(graph, rules, Exported());
-        var forward = new HashSet<Node>(section.Graph.Nodes);
+        GraphVerifier.Verify(gradients?.Graph ?? section.Graph, section.Name);
+        _graph = Simplifier.Simplify(gradients?.Graph ?? section.Graph);
+        GraphVerifier.Verify(_graph, section.Name);
+        _launches = Fusion.Cover(_graph, rules, Exported());
+        var forward = new HashSet<Node>(_graph.Nodes.Take(Simplifier.Simplify(section.Graph).Nodes.Count));
         _forwardLaunches = onePass ? 0 : _launches.TakeWhile(l => l.Nodes.All(forward.Contains)).Count();
         if (!onePass && _launches.Skip(_forwardLaunches).Any(l => l.Nodes.All(forward.Contains)))
             throw new GraphException($"{section.Name}: a forward kernel stands behind a backward one.");
@@ -64,6 +66,7 @@ internal sealed class SectionPlanner
         var scratch = Math.Max(PlaceScratch(0, _forwardLaunches), PlaceScratch(_forwardLaunches, _launches.Count));
         var plan = new SectionPlan(
             _section,
+            _graph,
             _launches.Take(_forwardLaunches).ToList(),
             _launches.Skip(_forwardLaunches).ToList(),
             _storage, parameterElements, saved, scratch, _gradients);
@@ -101,8 +104,7 @@ internal sealed class SectionPlanner
 
     private void PlaceInputs()
     {
-        var graph = _gradients?.Graph ?? _section.Graph;
-        foreach (var input in graph.Inputs)
+        foreach (var input in _graph.Inputs)
         {
             var kind = input == _section.StreamIn ? StorageKind.StreamIn
                 : input == _gradients?.GradientIn ? StorageKind.StreamGradient
@@ -113,6 +115,8 @@ internal sealed class SectionPlanner
 
         foreach (var value in _launches.SelectMany(l => l.Writes).Where(v => v.Type == TensorType.Scalar))
             _storage[value] = new Storage(StorageKind.Scalar, 0, 1);
+        foreach (var operand in _launches.SelectMany(l => l.Operands).Where(o => o.Provided))
+            _storage[operand.Value] = new Storage(StorageKind.External, 0, operand.Value.Type.Elements);
         foreach (var report in _section.Reports.Where(r => r.Kind == ReportKind.Logits))
             _storage[report.Value] = new Storage(StorageKind.External, 0, report.Value.Type.Elements);
     }

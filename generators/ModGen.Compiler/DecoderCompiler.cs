@@ -1,0 +1,49 @@
+using System.Security.Cryptography;
+using System.Text;
+using ModGen.Compiler.Emit.CSharp;
+using ModGen.Compiler.Graph;
+using ModGen.Compiler.Planning;
+using ModGen.Compiler.Spec;
+
+namespace ModGen.Compiler;
+
+/// <summary>One file of generated source.</summary>
+/// <param name="Name">Its place among the model's files: <c>Model</c>, <c>Training</c>, <c>Inference</c>.</param>
+/// <param name="Text">Its text; lines end with \n.</param>
+public sealed record GeneratedFile(string Name, string Text);
+
+/// <summary>What a specification compiles to.</summary>
+public sealed record CompiledModel(EquatableArray<GeneratedFile> Files, CostReport Cost);
+
+/// <summary>The compiler: a pure function from a specification to source text and costs.</summary>
+public static class DecoderCompiler
+{
+    /// <summary>Compiles a valid specification.</summary>
+    /// <exception cref="GraphException">A defect of the compiler: a stage broke a rule that the next one relies on.</exception>
+    public static CompiledModel Compile(ModelSpec spec)
+    {
+        var graph = ModelGraph.Build(spec);
+        var training = TrainingPlan.Create(graph, CpuKernels.Rules);
+        var inference = InferencePlan.Create(graph, CpuKernels.Rules);
+        var cost = CostReport.Of(training);
+        return new CompiledModel(
+            EquatableArray.Of(
+                new GeneratedFile("Model", new ModelFile(training, cost, Fingerprint(spec)).Write()),
+                new GeneratedFile("Training", new TrainingFile(training).Write()),
+                new GeneratedFile("Inference", new InferenceFile(inference).Write())),
+            cost);
+    }
+
+    /// <summary>Hash of everything that decides what a checkpoint's numbers mean: all of the declaration but the class's name.</summary>
+    private static string Fingerprint(ModelSpec spec)
+    {
+        var text = (spec with { Type = new TypeIdentity("", "", ""), Blocks = default }).ToString();
+        foreach (var block in spec.Blocks)
+            text += block.ToString();
+        using var sha = SHA256.Create();
+        var hash = new StringBuilder();
+        foreach (var b in sha.ComputeHash(Encoding.UTF8.GetBytes(text)))
+            hash.Append(b.ToString("x2", System.Globalization.CultureInfo.InvariantCulture));
+        return hash.ToString(0, 16);
+    }
+}

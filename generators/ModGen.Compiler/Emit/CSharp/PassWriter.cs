@@ -1,0 +1,66 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using ModGen.Compiler.Graph;
+using ModGen.Compiler.Planning;
+
+namespace ModGen.Compiler.Emit.CSharp;
+
+/// <summary>What differs between the methods that a pass is written into.</summary>
+/// <param name="Expression">The expression of a value that is no local: an argument, a field, a number. Null for a local.</param>
+/// <param name="Extent">The expression of a late-bound extent.</param>
+/// <param name="ParameterOffset">The expression of a parameter's place in the arena.</param>
+/// <param name="SpanOf">The expression of an activation's span: of its storage, the extent, and whether it holds integers.</param>
+internal sealed record PassContext(
+    Func<Value, string?> Expression,
+    Func<LeadingExtent, string> Extent,
+    Func<Storage, Value, string> ParameterOffset,
+    Func<Storage, TensorType, string> SpanOf);
+
+/// <summary>Writes the body of one pass over one section: a local for each span, with its shape, then the kernel that first needs it.</summary>
+internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContext context)
+{
+    private readonly HashSet<Value> _declared = [];
+
+    public void Write(IEnumerable<Launch> launches)
+    {
+        foreach (var launch in launches)
+        {
+            var statements = CpuKernels.Emit(new CpuCall(launch, NameOf, context.Extent)).ToList();
+            foreach (var operand in launch.Operands.Where(o => !o.Provided && Mentions(statements, NameOf(o.Value))))
+                Declare(operand.Value);
+            foreach (var statement in statements)
+                writer.Line(statement);
+        }
+    }
+
+    private string NameOf(Value value) => context.Expression(value) ?? value.Name;
+
+    private void Declare(Value value)
+    {
+        if (context.Expression(value) is not null || plan.Storage[value].Kind == StorageKind.Scalar || !_declared.Add(value))
+            return;
+        var storage = plan.Storage[value];
+        var span = storage.Kind switch
+        {
+            StorageKind.Parameter => $"Weights.Span({context.ParameterOffset(storage, value)}, {Literal.Of(storage.Length)})",
+            StorageKind.ParameterGradient => $"Gradients.Span({context.ParameterOffset(storage, value)}, {Literal.Of(storage.Length)})",
+            StorageKind.External => throw new GraphException($"{plan.Section.Name}: the emitter has no name for {value.Name}."),
+            _ => context.SpanOf(storage, value.Type),
+        };
+        writer.Line($"var {value.Name} = {span}; // {value.Type}");
+    }
+
+    /// <summary>True when a statement uses the identifier: operands that a kernel takes in place are not all named.</summary>
+    private static bool Mentions(List<string> statements, string name) => statements.Any(s => IndexOfWord(s, name) >= 0);
+
+    private static int IndexOfWord(string text, string word)
+    {
+        for (var at = text.IndexOf(word, StringComparison.Ordinal); at >= 0; at = text.IndexOf(word, at + 1, StringComparison.Ordinal))
+            if ((at == 0 || !IsWord(text[at - 1])) && (at + word.Length == text.Length || !IsWord(text[at + word.Length])))
+                return at;
+        return -1;
+    }
+
+    private static bool IsWord(char c) => char.IsLetterOrDigit(c) || c == '_';
+}
