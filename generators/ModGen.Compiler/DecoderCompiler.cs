@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using ModGen.Compiler.Emit;
 using ModGen.Compiler.Emit.CSharp;
 using ModGen.Compiler.Graph;
 using ModGen.Compiler.Planning;
@@ -37,12 +38,17 @@ public static class DecoderCompiler
     /// <summary>Hash of everything that decides what a checkpoint's numbers mean: all of the declaration but the class's name.</summary>
     private static string Fingerprint(ModelSpec spec)
     {
-        var text = (spec with { Type = new TypeIdentity("", "", ""), Blocks = default }).ToString();
+        var text = new StringBuilder();
+        foreach (var number in new[] { spec.Vocabulary, spec.Width, spec.Heads, spec.KeyValueHeads, spec.HeadWidth, spec.FeedForward, spec.Context })
+            text.Append(Literal.Of(number)).Append(' ');
+        text.Append(spec.TiedHead).Append(' ').Append(Literal.Double(spec.RotaryBase)).Append(' ').Append(Literal.Double(spec.NormEpsilon));
         foreach (var block in spec.Blocks)
-            text += block.ToString();
+            text.Append('\n').Append(block.Routing is { } r
+                ? $"{r.Kind} {Literal.Of(r.Tokens)} {r.Gate} {Literal.Double(r.AuxiliaryWeight)} {Literal.Of(r.PredictorWidth)}"
+                : "dense");
         using var sha = SHA256.Create();
         var hash = new StringBuilder();
-        foreach (var b in sha.ComputeHash(Encoding.UTF8.GetBytes(text)))
+        foreach (var b in sha.ComputeHash(Encoding.UTF8.GetBytes(text.ToString())))
             hash.Append(b.ToString("x2", System.Globalization.CultureInfo.InvariantCulture));
         return hash.ToString(0, 16);
     }

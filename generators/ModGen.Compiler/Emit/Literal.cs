@@ -15,7 +15,7 @@ internal static class Literal
     }
 
     /// <summary>A float literal.</summary>
-    public static string Float(double value) => ((float)value).ToString("R", CultureInfo.InvariantCulture) + "f";
+    public static string Float(double value) => ((float)value).ToString("R", CultureInfo.InvariantCulture).Replace("E", "e") + "f";
 
     /// <summary>A C# string literal. Names of types and tensors hold no character that needs more than this.</summary>
     public static string String(string value) => "\"" + value.Replace("\\", "\\\\").Replace("\"", "\\\"") + "\"";

@@ -68,11 +68,17 @@ internal static class LayerLoops
         if (segment.Layers == 1)
             return Literal.Of(start) + "L";
         var step = segment.Repeats == 1 ? 0 : offsets[segment.First + period] - start;
+        List<string> terms = [];
+        if (start != 0)
+            terms.Add(Literal.Of(start) + "L");
+        if (step != 0)
+            terms.Add(period == 1 ? $"{layer} * {Literal.Of(step)}L" : $"{layer} / {Literal.Of(period)} * {Literal.Of(step)}L");
         if (period == 1)
-            return $"{Literal.Of(start)}L + {layer} * {Literal.Of(step)}L";
+            return terms.Count == 0 ? "0" : string.Join(" + ", terms);
         List<string> cases = [];
         for (var place = 0; place < period; place++)
             cases.Add((place == period - 1 ? "_" : Literal.Of(place)) + " => " + Literal.Of(offsets[segment.First + place] - start) + "L");
-        return $"{Literal.Of(start)}L + {layer} / {Literal.Of(period)} * {Literal.Of(step)}L + ({layer} % {Literal.Of(period)}) switch {{ {string.Join(", ", cases)} }}";
+        terms.Add($"({layer} % {Literal.Of(period)}) switch {{ {string.Join(", ", cases)} }}");
+        return string.Join(" + ", terms);
     }
 }

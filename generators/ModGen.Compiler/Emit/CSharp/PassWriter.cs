@@ -21,12 +21,17 @@ internal sealed record PassContext(
 internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContext context)
 {
     private readonly HashSet<Value> _declared = [];
+    private int _launches;
 
     public void Write(IEnumerable<Launch> launches)
     {
         foreach (var launch in launches)
         {
             var statements = CpuKernels.Emit(new CpuCall(launch, NameOf, context.Extent)).ToList();
+            if (statements.Count == 0)
+                continue;
+            if (_launches++ > 0)
+                writer.Line();
             foreach (var operand in launch.Operands.Where(o => !o.Provided && Mentions(statements, NameOf(o.Value))))
                 Declare(operand.Value);
             foreach (var statement in statements)
