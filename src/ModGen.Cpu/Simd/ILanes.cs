@@ -1,0 +1,54 @@
+namespace ModGen.Cpu;
+
+/// <summary>
+/// A vector of float32 lanes. Kernels are written once over this contract and compiled for each width that the
+/// hardware may have; every member is a single instruction or close to it.
+/// </summary>
+internal unsafe interface ILanes<V>
+    where V : struct, ILanes<V>
+{
+    /// <summary>Lanes in a vector: 16, 8 or 4.</summary>
+    static abstract int Count { get; }
+
+    static abstract V Zero { get; }
+
+    /// <summary>0, 1, 2, …</summary>
+    static abstract V Iota { get; }
+
+    static abstract V Load(float* source);
+
+    static abstract V Splat(float value);
+
+    static abstract void Store(float* target, V value);
+
+    static abstract V operator +(V left, V right);
+
+    static abstract V operator -(V left, V right);
+
+    static abstract V operator *(V left, V right);
+
+    static abstract V operator /(V left, V right);
+
+    /// <summary>a·b + c, fused where the hardware can.</summary>
+    static abstract V MultiplyAdd(V a, V b, V c);
+
+    /// <summary>The hardware's maximum: of a NaN and a number, either may come out.</summary>
+    static abstract V Max(V left, V right);
+
+    static abstract V Sqrt(V value);
+
+    /// <summary>To the nearest integer, ties to even.</summary>
+    static abstract V Round(V value);
+
+    /// <summary>Where left &lt; right <paramref name="then"/>, elsewhere (NaN included) <paramref name="otherwise"/>.</summary>
+    static abstract V WhereLess(V left, V right, V then, V otherwise);
+
+    /// <summary>2ⁿ for integral n from −126 to 127.</summary>
+    static abstract V PowerOfTwo(V n);
+
+    /// <summary>The sum of all lanes, always in the same order.</summary>
+    static abstract float Sum(V value);
+
+    /// <summary>The greatest lane.</summary>
+    static abstract float Max(V value);
+}
