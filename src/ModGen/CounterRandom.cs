@@ -18,6 +18,9 @@ internal struct CounterRandom(ulong seed, ulong stream)
         return hash;
     }
 
+    /// <summary>One number from several: the draw of a step, the key of an epoch.</summary>
+    public static ulong Hash(ulong a, ulong b, ulong c = 0) => Mix(a ^ Mix(b + 0x9E3779B97F4A7C15 ^ Mix(c + 0xD1B54A32D192ED03)));
+
     /// <summary>The next 64 bits.</summary>
     public ulong NextUInt64() => Mix(_key + ++_counter * 0x9E3779B97F4A7C15);
 

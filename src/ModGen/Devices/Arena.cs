@@ -9,6 +9,7 @@ namespace ModGen;
 public sealed unsafe class Arena : IDisposable
 {
     private const nuint Alignment = 64;
+    private void* _block;
     private float* _memory;
 
     /// <summary>Allocates <paramref name="length"/> zeroed elements.</summary>
@@ -20,14 +21,15 @@ public sealed unsafe class Arena : IDisposable
         var bytes = checked((nuint)Math.Max(length, 1) * sizeof(float));
         try
         {
-            _memory = (float*)NativeMemory.AlignedAlloc(bytes, Alignment);
+            // Zeroed by the allocator and aligned by hand: large blocks come from the system page by page as they are
+            // touched, so that an evaluator never pays for the backward pass's share.
+            _block = NativeMemory.AllocZeroed(checked(bytes + Alignment));
+            _memory = (float*)(((nuint)_block + Alignment - 1) / Alignment * Alignment);
         }
         catch (OutOfMemoryException e)
         {
             throw new InsufficientMemoryException($"Cannot allocate {bytes / (1024.0 * 1024):F0} MiB for an arena of {length} floats; use a smaller batch or model.", e);
         }
-
-        NativeMemory.Clear(_memory, bytes);
     }
 
     /// <summary>Number of float32 elements.</summary>
@@ -50,11 +52,17 @@ public sealed unsafe class Arena : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        NativeMemory.AlignedFree(_memory);
-        _memory = null;
+        Free();
         GC.SuppressFinalize(this);
     }
 
     /// <summary>Frees the memory of an arena that was never disposed.</summary>
-    ~Arena() => NativeMemory.AlignedFree(_memory);
+    ~Arena() => Free();
+
+    private void Free()
+    {
+        NativeMemory.Free(_block);
+        _block = null;
+        _memory = null;
+    }
 }

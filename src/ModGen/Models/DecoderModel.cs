@@ -84,4 +84,26 @@ public abstract class DecoderModel<TModel> : DecoderModel
         : base(device, description, parameters, seed)
     {
     }
+
+    private TModel Self => (TModel)this;
+
+    /// <summary>Makes a trainer of this model.</summary>
+    /// <param name="batch">Sequences a step.</param>
+    /// <param name="optimizer">The optimizer.</param>
+    /// <param name="options">Accumulation, clipping, schedule and seed; their defaults when null.</param>
+    /// <exception cref="ArgumentException">The batch is below 1 or cannot be cut into the accumulation's micro-batches.</exception>
+    public Trainer<TModel> CreateTrainer(int batch, AdamW optimizer, TrainingOptions? options = null) => new(Self, batch, optimizer, options);
+
+    /// <summary>Makes a sampler of this model, for one thread.</summary>
+    /// <param name="batch">Texts that it samples side by side.</param>
+    public Sampler<TModel> CreateSampler(int batch = 1) => new(Self, batch);
+
+    /// <summary>Makes a pool of samplers, for many threads.</summary>
+    /// <param name="retained">Samplers that are kept for the next renter at most; 0 for two a processor.</param>
+    /// <param name="batch">Texts that one sampler samples side by side.</param>
+    public SamplerPool<TModel> CreateSamplerPool(int retained = 0, int batch = 1) => new(Self, retained, batch);
+
+    /// <summary>Makes an evaluator that compares top-k and causal routing.</summary>
+    /// <param name="batch">Sequences of the batches that it takes.</param>
+    public CausalEvaluator<TModel> CreateEvaluator(int batch) => new(Self, batch);
 }

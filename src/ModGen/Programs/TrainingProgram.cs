@@ -25,7 +25,10 @@ public abstract class TrainingProgram : IDisposable
     /// <param name="draw">As in <see cref="Accumulate"/>.</param>
     public abstract void Logits(ReadOnlySpan<int> tokens, Span<float> logits, ulong draw);
 
-    /// <summary>Clips the gradients by their global norm, applies AdamW, and zeroes the gradients. A non-finite norm changes nothing but the gradients.</summary>
+    /// <summary>
+    /// Clips the gradients by their global norm, applies AdamW, and zeroes the gradients. A non-finite norm changes
+    /// nothing, the gradients included: whoever asks which tensor it came from can still look.
+    /// </summary>
     /// <returns>The global norm before clipping.</returns>
     public abstract double Update(in AdamWUpdate update);
 

@@ -1,0 +1,264 @@
+using ModGen.Cpu;
+
+namespace ModGen.Programs;
+
+/// <summary>
+/// What the inference programs of all models have in common on the CPU: caches, lengths, routing decisions, argument
+/// checks. Generated code derives from this and supplies the pass.
+/// </summary>
+public abstract class CpuInferenceProgram : InferenceProgram
+{
+    private const int FirstCapacity = 64;
+    private readonly DecoderModel _model;
+    private readonly KeyValueCache[] _caches;
+    private readonly int[] _lengths;
+    private readonly RowBuffers _call;
+    private readonly RowBuffers _routed;
+    private readonly int[] _ordinals;
+    private readonly byte[] _entered;
+    private int _rows;
+    private bool _forced;
+    private bool _disposed;
+
+    /// <summary>Allocates the caches, which grow with their sequences, and the activations of one call.</summary>
+    /// <param name="model">The model to sample from.</param>
+    /// <param name="device">Where it runs.</param>
+    /// <param name="sequences">Sequences held at once, at least 1.</param>
+    /// <param name="maximumRows">Rows of one call, at least 1.</param>
+    /// <param name="activationsPerRow">Elements of the activation arena a row.</param>
+    /// <param name="activationsFixed">Elements of the activation arena that do not grow with the rows.</param>
+    protected CpuInferenceProgram(
+        DecoderModel model, CpuDevice device, int sequences, int maximumRows, long activationsPerRow, long activationsFixed = 0)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(device);
+        ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(maximumRows, 1);
+        var description = model.Description;
+        _model = model;
+        Workers = device.Workers;
+        Sequences = sequences;
+        MaximumRows = maximumRows;
+        _lengths = new int[sequences];
+        _call = new RowBuffers(maximumRows);
+        _routed = new RowBuffers(maximumRows);
+        _ordinals = Ordinals(description.Layers, out var routedLayers);
+        _entered = new byte[checked(routedLayers * maximumRows)];
+        RoutedLayers = routedLayers;
+        Activations = new Arena(checked(maximumRows * activationsPerRow + activationsFixed));
+        _caches = new KeyValueCache[description.Layers.Count];
+        for (var layer = 0; layer < _caches.Length; layer++)
+            _caches[layer] = new KeyValueCache(sequences, Math.Min(FirstCapacity, description.Context), description.Context, description.KeyValueHeads, description.HeadWidth);
+    }
+
+    /// <inheritdoc/>
+    public sealed override int Sequences { get; }
+
+    /// <inheritdoc/>
+    public sealed override int MaximumRows { get; }
+
+    /// <summary>Number of routed layers.</summary>
+    protected int RoutedLayers { get; }
+
+    /// <summary>The threads that kernels run on.</summary>
+    protected CpuWorkers Workers { get; }
+
+    /// <summary>The model's parameters.</summary>
+    protected Arena Weights => _model.Weights;
+
+    /// <summary>The activations: maximum rows × per-row + fixed elements.</summary>
+    protected Arena Activations { get; }
+
+    /// <summary>The cache of a layer.</summary>
+    protected KeyValueCache Cache(int layer) => _caches[layer];
+
+    /// <summary>
+    /// Runs all layers over the rows: appends their keys and values to the caches, calls <see cref="Enter"/> once for
+    /// every routed layer, and writes the wanted logits.
+    /// </summary>
+    /// <param name="rows">The rows; checked.</param>
+    /// <param name="logitRows">Rows whose logits are wanted, ascending; may be empty.</param>
+    /// <param name="logits">(logitRows, vocabulary).</param>
+    /// <param name="draw">Number that random routing draws from.</param>
+    protected abstract void Run(InferenceRows rows, ReadOnlySpan<int> logitRows, Span<float> logits, ulong draw);
+
+    /// <summary>
+    /// Decides which rows of this call enter routed layer <paramref name="layer"/>: those whose logit is above 0
+    /// (a probability above one half), or those that the caller forced. The rows returned are valid until the next call.
+    /// </summary>
+    /// <param name="layer">Index of the layer among all layers.</param>
+    /// <param name="logits">(rows) logits of the predictor, or of the router itself.</param>
+    protected InferenceRows Enter(int layer, ReadOnlySpan<float> logits)
+    {
+        var entered = _entered.AsSpan(Ordinal(layer) * MaximumRows, _rows);
+        if (!_forced)
+        {
+            if (logits.Length != _rows)
+                throw new ArgumentException($"{logits.Length} logits were given for {_rows} rows.", nameof(logits));
+            for (var row = 0; row < entered.Length; row++)
+                entered[row] = logits[row] > 0 ? (byte)1 : (byte)0;
+        }
+
+        var count = 0;
+        for (var row = 0; row < entered.Length; row++)
+        {
+            if (entered[row] == 0)
+                continue;
+            _routed.Set(count++, row, _call.Tokens[row], _call.Sequences[row], _call.Positions[row]);
+        }
+
+        return _routed.First(count);
+    }
+
+    /// <inheritdoc/>
+    public sealed override int Length(int sequence) => _lengths[CheckSequence(sequence)];
+
+    /// <inheritdoc/>
+    public sealed override int CacheLength(int layer, int sequence) => _caches[layer].Length(CheckSequence(sequence));
+
+    /// <summary>Bytes that the caches hold.</summary>
+    public long CacheBytes => _caches.Sum(cache => cache.Bytes);
+
+    /// <inheritdoc/>
+    public sealed override void Clear(int sequence)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _lengths[CheckSequence(sequence)] = 0;
+        foreach (var cache in _caches)
+            cache.Clear(sequence);
+    }
+
+    /// <inheritdoc/>
+    public sealed override ReadOnlySpan<byte> Entered(int layer) => _entered.AsSpan(Ordinal(layer) * MaximumRows, _rows);
+
+    /// <inheritdoc/>
+    public sealed override void Extend(
+        ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> logitRows, Span<float> logits, ulong draw, ReadOnlySpan<byte> forced = default)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckRows(tokens, sequences, forced);
+        CheckLogits(tokens.Length, logitRows, logits);
+        if (tokens.IsEmpty)
+            return;
+        PlaceRows(tokens, sequences);
+        _rows = tokens.Length;
+        _forced = !forced.IsEmpty;
+        for (var layer = 0; _forced && layer < RoutedLayers; layer++)
+            forced.Slice(layer * _rows, _rows).CopyTo(_entered.AsSpan(layer * MaximumRows));
+        try
+        {
+            Run(_call.First(_rows), logitRows, logits, draw);
+        }
+        catch
+        {
+            // Some caches may hold the rows and others not: such a sequence is of no use.
+            foreach (var sequence in sequences)
+                Clear(sequence);
+            throw;
+        }
+
+        foreach (var sequence in sequences)
+            _lengths[sequence]++;
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (!disposing || _disposed)
+            return;
+        _disposed = true;
+        Activations.Dispose();
+        foreach (var cache in _caches)
+            cache.Dispose();
+    }
+
+    private static int[] Ordinals(IReadOnlyList<LayerDescription> layers, out int routed)
+    {
+        var ordinals = new int[layers.Count];
+        routed = 0;
+        for (var layer = 0; layer < ordinals.Length; layer++)
+            ordinals[layer] = layers[layer].IsRouted ? routed++ : -1;
+        return ordinals;
+    }
+
+    private int Ordinal(int layer) =>
+        (uint)layer < (uint)_ordinals.Length && _ordinals[layer] >= 0 ? _ordinals[layer] : throw new ArgumentOutOfRangeException(nameof(layer), $"Layer {layer} is not routed.");
+
+    private int CheckSequence(int sequence) =>
+        (uint)sequence < (uint)Sequences
+            ? sequence
+            : throw new ArgumentOutOfRangeException(nameof(sequence), $"Sequence {sequence} does not exist: the program holds {Sequences}.");
+
+    private void CheckRows(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<byte> forced)
+    {
+        if (tokens.Length > MaximumRows)
+            throw new ArgumentException($"{tokens.Length} rows were given; one call takes {MaximumRows} at most.", nameof(tokens));
+        if (sequences.Length != tokens.Length)
+            throw new ArgumentException($"{tokens.Length} tokens were given with {sequences.Length} sequences.", nameof(sequences));
+        if (!forced.IsEmpty && forced.Length != RoutedLayers * tokens.Length)
+            throw new ArgumentException($"{forced.Length} forced decisions were given; {RoutedLayers} routed layers × {tokens.Length} rows are {RoutedLayers * tokens.Length}.", nameof(forced));
+        foreach (var token in tokens)
+            if ((uint)token >= (uint)_model.Description.Vocabulary)
+                throw new ArgumentException($"Token {token} is not in the vocabulary: 0 to {_model.Description.Vocabulary - 1}.", nameof(tokens));
+        foreach (var sequence in sequences)
+            CheckSequence(sequence);
+    }
+
+    private void CheckLogits(int rows, ReadOnlySpan<int> logitRows, ReadOnlySpan<float> logits)
+    {
+        var previous = -1;
+        foreach (var row in logitRows)
+        {
+            if (row <= previous || row >= rows)
+                throw new ArgumentException($"Logits of row {row} were asked for after row {previous}; rows must ascend within 0 to {rows - 1}.", nameof(logitRows));
+            previous = row;
+        }
+
+        if (logits.Length != (long)logitRows.Length * _model.Description.Vocabulary)
+            throw new ArgumentException($"Room for {logits.Length} logits was given; {logitRows.Length} rows × Vocabulary {_model.Description.Vocabulary} is {(long)logitRows.Length * _model.Description.Vocabulary}.", nameof(logits));
+    }
+
+    /// <summary>Gives each row its position, and refuses rows of one sequence that do not stand together or do not fit.</summary>
+    private void PlaceRows(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences)
+    {
+        var context = _model.Description.Context;
+        for (var start = 0; start < tokens.Length;)
+        {
+            var sequence = sequences[start];
+            if (sequences[..start].Contains(sequence))
+                throw new ArgumentException($"The rows of sequence {sequence} do not stand together.", nameof(sequences));
+            var end = start;
+            while (end < tokens.Length && sequences[end] == sequence)
+                end++;
+            if (_lengths[sequence] + (end - start) > context)
+                throw new ArgumentException($"Sequence {sequence} holds {_lengths[sequence]} tokens and would get {end - start} more; Context {context} is the most.", nameof(tokens));
+            for (var row = start; row < end; row++)
+                _call.Set(row, row, tokens[row], sequence, _lengths[sequence] + row - start);
+            start = end;
+        }
+    }
+
+    /// <summary>Columns of rows, reused from call to call.</summary>
+    private sealed class RowBuffers(int rows)
+    {
+        private readonly int[] _indices = new int[rows];
+        private readonly int[] _visible = new int[rows];
+
+        public int[] Tokens { get; } = new int[rows];
+
+        public int[] Sequences { get; } = new int[rows];
+
+        public int[] Positions { get; } = new int[rows];
+
+        public void Set(int place, int row, int token, int sequence, int position)
+        {
+            _indices[place] = row;
+            Tokens[place] = token;
+            Sequences[place] = sequence;
+            Positions[place] = position;
+        }
+
+        public InferenceRows First(int count) => new(
+            _indices.AsSpan(0, count), Tokens.AsSpan(0, count), Sequences.AsSpan(0, count), Positions.AsSpan(0, count), _visible.AsSpan(0, count));
+    }
+}

@@ -1,0 +1,284 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using ModGen.Programs;
+using ModGen.Sampling;
+
+namespace ModGen;
+
+/// <summary>
+/// Samples texts from a model, causally: a token enters a routed block when the predictor, or the router itself, says
+/// so from what came before (arXiv 2404.02258, section 3.5). One text or one batch at a time; rent one a thread from a
+/// <see cref="SamplerPool{TModel}"/>.
+/// </summary>
+/// <typeparam name="TModel">The model to sample from.</typeparam>
+public sealed class Sampler<TModel> : IDisposable
+    where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
+{
+    private const int PrefillRows = 256;
+    private readonly InferenceProgram _program;
+    private readonly SamplingSlot<TModel>[] _slots;
+    private readonly StepRows _rows;
+    private int _busy;
+
+    internal Sampler(TModel model, int batch)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
+        Model = model;
+        Batch = batch;
+        var maximumRows = Math.Max(batch, Math.Min(PrefillRows, model.Description.Context));
+        _program = model.CreateInferenceProgram(batch, maximumRows);
+        _rows = new StepRows(maximumRows, batch, model.Description.Vocabulary);
+        _slots = new SamplingSlot<TModel>[batch];
+        for (var i = 0; i < batch; i++)
+            _slots[i] = new SamplingSlot<TModel>();
+    }
+
+    /// <summary>The model.</summary>
+    public TModel Model { get; }
+
+    /// <summary>Texts that are sampled side by side.</summary>
+    public int Batch { get; }
+
+    /// <summary>Samples a text.</summary>
+    /// <param name="prompt">Text to go on from; at least one character.</param>
+    /// <param name="options">How; plain sampling until the context is full when null.</param>
+    /// <exception cref="ArgumentException">The prompt is empty, longer than the context, or holds a byte that is not in the vocabulary.</exception>
+    public Generation<TModel> Generate(string prompt, SamplingOptions? options = null) => Generate(Encode(prompt), options);
+
+    /// <summary>Samples a text after a prompt of token ids.</summary>
+    /// <inheritdoc cref="Generate(string, SamplingOptions?)"/>
+    public Generation<TModel> Generate(IReadOnlyList<int> prompt, SamplingOptions? options = null) => GenerateBatch([prompt], options)[0];
+
+    /// <summary>
+    /// Samples a text and hands out each token as it comes. The work runs on the thread pool. Breaking off or
+    /// cancelling ends the text; the sampler is then free again.
+    /// </summary>
+    /// <param name="prompt">Text to go on from; at least one character.</param>
+    /// <param name="options">How; plain sampling until the context is full when null.</param>
+    /// <param name="cancellation">Ends the text.</param>
+    /// <exception cref="ArgumentException">The prompt is empty, longer than the context, or holds a byte that is not in the vocabulary.</exception>
+    public IAsyncEnumerable<SampledToken<TModel>> GenerateAsync(string prompt, SamplingOptions? options = null, CancellationToken cancellation = default) =>
+        GenerateAsync(Encode(prompt), options, cancellation);
+
+    /// <summary>Samples a text after a prompt of token ids and hands out each token as it comes.</summary>
+    /// <inheritdoc cref="GenerateAsync(string, SamplingOptions?, CancellationToken)"/>
+    public IAsyncEnumerable<SampledToken<TModel>> GenerateAsync(IReadOnlyList<int> prompt, SamplingOptions? options = null, CancellationToken cancellation = default)
+    {
+        var tokens = CheckPrompt(prompt);
+        return Stream(tokens, options ?? new SamplingOptions(), cancellation);
+    }
+
+    /// <summary>
+    /// Samples a text for each prompt. <see cref="Batch"/> of them run side by side, whatever their lengths; each ends
+    /// for itself, and the next prompt takes its place.
+    /// </summary>
+    /// <param name="prompts">Texts to go on from; each at least one character.</param>
+    /// <param name="options">How; the texts of one call draw differently even with one seed.</param>
+    /// <exception cref="ArgumentException">A prompt is empty, longer than the context, or holds a byte that is not in the vocabulary.</exception>
+    public IReadOnlyList<Generation<TModel>> GenerateBatch(IReadOnlyList<string> prompts, SamplingOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        return GenerateBatch([.. prompts.Select(prompt => (IReadOnlyList<int>)Encode(prompt))], options);
+    }
+
+    /// <summary>Samples a text for each prompt of token ids.</summary>
+    /// <inheritdoc cref="GenerateBatch(IReadOnlyList{string}, SamplingOptions?)"/>
+    public IReadOnlyList<Generation<TModel>> GenerateBatch(IReadOnlyList<IReadOnlyList<int>> prompts, SamplingOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        int[][] tokens = [.. prompts.Select(CheckPrompt)];
+        using var turn = new Turn(this);
+        return new BatchRun(this, tokens, options ?? new SamplingOptions()).Run();
+    }
+
+    /// <summary>The logits of the token after a prompt.</summary>
+    /// <exception cref="ArgumentException">The prompt is empty, longer than the context, or holds a byte that is not in the vocabulary.</exception>
+    public Logits<TModel> NextLogits(string prompt) => NextLogits(Encode(prompt));
+
+    /// <summary>The logits of the token after a prompt of token ids.</summary>
+    /// <inheritdoc cref="NextLogits(string)"/>
+    public Logits<TModel> NextLogits(IReadOnlyList<int> prompt)
+    {
+        var tokens = CheckPrompt(prompt);
+        using var turn = new Turn(this);
+        _slots[0].Begin(tokens, new SamplingOptions(), row: 0);
+        Prefill([0]);
+        var logits = new Logits<TModel>(rows: 1);
+        _slots[0].Logits.CopyTo(logits.Values);
+        return logits;
+    }
+
+    /// <summary>Frees the caches and the activations. The model stays.</summary>
+    public void Dispose() => _program.Dispose();
+
+    /// <summary>Forgets all texts; false when one is being sampled still.</summary>
+    internal bool TryReset()
+    {
+        if (Volatile.Read(ref _busy) != 0)
+            return false;
+        for (var slot = 0; slot < Batch; slot++)
+            _program.Clear(slot);
+        return true;
+    }
+
+    private async IAsyncEnumerable<SampledToken<TModel>> Stream(int[] prompt, SamplingOptions options, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using var turn = new Turn(this);
+        int[] active = [0];
+        var slot = _slots[0];
+        slot.Begin(prompt, options, row: 0);
+        await Task.Run(() => Prefill(active), cancellation).ConfigureAwait(false);
+        while (slot.Finish is null)
+        {
+            yield return await Task.Run(Step, cancellation).ConfigureAwait(false);
+        }
+
+        SampledToken<TModel> Step()
+        {
+            var token = slot.Next();
+            Extend(active);
+            return token;
+        }
+    }
+
+    /// <summary>Reads the prompts of slots, in pieces of as many rows as the program takes.</summary>
+    private void Prefill(ReadOnlySpan<int> slots)
+    {
+        foreach (var slot in slots)
+        {
+            _program.Clear(slot);
+            var prompt = _slots[slot].Prompt;
+            for (var i = 0; i < prompt.Length; i++)
+            {
+                _rows.Add(prompt[i], slot, wanted: i == prompt.Length - 1);
+                if (_rows.IsFull)
+                    Flush();
+            }
+        }
+
+        Flush();
+        foreach (var slot in slots)
+            _slots[slot].EndPrefill();
+    }
+
+    /// <summary>Appends the newest token of every slot. It is done for a text's last token too: its routing is part of the result.</summary>
+    private void Extend(ReadOnlySpan<int> slots)
+    {
+        foreach (var slot in slots)
+            _rows.Add(_slots[slot].Newest, slot, wanted: _slots[slot].Finish is null);
+        Flush();
+    }
+
+    private void Flush()
+    {
+        if (_rows.Count == 0)
+            return;
+        _program.Extend(_rows.Tokens, _rows.Slots, _rows.Wanted, _rows.Logits, _slots[_rows.Slots[0]].Draw);
+        for (var i = 0; i < _rows.Wanted.Length; i++)
+            _rows.LogitsOf(i).CopyTo(_slots[_rows.Slots[_rows.Wanted[i]]].Logits);
+        foreach (var layer in _slots[0].Routing.RoutedLayers)
+            Record(layer, _program.Entered(layer));
+        for (var row = 0; row < _rows.Count; row++)
+            _slots[_rows.Slots[row]].Routing.Length = _program.Length(_rows.Slots[row]);
+        _rows.Clear();
+    }
+
+    private void Record(int layer, ReadOnlySpan<byte> entered)
+    {
+        for (var row = 0; row < entered.Length; row++)
+        {
+            // Rows of a slot stand together and its length counts them already.
+            var slot = _rows.Slots[row];
+            var after = 0;
+            while (row + after + 1 < entered.Length && _rows.Slots[row + after + 1] == slot)
+                after++;
+            for (var last = row + after; row <= last; row++)
+                _slots[slot].Routing.Set(layer, _program.Length(slot) - 1 - (last - row), entered[row] != 0);
+            row--;
+        }
+    }
+
+    private static int[] Encode(string prompt)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        return [.. Encoding.UTF8.GetBytes(prompt)];
+    }
+
+    private int[] CheckPrompt(IReadOnlyList<int> prompt)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        var (context, vocabulary) = (Model.Description.Context, Model.Description.Vocabulary);
+        if (prompt.Count == 0)
+            throw new ArgumentException("The prompt is empty: give at least one token to go on from.", nameof(prompt));
+        if (prompt.Count > context)
+            throw new ArgumentException($"The prompt has {prompt.Count} tokens; Context {context} is the most.", nameof(prompt));
+        foreach (var token in prompt)
+            if ((uint)token >= (uint)vocabulary)
+                throw new ArgumentException($"Token {token} of the prompt is not in the vocabulary: 0 to {vocabulary - 1}.", nameof(prompt));
+        return [.. prompt];
+    }
+
+    /// <summary>Keeps a second caller out while a text is sampled.</summary>
+    private readonly struct Turn : IDisposable
+    {
+        private readonly Sampler<TModel> _sampler;
+
+        public Turn(Sampler<TModel> sampler)
+        {
+            if (Interlocked.Exchange(ref sampler._busy, 1) != 0)
+                throw new InvalidOperationException("The sampler is at work on another text; use one sampler a thread, from a SamplerPool.");
+            _sampler = sampler;
+        }
+
+        public void Dispose() => Volatile.Write(ref _sampler._busy, 0);
+    }
+
+    /// <summary>The texts of one call, more of them perhaps than there are slots.</summary>
+    private sealed class BatchRun(Sampler<TModel> sampler, int[][] prompts, SamplingOptions options)
+    {
+        private readonly Generation<TModel>[] _results = new Generation<TModel>[prompts.Length];
+        private readonly int[] _promptOf = new int[sampler.Batch];
+        private readonly List<int> _active = [];
+        private readonly List<int> _fresh = [];
+        private int _next;
+
+        public Generation<TModel>[] Run()
+        {
+            for (var slot = 0; slot < sampler.Batch; slot++)
+                Assign(slot);
+            while (_active.Count + _fresh.Count > 0)
+            {
+                sampler.Prefill([.. _fresh]);
+                _active.AddRange(_fresh);
+                _fresh.Clear();
+                Step();
+            }
+
+            return _results;
+        }
+
+        private void Step()
+        {
+            var sampled = _active.Where(slot => sampler._slots[slot].Finish is null).ToArray();
+            foreach (var slot in sampled)
+                sampler._slots[slot].Next();
+            sampler.Extend(sampled);
+            foreach (var slot in _active.Where(slot => sampler._slots[slot].Finish is not null).ToArray())
+            {
+                _results[_promptOf[slot]] = sampler._slots[slot].Result();
+                _active.Remove(slot);
+                Assign(slot);
+            }
+        }
+
+        private void Assign(int slot)
+        {
+            if (_next == prompts.Length)
+                return;
+            _promptOf[slot] = _next;
+            sampler._slots[slot].Begin(prompts[_next], options, row: _next);
+            _fresh.Add(slot);
+            _next++;
+        }
+    }
+}
