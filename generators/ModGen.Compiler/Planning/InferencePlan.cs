@@ -31,6 +31,9 @@ public sealed record InferencePlan(
         var embedding = SectionPlanner.Plan(model.InferenceEmbedding, rules, StreamUse.InPlace);
         var blocks = model.Kinds.Select(k => SectionPlanner.Plan(k.Inference, rules, StreamUse.InPlace)).ToList();
         var logits = SectionPlanner.Plan(model.InferenceLogits, rules, StreamUse.InPlace);
+        foreach (var kind in model.Kinds)
+            if (!ParameterOrder.Of(kind.Inference.Graph).Select(p => p.Parameter).SequenceEqual(ParameterOrder.Of(kind.Training.Graph).Select(p => p.Parameter)))
+                throw new GraphException($"{kind.Name}: training and inference order their parameters differently.");
         SectionPlan[] all = [embedding, .. blocks, logits];
         var scratch = Storage.Align(model.Spec.Width);
         return new InferencePlan(

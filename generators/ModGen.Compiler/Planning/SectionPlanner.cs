@@ -86,7 +86,7 @@ internal sealed class SectionPlanner
     {
         var offset = 0L;
         var offsets = new Dictionary<ParameterSpec, long>();
-        foreach (var parameter in _section.Graph.Parameters)
+        foreach (var parameter in ParameterOrder.Of(_section.Graph))
         {
             if (!offsets.TryGetValue(parameter.Parameter!, out var at))
             {

@@ -139,7 +139,7 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
         {
             _writer.Line();
             using (_writer.Block($"private static void Add{kind.Name}(Runtime::ParameterTable table, string layer)"))
-                foreach (var parameter in kind.Training.Graph.Parameters)
+                foreach (var parameter in ParameterOrder.Of(kind.Training.Graph))
                     Add(parameter, "layer + ");
         }
     }
