@@ -25,7 +25,14 @@ public sealed record CostReport(
             layer, spec.Blocks[layer].Routing?.Tokens ?? spec.Context, plan.Blocks[kind].ParameterElements,
             model.Kinds[kind].Training.Graph.Flops / spec.Context));
         return new CostReport(
-            plan.Parameters.Elements, FlopsOf(model), FlopsOf(ModelGraph.Build(dense)), plan.Memory.Elements * sizeof(float), layers.ToEquatableArray());
+            ParametersOf(plan), FlopsOf(model), FlopsOf(ModelGraph.Build(dense)), plan.Memory.Elements * sizeof(float), layers.ToEquatableArray());
+    }
+
+    private static long ParametersOf(TrainingPlan plan)
+    {
+        var spec = plan.Model.Spec;
+        var matrix = (long)spec.Vocabulary * spec.Width;
+        return matrix * (spec.TiedHead ? 1 : 2) + spec.Width + plan.Model.KindOfLayer.Sum(kind => plan.Blocks[kind].ParameterElements);
     }
 
     private static double FlopsOf(ModelGraph model) =>

@@ -71,13 +71,12 @@ public sealed record ActivationLayout(
     }
 }
 
-/// <summary>Where the parameters of each section start in the parameter arena.</summary>
+/// <summary>Where the parameters of each section start in the parameter arena: on cache lines.</summary>
 /// <param name="Embedding">The embedding's.</param>
 /// <param name="Layers">Each layer's.</param>
 /// <param name="FinalGain">The final norm's gain.</param>
 /// <param name="Head">The head's matrix: the embedding's when tied.</param>
-/// <param name="Elements">All parameters.</param>
-public sealed record ParameterLayout(long Embedding, EquatableArray<long> Layers, long FinalGain, long Head, long Elements)
+public sealed record ParameterLayout(long Embedding, EquatableArray<long> Layers, long FinalGain, long Head)
 {
     internal static ParameterLayout Create(ModelGraph model, IReadOnlyList<long> blockElements)
     {
@@ -87,12 +86,12 @@ public sealed record ParameterLayout(long Embedding, EquatableArray<long> Layers
         var end = matrix;
         foreach (var kind in model.KindOfLayer)
         {
-            layers.Add(end);
-            end += blockElements[kind];
+            layers.Add(Storage.Align(end));
+            end = Storage.Align(end) + blockElements[kind];
         }
 
-        var gain = end;
-        var head = spec.TiedHead ? 0 : gain + spec.Width;
-        return new ParameterLayout(0, layers.ToEquatableArray(), gain, head, gain + spec.Width + (spec.TiedHead ? 0 : matrix));
+        var gain = Storage.Align(end);
+        var head = spec.TiedHead ? 0 : Storage.Align(gain + spec.Width);
+        return new ParameterLayout(0, layers.ToEquatableArray(), gain, head);
     }
 }

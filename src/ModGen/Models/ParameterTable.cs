@@ -27,7 +27,7 @@ public sealed record Parameter(
     public int Length { get; } = Shape.Aggregate(1, (length, extent) => checked(length * extent));
 }
 
-/// <summary>The parameters of a model in arena order: without holes or overlap.</summary>
+/// <summary>The parameters of a model in arena order, without overlap; <see cref="Align"/> leaves a few unused elements between layers.</summary>
 public sealed class ParameterTable
 {
     private readonly List<Parameter> _parameters = [];
@@ -35,7 +35,7 @@ public sealed class ParameterTable
     /// <summary>In arena order.</summary>
     public IReadOnlyList<Parameter> Parameters => _parameters;
 
-    /// <summary>Elements of all parameters together.</summary>
+    /// <summary>Elements of the arena that holds them.</summary>
     public long Length { get; private set; }
 
     /// <summary>Adds a tensor behind the last one. Generated code calls this while it loops over its layers.</summary>
@@ -44,6 +44,14 @@ public sealed class ParameterTable
         var parameter = new Parameter(name, shape, Length, initialization, deviation, decays);
         _parameters.Add(parameter);
         Length += parameter.Length;
+        return this;
+    }
+
+    /// <summary>Lets the next tensor start on a cache line. The elements skipped stay zero.</summary>
+    public ParameterTable Align()
+    {
+        const int CacheLine = 64 / sizeof(float);
+        Length = (Length + CacheLine - 1) / CacheLine * CacheLine;
         return this;
     }
 }

@@ -131,7 +131,11 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             LayerLoops.Write(_writer, plan.Segments, backwards: false, (kind, layer) => $"Add{plan.Model.Kinds[kind].Name}(table, $\"model.layers.{{{layer}}}.\");");
             foreach (var parameter in plan.Loss.Section.Graph.Parameters)
                 if (!plan.Embedding.Section.Graph.Parameters.Any(p => p.Parameter == parameter.Parameter))
+                {
+                    _writer.Line("table.Align();");
                     Add(parameter, "");
+                }
+
             _writer.Line("return table;");
         }
 
@@ -139,8 +143,11 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
         {
             _writer.Line();
             using (_writer.Block($"private static void Add{kind.Name}(Runtime::ParameterTable table, string layer)"))
+            {
+                _writer.Line("table.Align();");
                 foreach (var parameter in ParameterOrder.Of(kind.Training.Graph))
                     Add(parameter, "layer + ");
+            }
         }
     }
 
