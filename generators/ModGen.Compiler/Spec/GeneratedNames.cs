@@ -2,18 +2,22 @@ using System.Collections.Generic;
 
 namespace ModGen.Compiler.Spec;
 
-/// <summary>Names that the generated part declares or inherits: neither the class nor a member of the user's can have one.</summary>
+/// <summary>Names that the generated part declares, or calls on the class: no member of the user's can have one.</summary>
 public static class GeneratedNames
 {
-    private static readonly HashSet<string> Members = new()
+    private static readonly HashSet<string> Declared = new()
     {
-        // Declared by the generated part.
-        "Vocabulary", "Width", "Layers", "Heads", "KeyValueHeads", "HeadWidth", "FeedForward", "Context", "Info", "Create",
-        "Details", "Training", "Inference", "CreateTrainingProgram", "CreateInferenceProgram",
-        // Inherited, and called on the class.
-        "Device", "Description", "Parameters", "Weights", "Dispose", "CreateTrainer", "CreateSampler",
+        "Vocabulary", "Width", "Layers", "Heads", "KeyValueHeads", "HeadWidth", "FeedForward", "Context", "Info", "Create", "Details",
+        "CreateTrainingProgram", "CreateInferenceProgram", "CpuTraining", "CpuInference",
+        "CreateParameters", "AddDenseBlock", "AddRoutedBlock", "DescribeLayers",
     };
 
-    /// <summary>True when the generated part needs the name for itself.</summary>
-    public static bool IsTaken(string name) => Members.Contains(name);
+    // Inherited, and named in generated code, which a member of the user's would hide.
+    private static readonly HashSet<string> Inherited = new() { "Device" };
+
+    /// <summary>True when a member of the user's cannot have the name.</summary>
+    public static bool IsTaken(string member) => Declared.Contains(member) || Inherited.Contains(member);
+
+    /// <summary>True when the class itself cannot have the name: C# forbids a member named as its class.</summary>
+    public static bool IsTakenForClass(string name) => Declared.Contains(name);
 }

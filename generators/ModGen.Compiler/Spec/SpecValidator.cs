@@ -42,7 +42,7 @@ public static partial class SpecValidator
             problems.Add(SpecRules.NotPartial, DeclarationPart.Class, null, type.Name);
         if (facts.BaseClass is { } baseClass)
             problems.Add(SpecRules.OwnBaseClass, DeclarationPart.BaseList, null, type.Name, baseClass);
-        if (GeneratedNames.IsTaken(type.Name))
+        if (GeneratedNames.IsTakenForClass(type.Name))
             problems.Add(SpecRules.NameClash, DeclarationPart.Class, null, $"Class '{type.Name}'");
         foreach (var member in facts.ClashingMembers)
             problems.Add(SpecRules.NameClash, DeclarationPart.Member, member, $"'{type.Name}.{member}'");

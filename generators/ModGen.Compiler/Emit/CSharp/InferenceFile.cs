@@ -46,7 +46,7 @@ internal sealed class InferenceFile(InferencePlan plan)
         _writer.Line($"private readonly float[] _cos = new float[{tables}]; // ({spec.Context}, {spec.HeadWidth / 2})");
         _writer.Line($"private readonly float[] _sin = new float[{tables}]; // ({spec.Context}, {spec.HeadWidth / 2})");
         _writer.Line();
-        using (_writer.Block($"public CpuInference({spec.Type.Name} model, Runtime::CpuDevice device, int sequences, int maximumRows)\n    : base(model, device, sequences, maximumRows, RowFloats)"))
+        using (_writer.Block($"public CpuInference({spec.Type.Identifier} model, Runtime::CpuDevice device, int sequences, int maximumRows)\n    : base(model, device, sequences, maximumRows, RowFloats)"))
             _writer.Line($"Cpu::Rotary.FillTable(_cos, _sin, {spec.Context}, {spec.HeadWidth}, {Literal.Double(spec.RotaryBase)});");
     }
 

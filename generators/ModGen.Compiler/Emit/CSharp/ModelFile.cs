@@ -17,7 +17,7 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
     public string Write()
     {
         SourceFile.Header(_writer, Spec, "what it is and what it costs");
-        var name = Spec.Type.Name;
+        var name = Spec.Type.Identifier;
         using (OpenType())
         {
             WriteConstants();
@@ -48,10 +48,10 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
     /// <summary>The doc comment is what an editor shows over the class's name: the declaration's costs.</summary>
     private System.IDisposable OpenType()
     {
-        var name = Spec.Type.Name;
+        var name = Spec.Type.Identifier;
         if (Spec.Type.Namespace.Length > 0)
         {
-            _writer.Line($"namespace {Spec.Type.Namespace};");
+            _writer.Line($"namespace {Spec.Type.NamespaceIdentifier};");
             _writer.Line();
         }
 
@@ -176,7 +176,7 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             _writer.Line($"Name = {Literal.String(Spec.Type.FullName)},");
             _writer.Line($"Fingerprint = {Literal.String(fingerprint)},");
             foreach (var name in new[] { "Vocabulary", "Width", "Heads", "KeyValueHeads", "HeadWidth", "FeedForward", "Context" })
-                _writer.Line($"{name} = {Spec.Type.Name}.{name},");
+                _writer.Line($"{name} = {Spec.Type.Identifier}.{name},");
             _writer.Line($"TiedHead = {(Spec.TiedHead ? "true" : "false")},");
             _writer.Line($"RotaryBase = {Literal.Double(Spec.RotaryBase)},");
             _writer.Line($"NormEpsilon = {Literal.Double(Spec.NormEpsilon)},");

@@ -26,11 +26,11 @@ internal static class SourceFile
     {
         if (spec.Type.Namespace.Length > 0)
         {
-            writer.Line($"namespace {spec.Type.Namespace};");
+            writer.Line($"namespace {spec.Type.NamespaceIdentifier};");
             writer.Line();
         }
 
-        return writer.Block($"partial class {spec.Type.Name}{bases}");
+        return writer.Block($"partial class {spec.Type.Identifier}{bases}");
     }
 
     /// <summary>The expression of a parameter's place in the arena: relative to the layer in a block, absolute elsewhere.</summary>

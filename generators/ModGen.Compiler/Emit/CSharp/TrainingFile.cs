@@ -53,7 +53,7 @@ internal sealed class TrainingFile(TrainingPlan plan)
         foreach (var (field, _) in LossFields())
             _writer.Line($"private readonly float[] {field} = new float[{spec.Layers}];");
         _writer.Line();
-        using (_writer.Block($"public CpuTraining({spec.Type.Name} model, Runtime::CpuDevice device, int batch)\n    : base(model, device, batch, SequenceFloats)"))
+        using (_writer.Block($"public CpuTraining({spec.Type.Identifier} model, Runtime::CpuDevice device, int batch)\n    : base(model, device, batch, SequenceFloats)"))
         {
             _writer.Line($"_positions = new int[batch * {spec.Context}];");
             using (_writer.Block("for (var i = 0; i < _positions.Length; i++)"))
