@@ -33,7 +33,7 @@ internal static class LlamaConfig
             if (differences.Count > 0)
                 throw new WeightsException($"{path}: the configuration is not that of {model.Name}: {string.Join("; ", differences)}.");
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
         {
             throw new WeightsException($"{path}: is not a model configuration: {Errors.OneLine(e)}", e);
         }
@@ -155,9 +155,13 @@ internal static class LlamaConfig
     {
         if (!config.TryGetProperty("modgen", out var own) || !own.TryGetProperty("routed_layers", out var layers))
             return;
-        var theirs = layers.EnumerateArray().ToDictionary(
-            layer => layer.GetProperty("layer").GetInt32(),
-            layer => $"{Text(layer, "routing")} of {Value(layer, "tokens")} tokens, gate {Text(layer, "gate")}, predictor {Value(layer, "predictor")}");
+        var theirs = new Dictionary<int, string>();
+        foreach (var layer in layers.EnumerateArray())
+        {
+            theirs[layer.GetProperty("layer").GetInt32()] = string.Create(
+                CultureInfo.InvariantCulture, $"{Text(layer, "routing")} of {Value(layer, "tokens")} tokens, gate {Text(layer, "gate")}, predictor {Value(layer, "predictor")}");
+        }
+
         for (var i = 0; i < model.Layers.Count; i++)
         {
             var layer = model.Layers[i];
