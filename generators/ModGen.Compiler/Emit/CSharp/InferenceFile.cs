@@ -55,14 +55,26 @@ internal sealed class InferenceFile(InferencePlan plan)
         _writer.Line();
         using (_writer.Block("protected override void Run(Programs::InferenceRows batch, global::System.ReadOnlySpan<int> wanted, global::System.Span<float> logits, ulong draw)"))
         {
+            _writer.Line("Embed(batch);");
+            LayerLoops.Write(_writer, plan.Segments, backwards: false, (kind, layer) => $"{Model.Kinds[kind].Name}({layer}, batch{(UsesDraw ? ", draw" : "")});");
+            _writer.Line("if (!wanted.IsEmpty)");
+            _writer.Line("    Head(batch.Count, wanted, logits);");
+        }
+
+        _writer.Line();
+        _writer.Line("/// <summary>Rows of the embedding by token id.</summary>");
+        using (_writer.Block("private void Embed(Programs::InferenceRows batch)"))
+        {
             _writer.Line("var rows = batch.Count;");
             Pass(plan.Embedding);
-            LayerLoops.Write(_writer, plan.Segments, backwards: false, (kind, layer) => $"{Model.Kinds[kind].Name}({layer}, batch{(UsesDraw ? ", draw" : "")});");
-            _writer.Line("if (wanted.IsEmpty)");
-            _writer.Line("    return;");
+        }
+
+        _writer.Line();
+        _writer.Line("/// <summary>Logits of the wanted rows.</summary>");
+        using (_writer.Block("private void Head(int rows, global::System.ReadOnlySpan<int> wanted, global::System.Span<float> logits)"))
+        {
             _writer.Line("var active = wanted.Length;");
-            // The embedding declared x already; the head reads the same stream.
-            Pass(plan.Logits, declared: plan.Logits.Section.StreamIn);
+            Pass(plan.Logits);
         }
     }
 
@@ -81,8 +93,8 @@ internal sealed class InferenceFile(InferencePlan plan)
         }
     }
 
-    private void Pass(SectionPlan section, Value? declared = null) => new PassWriter(_writer, section, new PassContext(
-        value => value == declared ? value.Name : Expression(section, value),
+    private void Pass(SectionPlan section) => new PassWriter(_writer, section, new PassContext(
+        value => Expression(section, value),
         leading => leading == LeadingExtent.Active ? "active" : "rows",
         (storage, value) => SourceFile.ParameterOffset(plan.Parameters, section, storage, value),
         SpanOf)).Write(section.Forward);
