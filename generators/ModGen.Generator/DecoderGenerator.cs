@@ -1,6 +1,7 @@
 using System;
 using System.Threading;
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
 using ModGen.Compiler;
 using ModGen.Compiler.Spec;
 using ModGen.Generator.Diagnostics;
@@ -29,7 +30,7 @@ public sealed class DecoderGenerator : IIncrementalGenerator
     public void Initialize(IncrementalGeneratorInitializationContext context)
     {
         var models = context.SyntaxProvider
-            .ForAttributeWithMetadataName(AttributeNames.Decoder, static (_, _) => true, Read)
+            .ForAttributeWithMetadataName(AttributeNames.Decoder, static (node, _) => node is ClassDeclarationSyntax or RecordDeclarationSyntax, Read)
             .WithTrackingName(SpecStep)
             .Where(static model => model is not null)
             .Select(static (model, _) => model!);
@@ -42,7 +43,8 @@ public sealed class DecoderGenerator : IIncrementalGenerator
 
     private static DeclaredModel? Read(GeneratorAttributeSyntaxContext context, CancellationToken cancellation)
     {
-        var type = (INamedTypeSymbol)context.TargetSymbol;
+        if (context.TargetSymbol is not INamedTypeSymbol { TypeKind: TypeKind.Class } type)
+            return null;
         // A class whose parts all carry the attribute (an error that the compiler reports) is still one class.
         if (AttributeNames.Find(type, AttributeNames.DecoderClass)?.ApplicationSyntaxReference is not { } applied
             || applied.SyntaxTree != context.TargetNode.SyntaxTree || !context.TargetNode.Span.Contains(applied.Span))

@@ -176,7 +176,7 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             _writer.Line($"Name = {Literal.String(Spec.Type.FullName)},");
             _writer.Line($"Fingerprint = {Literal.String(fingerprint)},");
             foreach (var name in new[] { "Vocabulary", "Width", "Heads", "KeyValueHeads", "HeadWidth", "FeedForward", "Context" })
-                _writer.Line($"{name} = {Spec.Type.Identifier}.{name},");
+                _writer.Line($"{name} = {name},");
             _writer.Line($"TiedHead = {(Spec.TiedHead ? "true" : "false")},");
             _writer.Line($"RotaryBase = {Literal.Double(Spec.RotaryBase)},");
             _writer.Line($"NormEpsilon = {Literal.Double(Spec.NormEpsilon)},");
