@@ -27,6 +27,7 @@ internal static class DiagnosticCases
         yield return Class("MODGEN006", "public partial class M { public int ⟦Width⟧ => 3; }", "M.Width");
         yield return Class("MODGEN006", "public partial class M { private static void ⟦Create⟧() { } }", "M.Create");
         yield return Class("MODGEN006", "public partial class ⟦Context⟧;", "'Context'");
+        yield return Class("MODGEN006", "public partial class ⟦@var⟧;", "'var'");
     }
 
     private static IEnumerable<DiagnosticCase> Decoders()

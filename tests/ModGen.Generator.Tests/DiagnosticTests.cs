@@ -24,7 +24,7 @@ public sealed class DiagnosticTests
         """;
 
     // Classes that no second part could be written for.
-    private static readonly string[] WithoutPart = ["static", "M⟧<T>", "record", "file", "Outer", "MemoryStream", "Context⟧", "⟦Create⟧", "⟦Width⟧ =>", "[⟦ModGen.MixtureOfDepths⟧(Capacity = 0.5)]"];
+    private static readonly string[] WithoutPart = ["static", "M⟧<T>", "record", "file", "Outer", "MemoryStream", "Context⟧", "@var", "⟦Create⟧", "⟦Width⟧ =>", "[⟦ModGen.MixtureOfDepths⟧(Capacity = 0.5)]"];
 
     public static TheoryData<int> Cases => [.. Enumerable.Range(0, DiagnosticCases.All.Count)];
 

@@ -12,6 +12,9 @@ public static class GeneratedNames
         "CreateParameters", "AddDenseBlock", "AddRoutedBlock", "DescribeLayers",
     };
 
+    // A type of this name is what var means wherever it is in scope.
+    private const string Var = "var";
+
     // Inherited, and named in generated code, which a member of the user's would hide.
     private static readonly HashSet<string> Inherited = new() { "Device" };
 
@@ -19,5 +22,5 @@ public static class GeneratedNames
     public static bool IsTaken(string member) => Declared.Contains(member) || Inherited.Contains(member);
 
     /// <summary>True when the class itself cannot have the name: C# forbids a member named as its class.</summary>
-    public static bool IsTakenForClass(string name) => Declared.Contains(name);
+    public static bool IsTakenForClass(string name) => Declared.Contains(name) || name == Var;
 }

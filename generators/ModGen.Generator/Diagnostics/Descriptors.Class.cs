@@ -33,6 +33,6 @@ internal static partial class Descriptors
 
     public static readonly DiagnosticDescriptor NameClash = new(
         SpecRules.NameClash, "The generated part needs this name",
-        "{0} has a name that the generated part declares or inherits; rename it",
+        "{0} has a name that the generated part needs; rename it",
         Category, DiagnosticSeverity.Error, isEnabledByDefault: true, description: null, Pages + SpecRules.NameClash + ".md", Fatal);
 }

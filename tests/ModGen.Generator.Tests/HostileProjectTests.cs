@@ -1,0 +1,201 @@
+using System.Globalization;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using ModGen.Generator.Tests.Driver;
+
+namespace ModGen.Generator.Tests;
+
+/// <summary>Projects that are legal and unkind: what they declare must still compile, cleanly.</summary>
+public sealed class HostileProjectTests
+{
+    private const string Sizes = "Vocabulary = 256, Width = 64, Layers = 4, Heads = 4, Context = 32";
+    private const string Depths = "ModGen.MixtureOfDepths(Capacity = 0.125, Predictor = 8, AuxiliaryWeight = 0.02)";
+
+    public static TheoryData<string, string[]> Legal => new()
+    {
+        { "global namespace", [$"[ModGen.Decoder({Sizes})] public partial class M;"] },
+        { "internal by default", [$"[ModGen.Decoder({Sizes})] partial class M;"] },
+        { "sealed", [$"[ModGen.Decoder({Sizes})] public sealed partial class M;"] },
+        { "keyword as class", [$"namespace A; [ModGen.Decoder({Sizes})] [{Depths}] public partial class @class;"] },
+        { "contextual keywords", [$"namespace A.@record.@async; [ModGen.Decoder({Sizes})] [{Depths}] public partial class @await; [ModGen.Decoder({Sizes})] public partial class @dynamic; [ModGen.Decoder({Sizes})] public partial class @record;"] },
+        { "keyword as namespace", [$"namespace @namespace.@in; [ModGen.Decoder({Sizes})] [{Depths}] public partial class M;"] },
+        { "unicode", [$"namespace Größe.模型; [ModGen.Decoder({Sizes})] [{Depths}] public partial class Übersetzer_Ωμέγα;"] },
+        { "escapes in the name", [$"[ModGen.Decoder({Sizes})] public partial class \\u0041bc;"] },
+        { "same names in different namespaces", [$"namespace A {{ [ModGen.Decoder({Sizes})] public partial class M; }} namespace B {{ [ModGen.Decoder({Sizes})] [{Depths}] public partial class M; }} namespace A.B {{ [ModGen.Decoder({Sizes})] public partial class M; }}"] },
+        { "names that differ in case", [$"[ModGen.Decoder({Sizes})] public partial class Model; [ModGen.Decoder({Sizes})] public partial class MODEL; [ModGen.Decoder({Sizes})] public partial class model_;"] },
+        { "namespace named as a file", [$"namespace M.Training {{ [ModGen.Decoder({Sizes})] public partial class Model; }} namespace M {{ [ModGen.Decoder({Sizes})] public partial class Model; }}"] },
+        { "long name", [$"namespace {string.Join('.', Enumerable.Repeat("Quite.Long", 30))}; [ModGen.Decoder({Sizes})] public partial class {new string('M', 400)}; [ModGen.Decoder({Sizes})] public partial class {new string('M', 401)};"] },
+        { "class named as its namespace", [$"namespace M; [ModGen.Decoder({Sizes})] [{Depths}] public partial class M;"] },
+        { "names of the runtime", [$"namespace A; {string.Join(' ', RuntimeNames.Select(name => $"internal class {name} {{ }}"))} [ModGen.Decoder({Sizes})] [{Depths}] public partial class M;"] },
+        { "names of the runtime, globally", [$"{string.Join(' ', RuntimeNames.Where(name => name != "System").Select(name => $"internal class {name} {{ }}"))} [ModGen.Decoder({Sizes})] [{Depths}] public partial class M;"] },
+        { "model named as the runtime's types", [$"namespace A; {string.Join(' ', RuntimeNames.Select(name => $"[ModGen.Decoder({Sizes})] [{Depths}] public partial class {name};"))}"] },
+        { "namespace inside the runtime's", [$"namespace ModGen.Mine; [ModGen.Decoder({Sizes})] [{Depths}] public partial class M;"] },
+        { "namespaces that hide the runtime's", [$"namespace A.ModGen {{ internal class Device {{ }} }} namespace A.System {{ internal class Span {{ }} }} namespace A {{ [global::ModGen.Decoder({Sizes})] public partial class M; }}"] },
+        { "parts in several files", [$"[ModGen.Decoder({Sizes})] public partial class M;", $"[{Depths}] public partial class M;", "public partial class M { public int Answer => 42; }"] },
+        { "interfaces", [$"[ModGen.Decoder({Sizes})] public partial class M : System.IFormattable {{ public string ToString(string? format, System.IFormatProvider? provider) => \"\"; }}"] },
+        { "its own base, said by the user", [$"[ModGen.Decoder({Sizes})] public partial class M : ModGen.DecoderModel<M>;"] },
+        { "other attributes", [$"[System.Obsolete, System.Serializable] [ModGen.Decoder({Sizes})] [{Depths}] public partial class M;"] },
+        { "aliases", ["using D = ModGen.DecoderAttribute; [D(Vocabulary = 256, Width = 64, Layers = 4, Heads = 4, Context = 32)] public partial class M;"] },
+        { "global alias", ["global using D = ModGen.DecoderAttribute;", $"[D({Sizes})] public partial class M;"] },
+        { "constant expressions", ["internal static class C { public const int N = 64; } [ModGen.Decoder(Vocabulary = 1 << 8, Width = C.N, Layers = sizeof(int), Heads = 'a' - 93, Context = C.N / 2)] public partial class M;"] },
+        { "nullable off", [$"#nullable disable\n[ModGen.Decoder({Sizes})] [{Depths}] public partial class M;"] },
+        { "tied head, tokens, listed layers", [$"[ModGen.Decoder({Sizes}, TiedHead = true)] [ModGen.MixtureOfDepths(Tokens = 5, Layers = [0, 3], Gate = ModGen.Gate.Tanh)] public partial class M;"] },
+        { "CRLF", [$"using ModGen;\r\n\r\n/// <summary>\r\n/// Text.\r\n/// </summary>\r\n[Decoder({Sizes})]\r\n[{Depths}]\r\npublic partial class M;\r\n"] },
+        { "a file that calls itself generated", [$"// <auto-generated/>\n#nullable enable\n[ModGen.Decoder({Sizes})] public partial class M;"] },
+    };
+
+    private static readonly string[] RuntimeNames =
+    [
+        "Device", "CpuDevice", "Arena", "Parameter", "ParameterTable", "Initialization", "ModelDescription", "LayerDescription", "DecoderModel",
+        "TrainingProgram", "InferenceProgram", "CpuTrainingProgram", "CpuWorkers", "Trainer", "Sampler", "Linear", "Span", "ReadOnlySpan", "Math",
+        "System", "Cpu", "Runtime", "Programs",
+    ];
+
+    [Theory]
+    [MemberData(nameof(Legal))]
+    public void Compiles_without_a_word(string what, string[] sources)
+    {
+        var outcome = new UserProject([.. sources]).Build();
+        Assert.False(string.IsNullOrEmpty(what));
+        Assert.NotEmpty(outcome.Generated);
+        outcome.AssertClean();
+    }
+
+    [Theory]
+    [InlineData("tr-TR")]
+    [InlineData("ar-SA")]
+    [InlineData("fr-FR")]
+    [InlineData("fa-IR")]
+    public void Text_does_not_depend_on_the_culture(string culture)
+    {
+        var project = new UserProject(
+            $"[ModGen.Decoder({Sizes}, RotaryBase = 12345.5, NormEpsilon = 1.5e-6)] [{Depths}] public partial class Istanbul;",
+            "[ModGen.Decoder(Vocabulary = -256, Width = 64, Layers = 4, Heads = 4, Context = 32, NormEpsilon = 1.5)] public partial class Wrong;");
+        var expected = Texts(project);
+        var before = CultureInfo.CurrentCulture;
+        try
+        {
+            CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = new CultureInfo(culture);
+            Assert.Equal(expected, Texts(project));
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = before;
+        }
+    }
+
+    private static string[] Texts(UserProject project)
+    {
+        var outcome = project.Build();
+        return [.. outcome.Generated.Select(g => g.HintName + g.Text), .. outcome.Problems.Select(p => p.GetMessage(CultureInfo.InvariantCulture))];
+    }
+
+    [Fact]
+    public void Line_ends_of_the_source_do_not_matter()
+    {
+        var source = $"using ModGen;\n\n[Decoder({Sizes})]\n[{Depths}]\npublic partial class M;\n";
+        var unix = new UserProject(source).Build();
+        var windows = new UserProject(source.Replace("\n", "\r\n", StringComparison.Ordinal)).Build();
+        Assert.Equal(unix.Generated, windows.Generated);
+        Assert.All(windows.Generated, file => Assert.DoesNotContain('\r', file.Text));
+    }
+
+    [Fact]
+    public void Two_runs_write_the_same()
+    {
+        var project = new UserProject($"[ModGen.Decoder({Sizes})] [{Depths}] public partial class M;");
+        Assert.Equal(project.Build().Generated, project.Build().Generated);
+    }
+
+    [Fact]
+    public void Invalid_classes_side_by_side_do_not_stop_the_others()
+    {
+        var outcome = new UserProject(
+            $"[ModGen.Decoder({Sizes})] file partial class M;",
+            $"[ModGen.Decoder({Sizes})] file partial class M;",
+            $"[ModGen.Decoder({Sizes})] public partial class Good;",
+            $"[ModGen.Decoder({Sizes})] public partial class Good<T>; public static class Good2 {{ [ModGen.Decoder({Sizes})] public partial class Good; }}").Build();
+        Assert.Equal(["MODGEN002", "MODGEN002", "MODGEN002", "MODGEN002"], outcome.Problems.Select(p => p.Id));
+        Assert.All(outcome.Generated, file => Assert.StartsWith("Good.", file.HintName, StringComparison.Ordinal));
+        Assert.NotEmpty(outcome.Generated);
+    }
+
+    [Theory]
+    [InlineData("Width = \"wide\"", "CS0029")]
+    [InlineData("Width = Unknown", "CS0103")]
+    [InlineData("Depth = 64", "CS0246")]
+    [InlineData("Width = 64L", "CS0266")]
+    [InlineData("Width = 64, Width = 32", "CS0643")]
+    [InlineData("Width = Environment.TickCount", "CS0103")]
+    [InlineData("256", "CS1729")]
+    public void What_the_compiler_says_is_not_said_again(string argument, string error)
+    {
+        var outcome = new UserProject($"[ModGen.Decoder(Vocabulary = 256, {argument}, Layers = 4, Heads = 4, Context = 32)] public partial class M;".Replace("Vocabulary = 256, 256,", "256, Vocabulary = 256,", StringComparison.Ordinal)).Build();
+        Assert.Contains(error, outcome.Problems.Select(p => p.Id));
+        Assert.DoesNotContain(outcome.Problems, p => p.Id.StartsWith("MODGEN", StringComparison.Ordinal) || p.Id == "AD0001" || p.Id == "CS8785");
+    }
+
+    [Theory]
+    [InlineData("public partial struct M;", "CS0592")]
+    [InlineData("public partial record struct M;", "CS0592")]
+    [InlineData("public partial interface M;", "CS0592")]
+    [InlineData("public enum M;", "CS0592")]
+    public void On_anything_but_a_class_the_attribute_is_the_error(string declaration, string error)
+    {
+        var outcome = new UserProject($"[ModGen.Decoder({Sizes})] {declaration}").Build();
+        Assert.Equal([error], outcome.Problems.Select(p => p.Id).Where(id => id != "CS1513" && id != "CS1514"));
+        Assert.Empty(outcome.Generated);
+    }
+
+    [Fact]
+    public void Twice_the_attribute_is_one_class()
+    {
+        var outcome = new UserProject($"[ModGen.Decoder({Sizes})] public partial class M;", $"[ModGen.Decoder({Sizes})] public partial class M;").Build();
+        Assert.Equal(["CS0579"], outcome.Problems.Select(p => p.Id));
+    }
+
+    [Fact]
+    public void Another_attribute_of_the_name_is_not_ours()
+    {
+        var outcome = new UserProject(
+            "namespace Mine { public sealed class DecoderAttribute : System.Attribute { public int Width { get; set; } } }",
+            "[Mine.Decoder(Width = 3)] public class M;").Build();
+        outcome.AssertClean();
+        Assert.Empty(outcome.Generated);
+    }
+
+    [Theory]
+    [InlineData(LanguageVersion.CSharp7_3)]
+    [InlineData(LanguageVersion.CSharp11)]
+    public void An_old_language_is_named(LanguageVersion version)
+    {
+        var outcome = new UserProject($"[ModGen.Decoder({Sizes})] public partial class M {{ }}")
+        {
+            LanguageVersion = version,
+            Nullable = NullableContextOptions.Disable,
+        }.Build();
+        var problem = Assert.Single(outcome.Problems);
+        Assert.Equal("MODGEN004", problem.Id);
+        Assert.Contains(version.ToDisplayString(), problem.GetMessage(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+        Assert.Equal("ModGen.Decoder", problem.Location.SourceTree!.ToString().Substring(problem.Location.SourceSpan.Start, problem.Location.SourceSpan.Length));
+    }
+
+    [Theory]
+    [InlineData(LanguageVersion.CSharp12)]
+    [InlineData(LanguageVersion.CSharp13)]
+    [InlineData(LanguageVersion.Preview)]
+    public void The_oldest_language_that_is_allowed_compiles(LanguageVersion version) =>
+        new UserProject(
+            $"[ModGen.Decoder({Sizes})] [{Depths}] public partial class M;",
+            $"[ModGen.Decoder({Sizes})] [ModGen.MixtureOfDepths(Tokens = 5, Routing = ModGen.Routing.Random)] public partial class R;")
+        { LanguageVersion = version }.Build().AssertClean();
+
+    [Fact]
+    public void A_missing_runtime_is_named()
+    {
+        var outcome = new UserProject($"[ModGen.Decoder({Sizes})] public partial class M;") { References = [UserProject.Runtime] }.Build();
+        var problem = Assert.Single(outcome.Problems);
+        Assert.Equal("MODGEN005", problem.Id);
+        Assert.Contains("ModGen.Cpu.CpuWorkers", problem.GetMessage(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+    }
+}
