@@ -74,9 +74,9 @@ internal unsafe struct AttentionBackwardJob : IJob
         var x = Qkv + (nint)sequence * length * stride;
         var dx = DQkv + (nint)sequence * length * stride;
         var key = x + Shape.KeyOffset(keyValueHead);
-        Packing.Pack(new Operand(key, stride, 1), 0, length, 0, width, K.Rows, _keys);
-        Packing.Pack(new Operand(key, 1, stride), 0, width, 0, length, D.Rows, _keysAcross);
-        Packing.Pack(new Operand(x + Shape.ValueOffset(keyValueHead), stride, 1), 0, length, 0, width, K.Rows, _values);
+        Packing.Pack<V>(new Operand(key, stride, 1), 0, length, 0, width, K.Rows, _keys);
+        Packing.Pack<V>(new Operand(key, 1, stride), 0, width, 0, length, D.Rows, _keysAcross);
+        Packing.Pack<V>(new Operand(x + Shape.ValueOffset(keyValueHead), stride, 1), 0, length, 0, width, K.Rows, _values);
         for (var head = keyValueHead * Shape.Group; head < (keyValueHead + 1) * Shape.Group; head++)
         {
             var q = x + (nint)head * width;
@@ -86,10 +86,10 @@ internal unsafe struct AttentionBackwardJob : IJob
             for (var first = 0; first < length; first += columns)
             {
                 var queries = Math.Min(columns, length - first);
-                Packing.Pack(new Operand(q, stride, 1), first, queries, 0, width, columns, _query);
-                Packing.Pack(new Operand(q, 1, stride), 0, width, first, queries, columns, _queryAcross);
-                Packing.Pack(new Operand(d, outputStride, 1), first, queries, 0, width, columns, _doutput);
-                Packing.Pack(new Operand(d, 1, outputStride), 0, width, first, queries, columns, _doutputAcross);
+                Packing.Pack<V>(new Operand(q, stride, 1), first, queries, 0, width, columns, _query);
+                Packing.Pack<V>(new Operand(q, 1, stride), 0, width, first, queries, columns, _queryAcross);
+                Packing.Pack<V>(new Operand(d, outputStride, 1), first, queries, 0, width, columns, _doutput);
+                Packing.Pack<V>(new Operand(d, 1, outputStride), 0, width, first, queries, columns, _doutputAcross);
                 for (var i = 0; i < columns; i++)
                 {
                     var row = (nint)(first + i) * outputStride;

@@ -44,14 +44,14 @@ internal unsafe struct AttentionForwardJob : IJob
 
         var x = Qkv + (nint)sequence * length * stride;
         var keyValueHead = head / Shape.Group;
-        Packing.Pack(new Operand(x + Shape.KeyOffset(keyValueHead), stride, 1), 0, length, 0, width, K.Rows, keys);
-        Packing.Pack(new Operand(x + Shape.ValueOffset(keyValueHead), 1, stride), 0, width, 0, length, D.Rows, values);
+        Packing.Pack<V>(new Operand(x + Shape.KeyOffset(keyValueHead), stride, 1), 0, length, 0, width, K.Rows, keys);
+        Packing.Pack<V>(new Operand(x + Shape.ValueOffset(keyValueHead), 1, stride), 0, width, 0, length, D.Rows, values);
         var o = O + (nint)sequence * length * Shape.Heads * width + (nint)head * width;
         var lse = Lse + ((nint)sequence * Shape.Heads + head) * length;
         for (var first = 0; first < length; first += columns)
         {
             var queries = Math.Min(columns, length - first);
-            Packing.Pack(new Operand(x + (nint)head * width, stride, 1), first, queries, 0, width, columns, query);
+            Packing.Pack<V>(new Operand(x + (nint)head * width, stride, 1), first, queries, 0, width, columns, query);
             QueryBlock<V, K, D>(first, first + queries, keys, values, query, scores, output, statistics);
             AttentionOutput.Write<V>(output, o + (nint)first * Shape.Heads * width, Shape.Heads * width, queries, width);
             new ReadOnlySpan<float>(statistics, queries).CopyTo(new Span<float>(lse + first, queries));

@@ -27,7 +27,7 @@ internal static unsafe class Gemm
     public static void Run(CpuWorkers workers, int m, int n, int k, Operand a, Operand b, float* c, nint strideC, float* source, nint strideSource)
     {
         var depthBlocks = Ceiling(k, Depth);
-        var depth = Ceiling(k, depthBlocks);
+        var depth = Math.Min(k, Ceiling(Ceiling(k, depthBlocks), 16) * 16);
         var panels = Ceiling(n, PanelColumns);
         var panelColumns = Math.Min(n, Ceiling(Ceiling(n, panels), 32) * 32);
         var scratch = workers.Rent();
@@ -78,7 +78,7 @@ internal static unsafe class Gemm
             where V : struct, ILanes<V>
         {
             var first = piece * Columns;
-            Packing.Pack(b, column + first, Math.Min(Columns, columns - first), step, steps, 2 * V.Count, packed + (nint)first * steps);
+            Packing.Pack<V>(b, column + first, Math.Min(Columns, columns - first), step, steps, 2 * V.Count, packed + (nint)first * steps);
         }
     }
 
@@ -112,7 +112,7 @@ internal static unsafe class Gemm
             if (rows <= 0)
                 return;
             var block = scratch.Floats((long)Ceiling(rows, S.Rows) * S.Rows * Steps);
-            Packing.Pack(A, rowBegin, rows, Step, Steps, S.Rows, block);
+            Packing.Pack<V>(A, rowBegin, rows, Step, Steps, S.Rows, block);
             for (var column = columnBegin; column < columnEnd; column += width)
             {
                 var b = Packed + (nint)column * Steps;

@@ -16,41 +16,89 @@ internal readonly unsafe struct Operand(float* data, nint lineStride, nint stepS
 /// </summary>
 internal static unsafe class Packing
 {
+    // Steps that are packed for all lines of a sliver before going on: the part of the sliver stays in the first cache.
+    private const int StepBlock = 64;
+
     /// <summary>Packs lines <paramref name="line"/> … + <paramref name="lines"/> − 1 and steps <paramref name="step"/> … + <paramref name="depth"/> − 1.</summary>
+    /// <param name="from">The operand; one of its strides is 1.</param>
+    /// <param name="line">First line.</param>
+    /// <param name="lines">Lines.</param>
+    /// <param name="step">First step.</param>
+    /// <param name="depth">Steps.</param>
+    /// <param name="width">Lines of a sliver: a tile's rows or columns.</param>
+    /// <param name="to">⌈lines / width⌉·width·depth elements.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Pack(Operand from, int line, int lines, int step, int depth, int width, float* to)
+    public static void Pack<V>(Operand from, int line, int lines, int step, int depth, int width, float* to)
+        where V : struct, ILanes<V>
     {
         var source = from.Data + line * from.LineStride + step * from.StepStride;
-        for (var done = 0; done < lines; done += width)
-        {
-            var present = Math.Min(width, lines - done);
-            var sliver = source + done * from.LineStride;
-            if (from.LineStride == 1)
-                Copy(sliver, from.StepStride, present, depth, width, to);
-            else
-                Transpose(sliver, from.LineStride, from.StepStride, present, depth, width, to);
-            to += (nint)width * depth;
-        }
+        var whole = lines / width;
+        if (from.LineStride == 1)
+            Copy<V>(source, from.StepStride, whole, depth, width, to);
+        for (var sliver = 0; from.LineStride != 1 && sliver < whole; sliver++)
+            Transpose<V>(source + (nint)sliver * width * from.LineStride, from.LineStride, depth, width, to + (nint)sliver * width * depth);
+        var rest = lines - whole * width;
+        if (rest > 0)
+            PackPartial(source + (nint)whole * width * from.LineStride, from.LineStride, from.StepStride, rest, depth, width, to + (nint)whole * width * depth);
     }
 
-    private static void Copy(float* source, nint stepStride, int present, int depth, int width, float* to)
+    // Lines are neighbours in memory: a step's lines are read in one go and dealt out to all slivers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Copy<V>(float* source, nint stepStride, int slivers, int depth, int width, float* to)
+        where V : struct, ILanes<V>
     {
+        var sliverSize = (nint)width * depth;
         for (var step = 0; step < depth; step++, source += stepStride, to += width)
         {
-            var i = 0;
-            for (; i < present; i++)
-                to[i] = source[i];
-            for (; i < width; i++)
-                to[i] = 0;
+            float* read = source, write = to;
+            for (var sliver = 0; sliver < slivers; sliver++, read += width, write += sliverSize)
+            {
+                if (width == 2 * V.Count)
+                {
+                    V.Store(write, V.Load(read));
+                    V.Store(write + V.Count, V.Load(read + V.Count));
+                    continue;
+                }
+
+                // Groups of four; with a width of 6 the second overlaps the first.
+                for (var i = 0; i < width; i += 4)
+                {
+                    var at = Math.Min(i, width - 4);
+                    Lanes128.Store(write + at, Lanes128.Load(read + at));
+                }
+            }
         }
     }
 
-    private static void Transpose(float* source, nint lineStride, nint stepStride, int present, int depth, int width, float* to)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Transpose<V>(float* source, nint lineStride, int depth, int width, float* to)
+        where V : struct, ILanes<V>
     {
-        for (var i = 0; i < width; i++)
+        for (var first = 0; first < depth; first += StepBlock)
         {
-            for (var step = 0; step < depth; step++)
-                to[step * width + i] = i < present ? source[i * lineStride + step * stepStride] : 0;
+            var end = Math.Min(depth, first + StepBlock);
+            for (var i = 0; i < width; i += 4)
+            {
+                var line = Math.Min(i, width - 4);
+                float* a = source + line * lineStride, b = a + lineStride, c = b + lineStride, d = c + lineStride;
+                var step = first;
+                for (; step <= end - V.Count; step += V.Count)
+                    V.StoreTransposed(V.Load(a + step), V.Load(b + step), V.Load(c + step), V.Load(d + step), to + (nint)step * width + line, width);
+                for (; step < end; step++)
+                {
+                    var target = to + (nint)step * width + line;
+                    (target[0], target[1], target[2], target[3]) = (a[step], b[step], c[step], d[step]);
+                }
+            }
+        }
+    }
+
+    private static void PackPartial(float* source, nint lineStride, nint stepStride, int present, int depth, int width, float* to)
+    {
+        for (var step = 0; step < depth; step++, to += width)
+        {
+            for (var i = 0; i < width; i++)
+                to[i] = i < present ? source[i * lineStride + step * stepStride] : 0;
         }
     }
 }

@@ -46,6 +46,9 @@ internal unsafe interface ILanes<V>
     /// <summary>2ⁿ for integral n from −126 to 127.</summary>
     static abstract V PowerOfTwo(V n);
 
+    /// <summary>Writes four vectors as columns: their i-th elements, in order, to target + i·stride.</summary>
+    static abstract void StoreTransposed(V a, V b, V c, V d, float* target, nint stride);
+
     /// <summary>The sum of all lanes, always in the same order.</summary>
     static abstract float Sum(V value);
 

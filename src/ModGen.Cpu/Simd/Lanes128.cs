@@ -69,6 +69,20 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
         new(((Vector128.ConvertToInt32Native(n._value) + Vector128.Create(127)) << 23).AsSingle());
 
     [MethodImpl(AggressiveInlining)]
+    public static void StoreTransposed(Lanes128 a, Lanes128 b, Lanes128 c, Lanes128 d, float* target, nint stride)
+    {
+        // a0 b0 a1 b1 and c0 d0 c1 d1 give a0 b0 c0 d0 and a1 b1 c1 d1
+        var abLow = Interleave.Low(a._value, b._value);
+        var abHigh = Interleave.High(a._value, b._value);
+        var cdLow = Interleave.Low(c._value, d._value);
+        var cdHigh = Interleave.High(c._value, d._value);
+        Interleave.LowPairs(abLow, cdLow).Store(target);
+        Interleave.HighPairs(abLow, cdLow).Store(target + stride);
+        Interleave.LowPairs(abHigh, cdHigh).Store(target + 2 * stride);
+        Interleave.HighPairs(abHigh, cdHigh).Store(target + 3 * stride);
+    }
+
+    [MethodImpl(AggressiveInlining)]
     public static float Sum(Lanes128 value) => Vector128.Sum(value._value);
 
     [MethodImpl(AggressiveInlining)]

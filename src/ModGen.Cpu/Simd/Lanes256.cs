@@ -69,6 +69,26 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
         new(((Vector256.ConvertToInt32Native(n._value) + Vector256.Create(127)) << 23).AsSingle());
 
     [MethodImpl(AggressiveInlining)]
+    public static void StoreTransposed(Lanes256 a, Lanes256 b, Lanes256 c, Lanes256 d, float* target, nint stride)
+    {
+        var abLow = Interleave.Low(a._value, b._value);
+        var abHigh = Interleave.High(a._value, b._value);
+        var cdLow = Interleave.Low(c._value, d._value);
+        var cdHigh = Interleave.High(c._value, d._value);
+        StoreHalves(Interleave.LowPairs(abLow, cdLow), target, stride);
+        StoreHalves(Interleave.HighPairs(abLow, cdLow), target + stride, stride);
+        StoreHalves(Interleave.LowPairs(abHigh, cdHigh), target + 2 * stride, stride);
+        StoreHalves(Interleave.HighPairs(abHigh, cdHigh), target + 3 * stride, stride);
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    private static void StoreHalves(Vector256<float> columns, float* target, nint stride)
+    {
+        columns.GetLower().Store(target);
+        columns.GetUpper().Store(target + 4 * stride);
+    }
+
+    [MethodImpl(AggressiveInlining)]
     public static float Sum(Lanes256 value) => Vector256.Sum(value._value);
 
     [MethodImpl(AggressiveInlining)]

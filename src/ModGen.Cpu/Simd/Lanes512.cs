@@ -69,6 +69,28 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
         new(((Vector512.ConvertToInt32Native(n._value) + Vector512.Create(127)) << 23).AsSingle());
 
     [MethodImpl(AggressiveInlining)]
+    public static void StoreTransposed(Lanes512 a, Lanes512 b, Lanes512 c, Lanes512 d, float* target, nint stride)
+    {
+        var abLow = Interleave.Low(a._value, b._value);
+        var abHigh = Interleave.High(a._value, b._value);
+        var cdLow = Interleave.Low(c._value, d._value);
+        var cdHigh = Interleave.High(c._value, d._value);
+        StoreQuarters(Interleave.LowPairs(abLow, cdLow), target, stride);
+        StoreQuarters(Interleave.HighPairs(abLow, cdLow), target + stride, stride);
+        StoreQuarters(Interleave.LowPairs(abHigh, cdHigh), target + 2 * stride, stride);
+        StoreQuarters(Interleave.HighPairs(abHigh, cdHigh), target + 3 * stride, stride);
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    private static void StoreQuarters(Vector512<float> columns, float* target, nint stride)
+    {
+        columns.GetLower().GetLower().Store(target);
+        columns.GetLower().GetUpper().Store(target + 4 * stride);
+        columns.GetUpper().GetLower().Store(target + 8 * stride);
+        columns.GetUpper().GetUpper().Store(target + 12 * stride);
+    }
+
+    [MethodImpl(AggressiveInlining)]
     public static float Sum(Lanes512 value) => Vector512.Sum(value._value);
 
     [MethodImpl(AggressiveInlining)]

@@ -1,0 +1,22 @@
+using ModGen.Benchmarks;
+
+// dotnet run -c Release --project bench/ModGen.Benchmarks -- gemm|attention|kernels [--threads N] [--json FILE] [--only TEXT]
+var options = Options.Parse(args);
+if (options is null)
+    return 1;
+var report = new Report(options);
+switch (options.Verb)
+{
+    case "gemm":
+        GemmBenchmark.Run(report);
+        break;
+    case "attention":
+        AttentionBenchmark.Run(report);
+        break;
+    case "kernels":
+        KernelBenchmark.Run(report);
+        break;
+}
+
+report.Save();
+return 0;

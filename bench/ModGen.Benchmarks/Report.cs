@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using ModGen.Cpu;
+
+namespace ModGen.Benchmarks;
+
+/// <summary>Times things in turn, prints a table as it goes and keeps the figures as JSON.</summary>
+internal sealed class Report(Options options)
+{
+    private const double SecondsEach = 0.25;
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+    private readonly List<Dictionary<string, object>> _rows = [];
+
+    public int Threads => options.Threads;
+
+    public bool Wants(string name) => options.Only is null || name.Contains(options.Only, StringComparison.Ordinal);
+
+    /// <summary>
+    /// The best time of each action, measured alternately so that what disturbs the machine disturbs all alike.
+    /// </summary>
+    public double[] Seconds(params Action[] actions)
+    {
+        var best = new double[actions.Length];
+        Array.Fill(best, double.MaxValue);
+        foreach (var action in actions)
+        {
+            for (var i = 0; i < 3; i++)
+                action();
+        }
+
+        var watch = Stopwatch.StartNew();
+        for (var round = 0; round < 5 || watch.Elapsed.TotalSeconds < SecondsEach * actions.Length; round++)
+        {
+            for (var i = 0; i < actions.Length; i++)
+            {
+                var start = Now();
+                actions[i]();
+                best[i] = Math.Min(best[i], Now() - start);
+            }
+        }
+
+        return best;
+    }
+
+    // One thread is timed by its own clock, several by the wall.
+    private double Now() => options.Threads == 1 ? CpuClock.Seconds() : Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
+
+    public void Add(string name, params (string Key, object Value)[] figures)
+    {
+        var row = new Dictionary<string, object> { ["name"] = name };
+        foreach (var (key, value) in figures)
+            row[key] = value is double d ? Math.Round(d, 4) : value;
+        _rows.Add(row);
+        Console.WriteLine($"{name,-34} {string.Join("  ", figures.Select(f => f.Value is double d ? $"{f.Key} {d,8:0.000}" : $"{f.Key} {f.Value}"))}");
+    }
+
+    public void Save()
+    {
+        if (options.Json is null)
+            return;
+        var document = new Dictionary<string, object>
+        {
+            ["verb"] = options.Verb,
+            ["threads"] = options.Threads,
+            ["vectorBits"] = CpuWorkers.VectorBits,
+            ["processors"] = Environment.ProcessorCount,
+            ["runtime"] = RuntimeInformation.FrameworkDescription,
+            ["rows"] = _rows,
+        };
+        File.WriteAllText(options.Json, JsonSerializer.Serialize(document, Indented) + "\n");
+    }
+}
