@@ -1,3 +1,4 @@
+using ModGen.Programs;
 using ModGen.Tests.Fakes;
 
 namespace ModGen.Tests.Training;
@@ -162,13 +163,14 @@ public sealed class TrainerTests : IDisposable
     {
         using var model = Tiny.Create(_device, seed: 1);
         using var trainer = model.CreateTrainer(4, new AdamW());
-        // The head's rows are finite; their product with a gradient of the norm is not.
-        model[model.Parameters.Parameters[1]].Fill(1e30f);
-        model[model.Parameters.Parameters[2]].Fill(3e8f);
+        var norm = model.Parameters.Parameters[1];
+        trainer.Program.Write(TrainingState.Gradients, norm.Offset + 3, [float.NegativeInfinity]);
         var before = Texts.Weights(model);
         var error = Assert.Throws<TrainingDivergedException>(() => trainer.Step(Texts.Random<Tiny>(4, 2)));
-        Assert.Equal(1, error.Step);
+        Assert.Equal((1, "model.norm.weight"), (error.Step, error.Tensor));
+        Assert.Contains("gradient of model.norm.weight, element 3: -Infinity", error.Message, StringComparison.Ordinal);
         Assert.Equal(before, Texts.Weights(model));
+        Assert.True(double.IsFinite(trainer.Step(Texts.Random<Tiny>(4, 2)).GradientNorm));
     }
 
     [Fact]
