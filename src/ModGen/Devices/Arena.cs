@@ -19,6 +19,10 @@ public sealed unsafe class Arena : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         Length = length;
         var bytes = checked((nuint)Math.Max(length, 1) * sizeof(float));
+        // A system that overcommits would grant the memory and kill the process when it is touched.
+        var available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (available > 0 && bytes > (nuint)available)
+            throw new InsufficientMemoryException($"An arena of {length} floats needs {bytes / (1024.0 * 1024):F0} MiB and this machine has {available / (1024.0 * 1024):F0} MiB; use a smaller batch or model.");
         try
         {
             // Zeroed by the allocator and aligned by hand: large blocks come from the system page by page as they are

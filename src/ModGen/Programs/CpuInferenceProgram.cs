@@ -26,9 +26,8 @@ public abstract class CpuInferenceProgram : InferenceProgram
     /// <param name="sequences">Sequences held at once, at least 1.</param>
     /// <param name="maximumRows">Rows of one call, at least 1.</param>
     /// <param name="activationsPerRow">Elements of the activation arena a row.</param>
-    /// <param name="activationsFixed">Elements of the activation arena that do not grow with the rows.</param>
     protected CpuInferenceProgram(
-        DecoderModel model, CpuDevice device, int sequences, int maximumRows, long activationsPerRow, long activationsFixed = 0)
+        DecoderModel model, CpuDevice device, int sequences, int maximumRows, long activationsPerRow)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(device);
@@ -45,7 +44,7 @@ public abstract class CpuInferenceProgram : InferenceProgram
         _ordinals = Ordinals(description.Layers, out var routedLayers);
         _entered = new byte[checked(routedLayers * maximumRows)];
         RoutedLayers = routedLayers;
-        Activations = new Arena(checked(maximumRows * activationsPerRow + activationsFixed));
+        Activations = new Arena(checked(maximumRows * activationsPerRow));
         _caches = new KeyValueCache[description.Layers.Count];
         for (var layer = 0; layer < _caches.Length; layer++)
             _caches[layer] = new KeyValueCache(sequences, Math.Min(FirstCapacity, description.Context), description.Context, description.KeyValueHeads, description.HeadWidth);

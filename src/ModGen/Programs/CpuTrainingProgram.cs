@@ -21,17 +21,20 @@ public abstract class CpuTrainingProgram : TrainingProgram
     /// <param name="device">Where it runs.</param>
     /// <param name="batch">Sequences a micro-batch, at least 1.</param>
     /// <param name="activationsPerSequence">Elements of the activation arena a sequence.</param>
-    /// <param name="activationsFixed">Elements of the activation arena that do not grow with the batch.</param>
-    protected CpuTrainingProgram(DecoderModel model, CpuDevice device, int batch, long activationsPerSequence, long activationsFixed = 0)
+    /// <param name="largestTensor">Elements a sequence of the largest activation.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The batch is below 1, or makes a tensor of more than 2³¹ − 1 elements.</exception>
+    protected CpuTrainingProgram(DecoderModel model, CpuDevice device, int batch, long activationsPerSequence, long largestTensor)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(device);
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
+        if (batch > int.MaxValue / largestTensor)
+            throw new ArgumentOutOfRangeException(nameof(batch), batch, $"Batch {batch} makes an activation of {batch * largestTensor} elements; 2147483647 is the most. Use a batch of at most {int.MaxValue / largestTensor} and accumulate.");
         _model = model;
         _runs = [.. ParameterRun.Of(model.Parameters, LongestRun)];
         Batch = batch;
         Workers = device.Workers;
-        Activations = new Arena(checked(batch * activationsPerSequence + activationsFixed));
+        Activations = new Arena(checked(batch * activationsPerSequence));
     }
 
     /// <inheritdoc/>

@@ -51,7 +51,7 @@ internal abstract class Bigram<TModel>(Device device, ulong seed)
     }
 
     private sealed class Training(Bigram<TModel> model, CpuDevice device, int batch)
-        : CpuTrainingProgram(model, device, batch, 4L * TModel.Description.Context * (TModel.Description.Width + 1))
+        : CpuTrainingProgram(model, device, batch, 4L * TModel.Description.Context * (TModel.Description.Width + 1), TModel.Description.Context * TModel.Description.Width)
     {
         private readonly int[] _selected = new int[batch * (TModel.Description.Context / 4)];
         private readonly float[] _scores = new float[batch * TModel.Description.Context];

@@ -51,6 +51,33 @@ internal static class LayerLoops
         }
     }
 
+    /// <summary>A method that gives the kind of a layer: an index into the model's kinds of blocks.</summary>
+    public static void WriteKinds(CodeWriter writer, EquatableArray<LayerSegment> segments)
+    {
+        writer.Line("/// <summary>Which kind of block a layer is.</summary>");
+        using (writer.Block("private static int KindOf(int layer)"))
+        {
+            for (var i = 0; i < segments.Count; i++)
+            {
+                var kind = Kind(segments[i]);
+                if (i == segments.Count - 1)
+                    writer.Line($"return {kind};");
+                else
+                    writer.Lines($"if (layer < {Literal.Of(segments[i].First + segments[i].Layers)})\n    return {kind};");
+            }
+        }
+    }
+
+    private static string Kind(LayerSegment segment)
+    {
+        if (segment.Pattern.Distinct().Count() == 1)
+            return Literal.Of(segment.Pattern[0]);
+        var layer = segment.First == 0 ? "layer" : $"(layer - {Literal.Of(segment.First)})";
+        var period = segment.Pattern.Count;
+        var cases = segment.Pattern.Select((kind, place) => (place == period - 1 ? "_" : Literal.Of(place)) + " => " + Literal.Of(kind));
+        return $"({layer} % {Literal.Of(period)}) switch {{ {string.Join(", ", cases)} }}";
+    }
+
     private static string Header(LayerSegment segment, bool backwards)
     {
         var period = segment.Pattern.Count;

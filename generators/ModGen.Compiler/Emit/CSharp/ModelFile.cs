@@ -40,6 +40,11 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             WriteProgram("InferenceProgram", "int sequences, int maximumRows", "CpuInference(this, cpu, sequences, maximumRows)", "The program that samples from this model.");
             WriteParameters();
             WriteDetails();
+            if (plan.Model.Kinds.Count > 1)
+            {
+                _writer.Line();
+                LayerLoops.WriteKinds(_writer, plan.Segments);
+            }
         }
 
         return _writer.ToString();
@@ -98,12 +103,20 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             Figure("double", "DenseFlopsPerToken", Literal.Double(cost.DenseFlopsPerToken), "The same with every block dense.");
             Figure("double", "ShareOfDense", Literal.Double(cost.ShareOfDense), "FLOPs as a share of the dense model's.");
             Figure("long", "ActivationBytesPerSequence", Literal.Of(cost.ActivationBytesPerSequence), "Bytes of activations a sequence of a training batch, float32.");
-            _writer.Line("/// <summary>Tokens of a full context that enter each layer: k of a routed one.</summary>");
-            _writer.Line("public static global::System.ReadOnlySpan<int> TokensPerLayer =>");
-            _writer.Line($"    [{string.Join(", ", cost.Layers.Select(l => Literal.Of(l.Tokens)))}];");
+            _writer.Line("/// <summary>Tokens of a full context that enter a layer: k of a routed one.</summary>");
+            _writer.Line($"public static int TokensOf(int layer) => {TokensOfKind()};");
         }
 
         _writer.Line();
+    }
+
+    private string TokensOfKind()
+    {
+        var tokens = plan.Model.Kinds.Select(k => Literal.Of(k.Spec.Routing?.Tokens ?? Spec.Context)).ToList();
+        if (tokens.Count == 1)
+            return tokens[0];
+        var cases = tokens.Select((t, kind) => (kind == tokens.Count - 1 ? "_" : Literal.Of(kind)) + " => " + t);
+        return $"KindOf(layer) switch {{ {string.Join(", ", cases)} }}";
     }
 
     private void Figure(string type, string name, string value, string summary)

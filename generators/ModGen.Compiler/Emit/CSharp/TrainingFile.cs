@@ -46,6 +46,7 @@ internal sealed class TrainingFile(TrainingPlan plan)
         _writer.Line($"private const long StreamGradient = {memory.StreamGradient};");
         _writer.Line($"private const long Scratch = {memory.Scratch};");
         _writer.Line($"private const long SequenceFloats = {memory.Elements};");
+        _writer.Line($"private const long LargestTensor = {LargestTensor()};");
         _writer.Line();
         _writer.Line($"private readonly float[] _cos = new float[{(long)spec.Context * spec.HeadWidth / 2}]; // ({spec.Context}, {spec.HeadWidth / 2})");
         _writer.Line($"private readonly float[] _sin = new float[{(long)spec.Context * spec.HeadWidth / 2}]; // ({spec.Context}, {spec.HeadWidth / 2})");
@@ -53,7 +54,7 @@ internal sealed class TrainingFile(TrainingPlan plan)
         foreach (var (field, _) in LossFields())
             _writer.Line($"private readonly float[] {field} = new float[{spec.Layers}];");
         _writer.Line();
-        using (_writer.Block($"public CpuTraining({spec.Type.Identifier} model, Runtime::CpuDevice device, int batch)\n    : base(model, device, batch, SequenceFloats)"))
+        using (_writer.Block($"public CpuTraining({spec.Type.Identifier} model, Runtime::CpuDevice device, int batch)\n    : base(model, device, batch, SequenceFloats, LargestTensor)"))
         {
             _writer.Line($"_positions = new int[batch * {spec.Context}];");
             using (_writer.Block("for (var i = 0; i < _positions.Length; i++)"))
@@ -61,6 +62,9 @@ internal sealed class TrainingFile(TrainingPlan plan)
             _writer.Line($"Cpu::Rotary.FillTable(_cos, _sin, {spec.Context}, {spec.HeadWidth}, {Literal.Double(spec.RotaryBase)});");
         }
     }
+
+    private long LargestTensor() => plan.Blocks.Append(plan.Embedding).Append(plan.LossAndGradient).Append(plan.Logits)
+        .SelectMany(s => s.Storage).Where(s => s.Key.Type.GrowsWithBatch).Max(s => s.Value.Length);
 
     private void WriteEntryPoints()
     {
@@ -199,15 +203,19 @@ internal sealed class TrainingFile(TrainingPlan plan)
             _writer.Line();
             using (_writer.Block($"public override global::System.ReadOnlySpan<{element}> {name}(int layer)"))
             {
-                var written = 0;
                 foreach (var block in plan.Blocks.Where(b => b.Section.Reports.Any(r => r.Kind == kind)))
                 {
                     var value = block.Section.Reports.First(r => r.Kind == kind).Value;
                     var storage = block.Storage[value];
-                    var span = $"{(element == "int" ? "Integers" : "Floats")}(SavedAt(layer) + {Literal.Of(storage.Offset)}, {Literal.Of(storage.Length)})";
+                    var span = $"{(element == "int" ? "Integers" : "Floats")}(SavedAt(layer){(storage.Offset == 0 ? "" : $" + {Literal.Of(storage.Offset)}")}, {Literal.Of(storage.Length)})";
+                    if (plan.Blocks.Count == 1)
+                    {
+                        _writer.Line($"return {span}; // {value.Type}");
+                        return;
+                    }
+
                     _writer.Line($"if (KindOf(layer) == {Literal.Of(Index(block))})");
                     _writer.Line($"    return {span}; // {value.Type}");
-                    written++;
                 }
 
                 _writer.Line("return default;");
@@ -227,12 +235,5 @@ internal sealed class TrainingFile(TrainingPlan plan)
         _writer.Line();
         LayerLoops.WriteOffsets(_writer, "WeightsAt", "Offset of a layer's parameters.", plan.Segments, plan.Parameters.Layers);
         _writer.Line();
-        LayerLoops.WriteOffsets(_writer, "SavedAt", "Offset of what a layer keeps for its backward pass.", plan.Segments, plan.Memory.Saved);
-        if (Model.Kinds.Any(k => k.Spec.Routing is not null))
-        {
-            _writer.Line();
-            var kinds = Model.KindOfLayer.Select(k => (long)k).ToEquatableArray();
-            LayerLoops.WriteOffsets(_writer, "KindOf", "Which kind of block a layer is.", plan.Segments, kinds);
-        }
-    }
+        LayerLoops.WriteOffsets(_writer, "SavedAt", "Offset of what a layer keeps for its backward pass.", plan.Segments, plan.Memory.Saved);    }
 }
