@@ -8,9 +8,10 @@ namespace ModGen.Cpu;
 /// </summary>
 internal static unsafe class Gemm
 {
-    // A sliver of B (2 vectors × depth) stays in the first cache, a block of A in the second, the panel of B in the third.
-    private const int Depth = 384;
-    private const int BlockSlivers = 16;
+    // A block of A (24 slivers of 12 rows, 590 KB) stays in the second cache, the panel of B in the third. Deeper than the first
+    // cache would like: fewer visits to C are worth more (docs/cpu-kernels.md).
+    private const int Depth = 512;
+    private const int BlockSlivers = 24;
     private const int PanelColumns = 4096;
 
     /// <summary>c (m, n), rows <paramref name="strideC"/> apart, = source + a·b.</summary>

@@ -18,6 +18,7 @@ internal static unsafe class Packing
 {
     // Steps that are packed for all lines of a sliver before going on: the part of the sliver stays in the first cache.
     private const int StepBlock = 64;
+    private const int CopyBlock = 16;
 
     /// <summary>Packs lines <paramref name="line"/> … + <paramref name="lines"/> − 1 and steps <paramref name="step"/> … + <paramref name="depth"/> − 1.</summary>
     /// <param name="from">The operand; one of its strides is 1.</param>
@@ -42,31 +43,44 @@ internal static unsafe class Packing
             PackPartial(source + (nint)whole * width * from.LineStride, from.LineStride, from.StepStride, rest, depth, width, to + (nint)whole * width * depth);
     }
 
-    // Lines are neighbours in memory: a step's lines are read in one go and dealt out to all slivers.
+    // Lines are neighbours in memory. A few steps go to one sliver after another: all slivers at once would be more
+    // write streams than the first cache has ways, and they lie whole pages apart.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Copy<V>(float* source, nint stepStride, int slivers, int depth, int width, float* to)
         where V : struct, ILanes<V>
     {
-        var sliverSize = (nint)width * depth;
-        for (var step = 0; step < depth; step++, source += stepStride, to += width)
+        for (var first = 0; first < depth; first += CopyBlock)
         {
-            float* read = source, write = to;
-            for (var sliver = 0; sliver < slivers; sliver++, read += width, write += sliverSize)
+            var steps = Math.Min(CopyBlock, depth - first);
+            for (var sliver = 0; sliver < slivers; sliver++)
             {
-                if (width == 2 * V.Count)
-                {
-                    V.Store(write, V.Load(read));
-                    V.Store(write + V.Count, V.Load(read + V.Count));
-                    continue;
-                }
-
-                // Groups of four; with a width of 6 the second overlaps the first.
-                for (var i = 0; i < width; i += 4)
-                {
-                    var at = Math.Min(i, width - 4);
-                    Lanes128.Store(write + at, Lanes128.Load(read + at));
-                }
+                var read = source + first * stepStride + (nint)sliver * width;
+                var write = to + ((nint)sliver * depth + first) * width;
+                for (var step = 0; step < steps; step++, read += stepStride, write += width)
+                    CopyLines<V>(read, write, width);
             }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void CopyLines<V>(float* read, float* write, int width)
+        where V : struct, ILanes<V>
+    {
+        if (width == 2 * V.Count)
+        {
+            V.Store(write, V.Load(read));
+            V.Store(write + V.Count, V.Load(read + V.Count));
+        }
+        else if (width == 12)
+        {
+            Lanes256.Store(write, Lanes256.Load(read));
+            Lanes128.Store(write + 8, Lanes128.Load(read + 8));
+        }
+        else
+        {
+            // Groups of four; with a width of 6 the second overlaps the first.
+            for (var i = 0; i < width; i += 4)
+                Lanes128.Store(write + Math.Min(i, width - 4), Lanes128.Load(read + Math.Min(i, width - 4)));
         }
     }
 

@@ -20,6 +20,13 @@ internal static unsafe class Tile
         where V : struct, ILanes<V>
         where S : struct, ITileShape
     {
+        for (nint row = 0; row < S.Rows; row++)
+        {
+            V.Prefetch(c + row * strideC);
+            if (source is not null && source != c)
+                V.Prefetch(source + row * strideSource);
+        }
+
         // c{row}l and c{row}r: left and right half of a row. Those beyond S.Rows vanish when this is compiled.
         V c0l = V.Zero, c0r = V.Zero;
         V c1l = V.Zero, c1r = V.Zero;

@@ -19,6 +19,9 @@ internal unsafe interface ILanes<V>
 
     static abstract V Splat(float value);
 
+    /// <summary>Asks for two vectors of memory that will be needed soon.</summary>
+    static abstract void Prefetch(float* memory);
+
     static abstract void Store(float* target, V value);
 
     static abstract V operator +(V left, V right);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using static System.Runtime.CompilerServices.MethodImplOptions;
 
 namespace ModGen.Cpu;
@@ -32,6 +33,15 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
 
     [MethodImpl(AggressiveInlining)]
     public static Lanes128 Splat(float value) => new(Vector128.Create(value));
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Prefetch(float* memory)
+    {
+        if (Sse.IsSupported)
+        {
+            Sse.Prefetch0(memory);
+        }
+    }
 
     [MethodImpl(AggressiveInlining)]
     public static void Store(float* target, Lanes128 value) => value._value.Store(target);

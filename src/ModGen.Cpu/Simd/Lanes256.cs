@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using static System.Runtime.CompilerServices.MethodImplOptions;
 
 namespace ModGen.Cpu;
@@ -32,6 +33,15 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
 
     [MethodImpl(AggressiveInlining)]
     public static Lanes256 Splat(float value) => new(Vector256.Create(value));
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Prefetch(float* memory)
+    {
+        if (Sse.IsSupported)
+        {
+            Sse.Prefetch0(memory);
+        }
+    }
 
     [MethodImpl(AggressiveInlining)]
     public static void Store(float* target, Lanes256 value) => value._value.Store(target);

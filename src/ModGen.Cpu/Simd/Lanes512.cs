@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using static System.Runtime.CompilerServices.MethodImplOptions;
 
 namespace ModGen.Cpu;
@@ -32,6 +33,16 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
 
     [MethodImpl(AggressiveInlining)]
     public static Lanes512 Splat(float value) => new(Vector512.Create(value));
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Prefetch(float* memory)
+    {
+        if (Sse.IsSupported)
+        {
+            Sse.Prefetch0(memory);
+            Sse.Prefetch0(memory + 16);
+        }
+    }
 
     [MethodImpl(AggressiveInlining)]
     public static void Store(float* target, Lanes512 value) => value._value.Store(target);

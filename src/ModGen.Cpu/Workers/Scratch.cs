@@ -5,7 +5,6 @@ namespace ModGen.Cpu;
 /// <summary>64-byte aligned native memory that one kernel or one thread of it works in. It grows to what was ever asked and is then reused.</summary>
 internal sealed unsafe class Scratch : IDisposable
 {
-    private const int Alignment = 64;
     private float* _memory;
     private long _length;
 
@@ -23,7 +22,7 @@ internal sealed unsafe class Scratch : IDisposable
         _memory = null;
         _length = 0;
         var rounded = (length + 1023) & ~1023L;
-        _memory = (float*)NativeMemory.AlignedAlloc(checked((nuint)rounded * sizeof(float)), Alignment);
+        _memory = (float*)LargePages.Allocate(checked((nuint)rounded * sizeof(float)));
         _length = rounded;
     }
 
