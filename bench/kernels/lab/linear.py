@@ -1,0 +1,149 @@
+"""Matrix products: forward, input gradient and weight gradient against cuBLAS over the yardstick's shapes."""
+import torch
+
+from .device import PROCESSORS, Module, sources, tensor_map
+from .measure import check, check_equal, race, rotations
+
+FAMILIES = ("prelude", "sm90", "wgmma", "linear_sm90", "linear_epilogues_sm90")
+YARDSTICK = {"qkv": (3072, 1024), "o": (1024, 1024), "up": (5632, 1024), "down": (1024, 2816), "head": (32768, 1024)}
+ROWS_A_TILE = 128
+
+
+class Tile:
+    """The constants of LinearTile, and what the host must know of them."""
+
+    def __init__(self, columns=256, stages=4, cluster=2, group=8, slices=None):
+        self.columns, self.stages, self.cluster, self.group, self.slices = columns, stages, cluster, group, slices
+
+    def __repr__(self):
+        return f"{self.columns}s{self.stages}c{self.cluster}g{self.group}" + (f"/{self.slices}" if self.slices else "")
+
+    def shared(self, store):
+        stage = ROWS_A_TILE * 128 + self.columns * 128
+        return 1024 + self.stages * stage + (2 * 16384 if store else 1024) + 1024
+
+    def text(self, a_mn, b_mn):
+        flags = ", ".join(str(x).lower() for x in (a_mn, b_mn))
+        return f"LinearTile<{self.columns}, {flags}, {self.stages}, {self.cluster}, {self.group}>"
+
+
+# Microseconds of one 64-deep step of a wave, of handing over a tile, and of waiting for another slice's turn.
+STEP, STORE, TURN = {256: 0.66, 192: 0.53, 128: 0.37}, {256: 4.0, 192: 3.5, 128: 3.5}, {256: 6.0, 192: 5.0, 128: 3.0}
+STAGES = {256: 4, 192: 4, 128: 6}
+
+
+def waves(m, n, tile, slices=1):
+    tiles = -(-m // (ROWS_A_TILE * tile.cluster)) * -(-n // tile.columns)
+    return -(-tiles * slices // (PROCESSORS // tile.cluster))
+
+
+def estimate(m, n, k, tile, slices):
+    steps = -(-k // 64)
+    each = -(-steps // slices) * STEP[tile.columns] * (1.25 if tile.cluster == 1 and tile.columns == 128 else 1) + STORE[tile.columns]
+    return waves(m, n, tile, slices) * each + (slices - 1) * TURN[tile.columns]
+
+
+def choose(kind, rows, outputs, inputs):
+    """The tile an emitter should take: for stores the widest, alone in a single wave and in pairs otherwise; for weight
+    gradients whatever tile and slicing the estimate above puts first."""
+    m, n, k = {"forward": (rows, outputs, inputs), "input": (rows, inputs, outputs), "weight": (outputs, inputs, rows)}[kind]
+    if kind != "weight":
+        alone = Tile(256, cluster=1)
+        return alone if waves(m, n, alone) == 1 else Tile(256)
+    candidates = [Tile(c, STAGES[c], cluster, slices=s) for c in STEP for cluster in (2, 1) for s in range(1, 7)]
+    return min(candidates, key=lambda t: estimate(m, n, k, t, t.slices))
+
+
+ENTRY = """
+extern "C" __global__ void __cluster_dims__(%(cluster)d, 1, 1) __launch_bounds__(384, 1)
+linear(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, %(out)s, int rows, int slices) {
+    linear_sm90<%(tile)s>(a, b, %(m)s, %(n)s, %(k)s, slices, %(epilogue)s);
+}
+"""
+
+
+def build(kind, outputs, inputs, tile, options=()):
+    """kind: 'forward' (rows, outputs), 'input' (rows, inputs) or 'weight' (outputs, inputs)."""
+    a_mn, b_mn = {"forward": (False, False), "input": (False, True), "weight": (True, True)}[kind]
+    m, n, k = {"forward": ("rows", outputs, inputs), "input": ("rows", inputs, outputs), "weight": (outputs, inputs, "rows")}[kind]
+    weight = kind == "weight"
+    fields = dict(cluster=tile.cluster, tile=tile.text(a_mn, b_mn), m=m, n=n, k=k,
+                  out="float* gradient, u32* turns, int add" if weight else "const __grid_constant__ TensorMap y",
+                  epilogue=f"AccumulateF32{{gradient, turns, {m}, {n}, add != 0}}" if weight else "StoreBf16{y}")
+    module = Module(sources(*FAMILIES) + ENTRY % fields, options)
+    launch = module.kernel("linear", tile.shared(store=not weight))
+    grid = PROCESSORS // tile.cluster * tile.cluster
+
+    def bind(a, b, out, turns=None, add=False):
+        boxes_a = (64, 64) if a_mn else (64, ROWS_A_TILE)
+        boxes_b = (64, 64 // tile.cluster) if b_mn else (64, tile.columns // tile.cluster)
+        map_a, map_b = tensor_map(a, boxes_a), tensor_map(b, boxes_b)
+        rows = a.shape[0]
+        if weight:
+            return lambda: launch(grid, 384, map_a, map_b, out, turns, int(add), rows, tile.slices or 1)
+        map_y = tensor_map(out, (64, 64))
+        return lambda: launch(grid, 384, map_a, map_b, map_y, rows, 1)
+
+    bind.module = module
+    return bind
+
+
+def operands(kind, rows, outputs, inputs):
+    make = lambda *s: torch.randn(*s, device="cuda", dtype=torch.bfloat16)
+    if kind == "forward":
+        return make(rows, inputs), make(outputs, inputs), torch.empty(rows, outputs, device="cuda", dtype=torch.bfloat16)
+    if kind == "input":
+        return make(rows, outputs), make(outputs, inputs), torch.empty(rows, inputs, device="cuda", dtype=torch.bfloat16)
+    return make(rows, outputs), make(rows, inputs), torch.zeros(outputs, inputs, device="cuda")
+
+
+def expected(kind, a, b, some):
+    """float64 result for the rows `some` of the output."""
+    if kind == "forward":
+        return a[some].double() @ b.double().T
+    if kind == "input":
+        return a[some].double() @ b.double()
+    return a[:, some].double().T @ b.double()
+
+
+def peer(kind, a, b, out):
+    if kind == "forward":
+        return lambda: torch.matmul(a, b.T, out=out)
+    if kind == "input":
+        return lambda: torch.matmul(a, b, out=out)
+    low = torch.empty_like(out, dtype=torch.bfloat16)
+    return lambda: torch.matmul(a.T, b, out=low)
+
+
+def verify(kind, rows, outputs, inputs, tile, options=()):
+    bind = build(kind, outputs, inputs, tile, options)
+    a, b, out = operands(kind, rows, outputs, inputs)
+    turns = torch.zeros(4096, device="cuda", dtype=torch.int32)
+    n = out.shape[0]
+    some = torch.unique(torch.cat([torch.arange(min(n, 300)), torch.arange(max(0, n - 300), n)])).cuda()
+    want = expected(kind, a, b, some)
+    for add in (False, True) if kind == "weight" else (False,):
+        start = torch.randn_like(out) if add else torch.full_like(out, float("nan"))
+        results = []
+        for _ in range(2):
+            out.copy_(start)
+            bind(a, b, out, turns, add)()
+            torch.cuda.synchronize()
+            results.append(out.clone())
+        what = f"{kind} {rows}x{outputs}x{inputs} {tile}{' adding' if add else ''}"
+        check(what, out[some], want + start[some].double() if add else want, 1e-5 if kind == "weight" else 4e-3)
+        check_equal(what + ", repeated", results[1], results[0])
+
+
+def compare(kind, rows, outputs, inputs, tiles):
+    """Times every tile against cuBLAS; returns a record with TFLOP/s of each."""
+    size = 2 * (rows * inputs + rows * outputs + outputs * inputs)
+    sets = [operands(kind, rows, outputs, inputs) for _ in range(rotations(size, most=4))]
+    turns = torch.zeros(4096, device="cuda", dtype=torch.int32)
+    contestants = {"cublas": [peer(kind, *s) for s in sets]}
+    for tile in tiles:
+        bind = build(kind, outputs, inputs, tile)
+        contestants[str(tile)] = [bind(*s, turns) for s in sets]
+    flops = 2.0 * rows * outputs * inputs
+    times = race(contestants, repeats=8 if flops < 1e12 else 3, rounds=7)
+    return {name: flops / t / 1e6 for name, t in times.items()}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Compiles every kernel family with clang for the architectures it is meant for, on a machine without a GPU or CUDA: the C++,
+# the static assertions and the operand constraints of the inline PTX are checked, the PTX text itself is not.
+# usage: eng/check-kernels.sh [FAMILY ...]   needs clang++ 22 (Debian: apt-get install clang-22), or CLANG=path
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+kernels=$root/generators/ModGen.Compiler/Emit/Cuda/Kernels
+clang=${CLANG:-clang++-22}
+command -v "$clang" > /dev/null || { echo "check-kernels: $clang is not installed (Debian: apt-get install clang-22)" >&2; exit 2; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+passed=0 failed=0
+for instance in "$root"/bench/kernels/instances/*.cu; do
+    name=$(basename "$instance" .cu)
+    if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
+    families=$(sed -n '1s/^\/\/ families: //p' "$instance")
+    architectures=sm_80; [[ $name == *sm90* ]] && architectures=sm_90a
+    [[ $name == *sm80* || $name == *sm90* ]] || architectures="sm_80 sm_90a"
+    { echo "#include \"$root/eng/cuda-shim.h\""; for f in $families; do echo "#include \"$kernels/$f.cuh\""; done; echo "#include \"$instance\""; } > "$work/$name.cu"
+    for arch in $architectures; do
+        feature=ptx78; [[ $arch == sm_90a ]] && feature=ptx85
+        if "$clang" -x cuda --cuda-device-only -nocudainc -nocudalib --cuda-gpu-arch="$arch" --cuda-feature=+$feature -O3 -std=c++17 \
+            -Wall -Wextra -Werror -Wno-unknown-cuda-version -Wno-pass-failed -S -o /dev/null "$work/$name.cu"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED $name $arch"; fi
+    done
+done
+[ $((passed + failed)) -gt 0 ] || { echo "check-kernels: no family '$*'" >&2; exit 2; }
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,84 @@
+// Epilogues of linear_sm90: what becomes of a warpgroup's 64 x Columns accumulators. Each says how much shared scratch
+// a warpgroup needs, what it does with a tile, and how it ends.
+
+// Stores a warpgroup's tile as bfloat16 through shared memory and TMA, two panels of 64 columns at a time. `map` has boxes
+// {64, 64}, 128-byte swizzle. The scratch (16 KB) is written again only when the stores before have read it.
+constexpr int StoreStaging = 2 * 64 * 64 * 2;
+
+template <int Columns>
+__device__ __forceinline__ void store_tile(const float (&acc)[Columns / 2], const TensorMap& map, int row, int column,
+                                           unsigned char* staging, int warpgroup, int thread) {
+    int lane = thread % 32, my_row = thread / 32 * 16 + (lane & 15), my_chunk = lane >> 4;
+    u32 base = shared_address(staging);
+#pragma unroll
+    for (int panel = 0; panel < Columns / 64; panel++) {
+        if (panel % 2 == 0) {
+            if (thread == 0) store_wait_read<0>();
+            named_barrier(1 + warpgroup, 128);
+        }
+#pragma unroll
+        for (int pair = 0; pair < 4; pair++) {
+            int j = panel * 32 + pair * 8;
+            store_matrices(base + panel % 2 * 8192 + swizzled(my_row, pair * 2 + my_chunk),
+                           pack(acc[j], acc[j + 1]), pack(acc[j + 2], acc[j + 3]), pack(acc[j + 4], acc[j + 5]), pack(acc[j + 6], acc[j + 7]));
+        }
+        if (panel % 2 == 1 || panel == Columns / 64 - 1) {
+            async_proxy_fence();
+            named_barrier(1 + warpgroup, 128);
+            if (thread == 0) {
+                store_box(map, staging, column + panel / 2 * 128, row);
+                if (panel % 2 == 1) store_box(map, staging + 8192, column + panel * 64, row);
+                store_commit();
+            }
+        }
+    }
+}
+
+// Y = bf16(C).
+struct StoreBf16 {
+    const TensorMap& y;  // (m, n) bf16
+    template <class Tile> static constexpr int staging_bytes = StoreStaging;
+    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at) const {
+        store_tile<Tile::Columns>(acc, y, at.row, at.column, at.staging, at.warpgroup, at.thread);
+    }
+    __device__ __forceinline__ void drain(int thread) const { if (thread == 0) store_wait<0>(); }
+};
+
+// G = C or G += C in float32. The slices of a reduction come in order: the first stores (or adds, where `add` says that G
+// holds something), the others add once the one before is done, so that the sum is the same in every run. `turns` holds
+// one zero a warpgroup of a tile, and is left so.
+struct AccumulateF32 {
+    float* gradient;  // (m, n) f32
+    u32* turns;       // (tiles, 2) when the reduction is sliced
+    int m, n;
+    bool add;
+    template <class Tile> static constexpr int staging_bytes = 16;
+    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at) const {
+        u32* turn = turns + at.tile * 2 + at.warpgroup;
+        if (at.slice > 0) {
+            if (at.thread == 0) while (load_acquire(turn) != u32(at.slice)) { }
+            named_barrier(1 + at.warpgroup, 128);
+        }
+        // Lanes pair up so that each holds four neighbouring columns: the even lane of row r, the odd lane of row r + 8.
+        int lane = at.thread % 32, odd = lane & 1;
+        int row = at.row + at.thread / 32 * 16 + lane / 4 + odd * 8, column = at.column + (lane & 2) * 2;
+        float4* to = reinterpret_cast<float4*>(gradient + i64(row) * n + column);
+        bool sum = add || at.slice > 0;
+#pragma unroll
+        for (int j = 0; j < Tile::Columns / 8; j++) {
+            const float* d = acc + 4 * j;
+            float sent0 = __shfl_xor_sync(0xffffffffu, odd ? d[0] : d[2], 1), sent1 = __shfl_xor_sync(0xffffffffu, odd ? d[1] : d[3], 1);
+            float4 four = make_float4(odd ? sent0 : d[0], odd ? sent1 : d[1], odd ? d[2] : sent0, odd ? d[3] : sent1);
+            if (row < m && column + j * 8 < n) {
+                if (sum) add_to_global(to + j * 2, four);  // at a quarter of the rate of a store, but nothing waits for it
+                else __stcg(to + j * 2, four);
+            }
+        }
+        if (at.slices > 1) {
+            __threadfence();
+            named_barrier(1 + at.warpgroup, 128);
+            if (at.thread == 0) store_release(turn, at.slice + 1 == at.slices ? 0u : u32(at.slice + 1));
+        }
+    }
+    __device__ __forceinline__ void drain(int) const { }
+};

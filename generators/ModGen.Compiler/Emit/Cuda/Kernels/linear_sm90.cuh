@@ -1,0 +1,178 @@
+// Matrix products of linear layers on Hopper: C (m x n) = A (m x k) . B (k x n), bfloat16 in, float32 accumulation.
+//
+//   forward          Y  = X . W^T     A = X  k-major,   B = W  k-major    (rows of W are outputs)
+//   input gradient   dX = dY . W      A = dY k-major,   B = W  mn-major
+//   weight gradient  dW += dY^T . X   A = dY mn-major,  B = X  mn-major   (k counts the rows of the batch)
+//
+// so no operand is ever transposed in memory. One persistent block a multiprocessor: a producer warp keeps a ring of
+// tiles filled through TMA, two consumer warpgroups own 64 rows each and hand their accumulators to the epilogue
+// while the producer runs ahead into the next tile. Blocks of a cluster are neighbours in m; each loads a part of the B
+// tile and multicasts it. Edges need no code: TMA reads zeros outside a map and does not write there.
+//
+// Maps: A k-major box {64, 128}, mn-major box {64, 64}; B k-major box {64, Columns / Cluster}, mn-major box
+// {64, 64 / Cluster}; all under the 128-byte swizzle. Launch: Threads threads, clusters of Cluster, linear_smem bytes.
+
+template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int Cluster_ = 2, int GroupRows_ = 8>
+struct LinearTile {
+    static constexpr int Rows = 128, Columns = Columns_, Depth = 64;
+    static constexpr bool MnMajorA = MnMajorA_, MnMajorB = MnMajorB_;
+    static constexpr int Stages = Stages_, Cluster = Cluster_, GroupRows = GroupRows_;
+    static constexpr int Consumers = 2, Threads = 128 * (Consumers + 1);
+    static constexpr int BytesA = Rows * Depth * 2, BytesB = Columns * Depth * 2, Panel = 64 * 64 * 2;
+    static_assert(Columns % 64 == 0 && Columns <= 256, "a tile is whole 64-column panels");
+    static_assert(Cluster == 1 || Cluster == 2, "clusters of two share B");
+    static_assert(BytesB / Cluster % 1024 == 0, "each part of B starts on a swizzle atom");
+};
+
+// Which part of which tile: tile (m, n) in units of tiles, reduction steps [step, last), and the part's turn.
+struct LinearUnit { int m, n, step, last, slice, tile; };
+
+// Units in the order the blocks take them: slices of the reduction outermost, then groups of GroupRows tile rows that
+// are walked column by column, so that what runs together shares its operands in the second-level cache.
+template <class Tile>
+struct LinearSchedule {
+    int tiles_m, tiles_n, steps, slices, unit, stride, units;
+
+    __device__ __forceinline__ LinearSchedule(int m, int n, int k, int slices_)
+        : tiles_m(ceil_div(m, Tile::Rows * Tile::Cluster)), tiles_n(ceil_div(n, Tile::Columns)), steps(ceil_div(k, Tile::Depth)),
+          slices(slices_), unit(int(blockIdx.x) / Tile::Cluster), stride(int(gridDim.x) / Tile::Cluster),
+          units(tiles_m * tiles_n * slices_) { }
+
+    __device__ __forceinline__ bool next(LinearUnit& u) {
+        if (unit >= units) return false;
+        int tiles = tiles_m * tiles_n, in_group = Tile::GroupRows * tiles_n;
+        u.slice = unit / tiles;
+        u.tile = unit - u.slice * tiles;
+        int group = u.tile / in_group, inside = u.tile - group * in_group;
+        int height = minimum(Tile::GroupRows, tiles_m - group * Tile::GroupRows);
+        u.n = inside / height;
+        u.m = group * Tile::GroupRows + inside - u.n * height;
+        u.step = int(i64(steps) * u.slice / slices);
+        u.last = int(i64(steps) * (u.slice + 1) / slices);
+        unit += stride;
+        return true;
+    }
+};
+
+template <class Tile, int StagingBytes>
+struct LinearShared {
+    alignas(1024) unsigned char a[Tile::Stages][Tile::BytesA];
+    alignas(1024) unsigned char b[Tile::Stages][Tile::BytesB];
+    alignas(1024) unsigned char staging[Tile::Consumers][StagingBytes];
+    u64 full[Tile::Stages], empty[Tile::Stages];
+};
+
+// What an epilogue sees of its place: the warpgroup's first row and column of C, and scratch in shared memory.
+struct LinearPlace { int row, column, slice, slices, tile, warpgroup, thread; unsigned char* staging; };
+
+template <class Tile>
+__device__ __forceinline__ void linear_load(unsigned char* a, unsigned char* b, const TensorMap& map_a, const TensorMap& map_b,
+                                            u64* full, int row, int column, int depth, int rank) {
+    barrier_expect(full, Tile::BytesA + Tile::BytesB);
+    if constexpr (Tile::MnMajorA) {
+#pragma unroll
+        for (int panel = 0; panel < Tile::Rows / 64; panel++) copy_box(a + panel * Tile::Panel, map_a, full, row + panel * 64, depth);
+    } else {
+        copy_box(a, map_a, full, depth, row);
+    }
+    constexpr u16 everyone = (1 << Tile::Cluster) - 1;
+    if constexpr (Tile::MnMajorB) {
+        constexpr int part = Tile::Depth / Tile::Cluster;
+#pragma unroll
+        for (int panel = 0; panel < Tile::Columns / 64; panel++) {
+            unsigned char* to = b + panel * Tile::Panel + rank * part * 128;
+            if constexpr (Tile::Cluster > 1) copy_box_multicast(to, map_b, full, column + panel * 64, depth + rank * part, everyone);
+            else copy_box(to, map_b, full, column + panel * 64, depth);
+        }
+    } else {
+        constexpr int part = Tile::Columns / Tile::Cluster;
+        if constexpr (Tile::Cluster > 1) copy_box_multicast(b + rank * part * 128, map_b, full, depth, column + rank * part, everyone);
+        else copy_box(b, map_b, full, depth, column);
+    }
+}
+
+// The four 16-deep steps of one stage for the 64 rows of a warpgroup.
+template <class Tile>
+__device__ __forceinline__ void linear_multiply(float (&acc)[Tile::Columns / 2], const unsigned char* a, const unsigned char* b,
+                                                int warpgroup, bool accumulate) {
+    u64 da = tile_descriptor(shared_address(a) + warpgroup * Tile::Panel, Tile::Panel);
+    u64 db = tile_descriptor(shared_address(b), Tile::Panel);
+    constexpr u64 step_a = (Tile::MnMajorA ? 16 * 128 : 32) >> 4, step_b = (Tile::MnMajorB ? 16 * 128 : 32) >> 4;
+#pragma unroll
+    for (int i = 0; i < Tile::Depth / 16; i++)
+        Wgmma<Tile::Columns, Tile::MnMajorA, Tile::MnMajorB>::ss(acc, da + i * step_a, db + i * step_b, i > 0 || accumulate);
+}
+
+template <class Tile, class Epilogue>
+__device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const TensorMap& map_b, int m, int n, int k, int slices,
+                                            const Epilogue& epilogue) {
+    using Shared = LinearShared<Tile, Epilogue::template staging_bytes<Tile>>;
+    static_assert(sizeof(Shared) + 1024 <= 232448, "the tile does not fit in shared memory");
+    extern __shared__ __align__(1024) unsigned char linear_memory[];
+    Shared& shared = *reinterpret_cast<Shared*>(linear_memory + ((1024u - (shared_address(linear_memory) & 1023u)) & 1023u));
+    int warpgroup = warpgroup_index(), thread = int(threadIdx.x) % 128;
+    int rank = Tile::Cluster > 1 ? int(cluster_rank()) : 0;
+
+    if (threadIdx.x == 0) {
+        prefetch(map_a);
+        prefetch(map_b);
+        for (int i = 0; i < Tile::Stages; i++) {
+            barrier_init(&shared.full[i], 1);
+            barrier_init(&shared.empty[i], Tile::Consumers * Tile::Cluster);
+        }
+        barrier_init_fence();
+    }
+    if constexpr (Tile::Cluster > 1) cluster_sync(); else __syncthreads();
+    wait_for_previous_kernel();
+
+    LinearSchedule<Tile> schedule(m, n, k, slices);
+    LinearUnit unit;
+    RingPosition<Tile::Stages> ring;
+
+    if (warpgroup == 0) {
+        registers_shrink<40>();
+        if (thread == 0) {
+            while (schedule.next(unit)) {
+                int row = (unit.m * Tile::Cluster + rank) * Tile::Rows, column = unit.n * Tile::Columns;
+                for (int step = unit.step; step < unit.last; step++, ring.advance()) {
+                    barrier_wait(&shared.empty[ring.stage], ring.phase ^ 1);
+                    linear_load<Tile>(shared.a[ring.stage], shared.b[ring.stage], map_a, map_b, &shared.full[ring.stage], row, column,
+                                      step * Tile::Depth, rank);
+                }
+            }
+        }
+    } else {
+        registers_grow<232>();
+        warpgroup -= 1;
+        float acc[Tile::Columns / 2];
+#pragma unroll
+        for (int i = 0; i < Tile::Columns / 2; i++) acc[i] = 0.0f;
+        auto release = [&](int stage) {
+            if constexpr (Tile::Cluster > 1) { if (thread < Tile::Cluster) barrier_arrive_remote(&shared.empty[stage], thread); }
+            else { if (thread == 0) barrier_arrive(&shared.empty[stage]); }
+        };
+        while (schedule.next(unit)) {
+            int previous = ring.stage, step = unit.step;
+            do {
+                barrier_wait(&shared.full[ring.stage], ring.phase);
+                wgmma_fence();
+                linear_multiply<Tile>(acc, shared.a[ring.stage], shared.b[ring.stage], warpgroup, step > unit.step);
+                wgmma_commit();
+                wgmma_wait<1>();
+                if (step > unit.step) release(previous);
+                previous = ring.stage;
+                ring.advance();
+            } while (++step < unit.last);
+            wgmma_wait<0>();
+            pin(acc);
+            release(previous);
+            LinearPlace place{(unit.m * Tile::Cluster + rank) * Tile::Rows + warpgroup * 64, unit.n * Tile::Columns, unit.slice, slices,
+                              unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup]};
+            epilogue.template apply<Tile>(acc, place);
+        }
+        epilogue.drain(thread);
+    }
+    let_next_kernel_start();
+    __syncwarp();
+    if constexpr (Tile::Cluster > 1) cluster_sync();  // no block leaves while its neighbour may still write to it
+}

@@ -1,0 +1,113 @@
+// Exact top-k of a sequence's router scores in one launch, one block a sequence: the Selected largest, ties to the
+// earlier position, written in order of position. Floats become order-preserving integers in shared memory; four
+// histogram passes over eight bits each find the k-th key and how many of its equals to keep; one scan writes.
+
+struct TopK {
+    const float* scores;  // (B, Length) f32
+    const float* guesses; // (B, Length) f32, logits of the predictor; Predictor only
+    int* selected;        // (B, Selected): rows b * Length + position, ascending
+    int* slots;           // (B, Length): index of the position among the selected of the batch, or -1
+    float* losses;        // (B, Predictor ? 2 : 1): sums over the sequence of the binary cross-entropy of score and guess
+};
+
+// A key that orders as the float does; -0 equals +0. NaN sorts above infinity (below for a negative one).
+__device__ __forceinline__ u32 ordered_key(float x) {
+    u32 bits = __float_as_uint(x + 0.0f);
+    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+// log(1 + e^x) - target . x without overflow.
+__device__ __forceinline__ float binary_cross_entropy(float x, bool target) {
+    return fmaxf(x, 0.0f) + 0.6931471805599453f * log2_fast(1.0f + exp2_fast(-1.4426950408889634f * fabsf(x))) - (target ? x : 0.0f);
+}
+
+template <int Length, int Selected, bool Predictor, int Threads = 1024>
+__device__ __forceinline__ void top_k(const TopK& p) {
+    static_assert(Selected >= 1 && Selected <= Length, "k is between 1 and the length of the sequence");
+    static_assert(Length <= 32768, "keys fit in shared memory and counts in 16 bits");
+    static_assert(Threads == 1024, "the scan below is over 32 warps");
+    constexpr int Rounds = ceil_div(Length, Threads);
+    extern __shared__ u32 top_k_keys[];  // Length keys
+    __shared__ u32 histogram[2][256];
+    __shared__ u32 found[2];             // prefix of the k-th key so far; how many of the k still to find below it
+    __shared__ u32 totals[32];
+    __shared__ float scratch[32];
+    int thread = int(threadIdx.x), lane = thread % 32, warp = thread / 32;
+    i64 first = i64(blockIdx.x) * Length;
+
+    if (thread < 256) histogram[0][thread] = 0;
+    if (thread == 0) { found[0] = 0; found[1] = Selected; }
+    wait_for_previous_kernel();
+    for (int i = thread; i < Length; i += Threads) top_k_keys[i] = ordered_key(p.scores[first + i]);
+    __syncthreads();
+
+#pragma unroll 1
+    for (int pass = 0; pass < 4; pass++) {
+        int shift = 24 - 8 * pass;
+        u32 prefix = found[0];
+        u32* counts = histogram[pass & 1];
+        for (int i = thread; i < Length; i += Threads) {
+            u32 key = top_k_keys[i];
+            if (pass == 0 || (key >> (shift + 8)) == prefix) atomicAdd(&counts[(key >> shift) & 255u], 1u);
+        }
+        if (thread < 256) histogram[(pass + 1) & 1][thread] = 0;
+        __syncthreads();
+        if (warp == 0) {  // lane l owns bins 255 - 8l ... 248 - 8l; find the bin that the k-th largest falls in
+            u32 mine[8], sum = 0;
+#pragma unroll
+            for (int j = 0; j < 8; j++) { mine[j] = counts[255 - 8 * lane - j]; sum += mine[j]; }
+            u32 before = sum;
+#pragma unroll
+            for (int d = 1; d < 32; d <<= 1) { u32 other = __shfl_up_sync(0xffffffffu, before, d); if (lane >= d) before += other; }
+            before -= sum;
+            u32 wanted = found[1];
+            __syncwarp();
+            if (before < wanted && wanted <= before + sum) {
+#pragma unroll
+                for (int j = 0; j < 8; j++) {
+                    if (before < wanted && wanted <= before + mine[j]) {
+                        found[0] = (prefix << 8) | u32(255 - 8 * lane - j);
+                        found[1] = wanted - before;
+                        wanted = 0;
+                    }
+                    before += mine[j];
+                }
+            }
+        }
+        __syncthreads();
+    }
+
+    u32 threshold = found[0], keep = found[1], seen = 0;  // seen: greater keys in the low half, equal ones in the high half
+    float loss = 0.0f, guess_loss = 0.0f;
+#pragma unroll 1
+    for (int round = 0; round < Rounds; round++) {
+        int i = round * Threads + thread;
+        u32 key = i < Length ? top_k_keys[i] : 0u;
+        bool greater = i < Length && key > threshold, equal = i < Length && key == threshold;
+        u32 greater_mask = __ballot_sync(0xffffffffu, greater), equal_mask = __ballot_sync(0xffffffffu, equal);
+        u32 below = (1u << lane) - 1u;
+        if (lane == 0) totals[warp] = u32(__popc(greater_mask)) | (u32(__popc(equal_mask)) << 16);
+        __syncthreads();
+        u32 total = totals[lane], upto = total;
+#pragma unroll
+        for (int d = 1; d < 32; d <<= 1) { u32 other = __shfl_up_sync(0xffffffffu, upto, d); if (lane >= d) upto += other; }
+        u32 mine = seen + __shfl_sync(0xffffffffu, upto - total, warp) + (u32(__popc(greater_mask & below)) | (u32(__popc(equal_mask & below)) << 16));
+        seen += __shfl_sync(0xffffffffu, upto, 31);
+        u32 equals = mine >> 16, slot = (mine & 0xffffu) + minimum(equals, keep);
+        bool chosen = greater || (equal && equals < keep);
+        if (i < Length) {
+            i64 out = i64(blockIdx.x) * Selected + slot;
+            if (chosen) p.selected[out] = int(first) + i;
+            p.slots[first + i] = chosen ? int(out) : -1;
+            loss += binary_cross_entropy(p.scores[first + i], chosen);
+            if constexpr (Predictor) guess_loss += binary_cross_entropy(p.guesses[first + i], chosen);
+        }
+        __syncthreads();
+    }
+    loss = block_sum<Threads>(loss, scratch);
+    if constexpr (Predictor) guess_loss = block_sum<Threads>(guess_loss, scratch);
+    if (thread == 0) {
+        p.losses[int(blockIdx.x) * (Predictor ? 2 : 1)] = loss;
+        if constexpr (Predictor) p.losses[int(blockIdx.x) * 2 + 1] = guess_loss;
+    }
+}
