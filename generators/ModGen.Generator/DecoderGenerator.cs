@@ -17,6 +17,17 @@ namespace ModGen.Generator;
 [Microsoft.CodeAnalysis.Generator(LanguageNames.CSharp)]
 public sealed class DecoderGenerator : IIncrementalGenerator
 {
+    private readonly Func<ModelSpec, CompiledModel> _compile;
+
+    /// <summary>As Roslyn makes it.</summary>
+    public DecoderGenerator()
+        : this(DecoderCompiler.Compile)
+    {
+    }
+
+    /// <summary>With another compiler: for tests of what happens when it fails.</summary>
+    internal DecoderGenerator(Func<ModelSpec, CompiledModel> compile) => _compile = compile;
+
     /// <summary>Name of the step that gives the specification of each class.</summary>
     public const string SpecStep = "ModGen.Spec";
 
@@ -52,14 +63,14 @@ public sealed class DecoderGenerator : IIncrementalGenerator
         return DeclaredModel.From(DeclarationReader.Read(type, context.SemanticModel.Compilation, cancellation));
     }
 
-    private static GeneratedModel Compile(DeclaredModel model, CancellationToken cancellation)
+    private GeneratedModel Compile(DeclaredModel model, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         if (model.Spec is not { } spec)
             return new(model.Type, EquatableArray.Of(OutlineEmitter.Emit(model.Outline!)), Failure: null);
         try
         {
-            return new(model.Type, DecoderCompiler.Compile(spec).Files, Failure: null);
+            return new(model.Type, _compile(spec).Files, Failure: null);
         }
 #pragma warning disable CA1031 // A defect of ours must reach the user as a diagnostic: an exception here would switch every model off.
         catch (Exception exception)

@@ -198,4 +198,21 @@ public sealed class HostileProjectTests
         Assert.Equal("MODGEN005", problem.Id);
         Assert.Contains("ModGen.Cpu.CpuWorkers", problem.GetMessage(CultureInfo.InvariantCulture), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void A_defect_of_the_compiler_is_a_diagnostic_and_stops_nobody_else()
+    {
+        var outcome = new UserProject(
+            $"[ModGen.Decoder({Sizes})] public partial class M;",
+            $"[ModGen.Decoder({Sizes})] public partial class Good;",
+            "internal static class P { private static int Main() => Good.Width + M.Width + (M.Create(ModGen.Device.Default) is ModGen.DecoderModel<M> ? 1 : 0); }")
+        {
+            Generator = new(spec => spec.Type.Name == "M" ? throw new InvalidOperationException("Out of\nluck.") : Compiler.DecoderCompiler.Compile(spec)),
+        }.Build();
+        var problem = Assert.Single(outcome.Problems);
+        Assert.Equal("MODGEN999", problem.Id);
+        Assert.Contains("'M'", problem.GetMessage(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+        Assert.Contains("InvalidOperationException: Out of", problem.GetMessage(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+        Assert.Contains(outcome.Generated, file => file.HintName == "Good.Training.g.cs");
+    }
 }
