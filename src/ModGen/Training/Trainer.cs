@@ -45,7 +45,7 @@ public sealed class Trainer<TModel> : IDisposable
     public AdamW Optimizer { get; }
 
     /// <summary>How the trainer steps.</summary>
-    public TrainingOptions Options { get; }
+    public TrainingOptions Options { get; private set; }
 
     /// <summary>Seed of what training draws: the options', or the loaded checkpoint's.</summary>
     public ulong Seed { get; internal set; }
@@ -60,6 +60,10 @@ public sealed class Trainer<TModel> : IDisposable
     public float LearningRate => (float)(Optimizer.LearningRate * (Options.Schedule?.Factor(Steps + 1) ?? 1));
 
     internal TrainingProgram Program { get; }
+
+    /// <summary>Sets the learning rate of the steps to come, for runs that find out on the way how long they will be.</summary>
+    /// <param name="schedule">The new schedule; null for a constant rate.</param>
+    public void Reschedule(LearningRateSchedule? schedule) => Options = Options with { Schedule = schedule };
 
     /// <summary>Trains on one batch: forward, backward, clipping, AdamW.</summary>
     /// <param name="batch">As many rows as <see cref="Batch"/>; it is cut into micro-batches here.</param>

@@ -1,0 +1,9 @@
+using ModGen;
+using Quickstart;
+
+// Without arguments: about a minute of training, then what came of it. With arguments: the verbs, see --help.
+return ModGenApp.Run<ApiDocs>(
+    args,
+    "train --minutes 1 --fresh",
+    "eval --sequences 64",
+    "sample --prompt \"<summary>\" --show-routing");

@@ -1,0 +1,75 @@
+using System.Text.Json;
+
+namespace ModGen.Hosting.Training;
+
+/// <summary>
+/// What decides a training run's numbers, kept in <c>run.json</c> beside the checkpoints so that a resumed run goes on
+/// as it would have.
+/// </summary>
+internal sealed record TrainSettings
+{
+    private const string FileName = "run.json";
+    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+
+    /// <summary>Steps of the whole run; null while a run of so many minutes is still measuring its speed.</summary>
+    public long? Steps { get; init; }
+
+    /// <summary>Minutes that a run without a number of steps is to take.</summary>
+    public double? Minutes { get; init; }
+
+    /// <summary>Sequences a step.</summary>
+    public required int Batch { get; init; }
+
+    /// <summary>Micro-batches a step.</summary>
+    public required int Accumulate { get; init; }
+
+    public required float LearningRate { get; init; }
+
+    /// <summary>Steps of warm-up.</summary>
+    public required long WarmUp { get; init; }
+
+    public required float WeightDecay { get; init; }
+
+    public required float Clip { get; init; }
+
+    public required ulong Seed { get; init; }
+
+    /// <summary>Full path of the text; null for the SDK's documentation.</summary>
+    public string? Data { get; init; }
+
+    /// <summary>Bytes of the text: other data would make another run.</summary>
+    public long DataLength { get; init; }
+
+    public AdamW Optimizer => new(LearningRate, WeightDecay: WeightDecay);
+
+    /// <summary>Warm-up, then a cosine to a tenth at the last step, or a constant rate while that step is not known.</summary>
+    public LearningRateSchedule Schedule => new(WarmUp, Steps ?? 0);
+
+    public TrainingOptions TrainingOptions => new() { Accumulation = Accumulate, ClipNorm = Clip, Schedule = Schedule, Seed = Seed };
+
+    /// <summary>Reads a run's settings; null when there are none.</summary>
+    public static TrainSettings? Load(string root)
+    {
+        var path = Path.Combine(root, FileName);
+        if (!File.Exists(path))
+            return null;
+        try
+        {
+            return JsonSerializer.Deserialize<TrainSettings>(File.ReadAllBytes(path), Options);
+        }
+        catch (JsonException e)
+        {
+            throw new AppException($"{path}: is not the settings of a run: {e.Message}");
+        }
+    }
+
+    /// <summary>Writes the settings; the file appears whole or not at all.</summary>
+    public void Save(string root)
+    {
+        Directory.CreateDirectory(root);
+        var path = Path.Combine(root, FileName);
+        var temporary = $"{path}.{Environment.ProcessId}.tmp";
+        File.WriteAllBytes(temporary, JsonSerializer.SerializeToUtf8Bytes(this, Options));
+        File.Move(temporary, path, overwrite: true);
+    }
+}
