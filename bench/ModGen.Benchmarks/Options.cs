@@ -4,11 +4,11 @@ namespace ModGen.Benchmarks;
 
 internal sealed record Options(string Verb, int Threads, string? Json, string? Only)
 {
-    private const string Usage = "Usage: gemm|attention|kernels [--threads N] [--json FILE] [--only TEXT]";
+    private const string Usage = "Usage: gemm|attention|kernels|step|decode [--threads N] [--json FILE] [--only TEXT]";
 
     public static Options? Parse(string[] args)
     {
-        if (args.Length == 0 || args[0] is not ("gemm" or "attention" or "kernels") || args.Length % 2 == 0)
+        if (args.Length == 0 || args[0] is not ("gemm" or "attention" or "kernels" or "step" or "decode") || args.Length % 2 == 0)
         {
             Console.Error.WriteLine(Usage);
             return null;

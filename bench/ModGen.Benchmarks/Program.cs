@@ -1,6 +1,6 @@
 using ModGen.Benchmarks;
 
-// dotnet run -c Release --project bench/ModGen.Benchmarks -- gemm|attention|kernels [--threads N] [--json FILE] [--only TEXT]
+// dotnet run -c Release --project bench/ModGen.Benchmarks -- gemm|attention|kernels|step|decode [--threads N] [--json FILE] [--only TEXT]
 var options = Options.Parse(args);
 if (options is null)
     return 1;
@@ -15,6 +15,12 @@ switch (options.Verb)
         break;
     case "kernels":
         KernelBenchmark.Run(report);
+        break;
+    case "step":
+        StepBenchmark.Run(report);
+        break;
+    case "decode":
+        DecodeBenchmark.Run(report);
         break;
 }
 

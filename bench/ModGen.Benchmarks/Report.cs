@@ -8,6 +8,10 @@ namespace ModGen.Benchmarks;
 /// <summary>Times things in turn, prints a table as it goes and keeps the figures as JSON.</summary>
 internal sealed class Report(Options options)
 {
+    /// <summary>Rounds measured at the least.</summary>
+    public const int LeastRounds = 5;
+
+    private const int Warmups = 3;
     private const double SecondsEach = 0.25;
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
     private readonly List<Dictionary<string, object>> _rows = [];
@@ -19,18 +23,21 @@ internal sealed class Report(Options options)
     /// <summary>
     /// The best time of each action, measured alternately so that what disturbs the machine disturbs all alike.
     /// </summary>
-    public double[] Seconds(params Action[] actions)
+    public double[] Seconds(params Action[] actions) => Seconds(LeastRounds, actions);
+
+    /// <summary>As <see cref="Seconds(Action[])"/>, with at least so many rounds.</summary>
+    public double[] Seconds(int rounds, params Action[] actions)
     {
         var best = new double[actions.Length];
         Array.Fill(best, double.MaxValue);
         foreach (var action in actions)
         {
-            for (var i = 0; i < 3; i++)
+            for (var i = 0; i < Warmups; i++)
                 action();
         }
 
         var watch = Stopwatch.StartNew();
-        for (var round = 0; round < 5 || watch.Elapsed.TotalSeconds < SecondsEach * actions.Length; round++)
+        for (var round = 0; round < rounds || watch.Elapsed.TotalSeconds < SecondsEach * actions.Length; round++)
         {
             for (var i = 0; i < actions.Length; i++)
             {
