@@ -13,24 +13,26 @@ public sealed class CausalEvaluator<TModel> : IDisposable
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
     private const int LogitsAtOnce = 1 << 22;
+    private const int MostRows = 1024;
     private readonly TModel _model;
     private readonly TrainingProgram _training;
     private readonly InferenceProgram _inference;
     private readonly int[] _rows;
-    private readonly int[] _sequences;
+    private readonly int[] _slots;
     private readonly float[] _logits;
 
     internal CausalEvaluator(TModel model, int batch)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
         var description = model.Description;
-        var piece = Math.Clamp(LogitsAtOnce / description.Vocabulary, 1, description.Context);
+        var piece = Math.Clamp(LogitsAtOnce / description.Vocabulary, 1, MostRows);
         _model = model;
         Batch = batch;
         _training = model.CreateTrainingProgram(batch);
-        _inference = model.CreateInferenceProgram(sequences: 1, piece);
+        // A piece touches so many sequences at most: one that it ends, those that it holds whole, one that it begins.
+        _inference = model.CreateInferenceProgram(sequences: piece / description.Context + 2, piece);
         _rows = [.. Enumerable.Range(0, piece)];
-        _sequences = new int[piece];
+        _slots = new int[piece];
         _logits = new float[piece * description.Vocabulary];
     }
 
@@ -58,8 +60,7 @@ public sealed class CausalEvaluator<TModel> : IDisposable
             _training.Evaluate(batch.Tokens, batch.Targets, CounterRandom.Hash(0, (ulong)batch.Position));
             tally.TopKLoss += batch.Counted * (double)_training.CrossEntropy;
             tally.Tokens += batch.Counted;
-            for (var row = 0; row < batch.Sequences; row++)
-                EvaluateSequence(batch, row, tally);
+            EvaluateCausally(batch, tally);
             progress?.Report(tally.Sequences);
         }
 
@@ -75,36 +76,54 @@ public sealed class CausalEvaluator<TModel> : IDisposable
         _inference.Dispose();
     }
 
-    private void EvaluateSequence(TokenBatch<TModel> batch, int row, RoutingTally<TModel> tally)
+    /// <summary>Runs the batch's sequences one after the other, in pieces of rows that do not stop at a sequence's end.</summary>
+    private void EvaluateCausally(TokenBatch<TModel> batch, RoutingTally<TModel> tally)
     {
         var context = _model.Description.Context;
-        var tokens = batch.Tokens.Slice(row * context, context);
-        var targets = batch.Targets.Slice(row * context, context);
-        tally.Begin(tokens);
-        foreach (var layer in tally.Layers)
+        var sequences = new RoutingExample<TModel>[batch.Sequences];
+        for (var row = 0; row < sequences.Length; row++)
         {
-            var selected = _training.Selected(layer);
-            tally.AddTopK(layer, selected.Slice(row * (selected.Length / Batch), selected.Length / Batch));
+            sequences[row] = RoutingTally<TModel>.Begin(batch.Tokens.Slice(row * context, context));
+            foreach (var layer in tally.Layers)
+            {
+                var selected = _training.Selected(layer);
+                foreach (var position in selected.Slice(row * (selected.Length / Batch), selected.Length / Batch))
+                    sequences[row].TopK.Set(layer, position, entered: true);
+            }
         }
 
-        _inference.Clear(0);
-        for (var start = 0; start < context; start += _rows.Length)
-            tally.CausalLoss += EvaluatePiece(tokens, targets, start, (ulong)(batch.Position + row), tally);
-        tally.End();
+        var rows = batch.Sequences * context;
+        for (var start = 0; start < rows; start += _rows.Length)
+            tally.CausalLoss += EvaluatePiece(batch, start, Math.Min(_rows.Length, rows - start), sequences);
+        foreach (var sequence in sequences)
+            tally.End(sequence);
     }
 
-    /// <summary>Extends the sequence by a piece; returns the sum of its cross-entropies.</summary>
-    private double EvaluatePiece(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets, int start, ulong draw, RoutingTally<TModel> tally)
+    /// <summary>Extends the sequences by a piece; returns the sum of its cross-entropies.</summary>
+    private double EvaluatePiece(TokenBatch<TModel> batch, int start, int count, RoutingExample<TModel>[] sequences)
     {
-        var vocabulary = _model.Description.Vocabulary;
-        var count = Math.Min(_rows.Length, tokens.Length - start);
-        _inference.Extend(tokens.Slice(start, count), _sequences.AsSpan(0, count), _rows.AsSpan(0, count), _logits.AsSpan(0, count * vocabulary), draw);
-        foreach (var layer in tally.Layers)
-            tally.AddCausal(layer, start, _inference.Entered(layer));
+        var (context, vocabulary) = (_model.Description.Context, _model.Description.Vocabulary);
+        for (var i = 0; i < count; i++)
+        {
+            var (sequence, position) = Math.DivRem(start + i, context);
+            _slots[i] = sequence % _inference.Sequences;
+            if (position == 0)
+                _inference.Clear(_slots[i]);
+        }
+
+        _inference.Extend(
+            batch.Tokens.Slice(start, count), _slots.AsSpan(0, count), _rows.AsSpan(0, count), _logits.AsSpan(0, count * vocabulary), CounterRandom.Hash(1, (ulong)batch.Position));
+        foreach (var layer in sequences[0].Causal.RoutedLayers)
+        {
+            var entered = _inference.Entered(layer);
+            for (var i = 0; i < count; i++)
+                sequences[(start + i) / context].Causal.Set(layer, (start + i) % context, entered[i] != 0);
+        }
+
         var sum = 0.0;
         for (var i = 0; i < count; i++)
-            if (targets[start + i] >= 0)
-                sum += LogProbability.CrossEntropy(_logits.AsSpan(i * vocabulary, vocabulary), targets[start + i]);
+            if (batch.Targets[start + i] >= 0)
+                sum += LogProbability.CrossEntropy(_logits.AsSpan(i * vocabulary, vocabulary), batch.Targets[start + i]);
         return sum;
     }
 }

@@ -5,9 +5,6 @@ internal sealed class RoutingTally<TModel>
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
     private readonly Dictionary<int, LayerCounts> _counts = [];
-    private RoutingMap<TModel> _topK = new();
-    private RoutingMap<TModel> _causal = new();
-    private int[] _tokens = [];
     private RoutingExample<TModel>? _example;
 
     public RoutingTally()
@@ -16,7 +13,7 @@ internal sealed class RoutingTally<TModel>
             _counts[layer] = new LayerCounts(TModel.Description.Context);
     }
 
-    public IReadOnlyList<int> Layers => _topK.RoutedLayers;
+    public IReadOnlyList<int> Layers { get; } = new RoutingMap<TModel>().RoutedLayers;
 
     public long Tokens { get; set; }
 
@@ -28,31 +25,17 @@ internal sealed class RoutingTally<TModel>
     /// <summary>Sum over the tokens.</summary>
     public double CausalLoss { get; set; }
 
-    public void Begin(ReadOnlySpan<int> tokens)
-    {
-        _tokens = tokens.ToArray();
-        (_topK, _causal) = (new RoutingMap<TModel> { Length = tokens.Length }, new RoutingMap<TModel> { Length = tokens.Length });
-    }
+    /// <summary>A sequence whose decisions are to be filled in.</summary>
+    public static RoutingExample<TModel> Begin(ReadOnlySpan<int> tokens) =>
+        new(tokens.ToArray(), new RoutingMap<TModel> { Length = tokens.Length }, new RoutingMap<TModel> { Length = tokens.Length });
 
-    public void AddTopK(int layer, ReadOnlySpan<int> selected)
-    {
-        foreach (var position in selected)
-            _topK.Set(layer, position, entered: true);
-    }
-
-    public void AddCausal(int layer, int start, ReadOnlySpan<byte> entered)
-    {
-        for (var i = 0; i < entered.Length; i++)
-            _causal.Set(layer, start + i, entered[i] != 0);
-    }
-
-    public void End()
+    public void End(RoutingExample<TModel> sequence)
     {
         foreach (var (layer, counts) in _counts)
-            for (var position = 0; position < _tokens.Length; position++)
-                counts.Add(position, _topK.Entered(layer, position), _causal.Entered(layer, position));
+            for (var position = 0; position < sequence.Tokens.Count; position++)
+                counts.Add(position, sequence.TopK.Entered(layer, position), sequence.Causal.Entered(layer, position));
         Sequences++;
-        _example ??= new RoutingExample<TModel>(_tokens, _topK, _causal);
+        _example ??= sequence;
     }
 
     public EvaluationReport<TModel> Report(TimeSpan elapsed) => new(

@@ -7,6 +7,9 @@ internal static partial class FileSync
 {
     private const int ReadOnly = 0;
 
+    // EINVAL: the file system does not flush folders; there is nothing more to be done.
+    private const int NotSupported = 22;
+
     /// <summary>Flushes the entries of a folder, so that a rename in it survives a crash. Nothing to do on Windows.</summary>
     public static void Folder(string path)
     {
@@ -18,7 +21,7 @@ internal static partial class FileSync
         var failed = Sync(descriptor) != 0;
         var error = Marshal.GetLastPInvokeError();
         _ = Close(descriptor);
-        if (failed)
+        if (failed && error != NotSupported)
             throw new IOException($"{path}: the folder cannot be flushed (error {error}).");
     }
 

@@ -38,8 +38,9 @@ internal sealed class HashedFile : IDisposable
 
     public void Dispose()
     {
-        _stream.Dispose();
+        // The stream comes last: on a full disk it fails again.
         _hash.Dispose();
+        _stream.Dispose();
     }
 
     /// <summary>Writes a whole small file.</summary>

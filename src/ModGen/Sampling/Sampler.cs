@@ -18,6 +18,7 @@ public sealed class Sampler<TModel> : IDisposable
     private readonly InferenceProgram _program;
     private readonly SamplingSlot<TModel>[] _slots;
     private readonly StepRows _rows;
+    private readonly int[] _routedLayers;
     private int _busy;
 
     internal Sampler(TModel model, int batch)
@@ -28,6 +29,7 @@ public sealed class Sampler<TModel> : IDisposable
         var maximumRows = Math.Max(batch, Math.Min(PrefillRows, model.Description.Context));
         _program = model.CreateInferenceProgram(batch, maximumRows);
         _rows = new StepRows(maximumRows, batch, model.Description.Vocabulary);
+        _routedLayers = [.. model.Description.Layers.Where(layer => layer.IsRouted).Select(layer => layer.Index)];
         _slots = new SamplingSlot<TModel>[batch];
         for (var i = 0; i < batch; i++)
             _slots[i] = new SamplingSlot<TModel>();
@@ -88,7 +90,7 @@ public sealed class Sampler<TModel> : IDisposable
         ArgumentNullException.ThrowIfNull(prompts);
         int[][] tokens = [.. prompts.Select(CheckPrompt)];
         using var turn = new Turn(this);
-        return new BatchRun(this, tokens, options ?? new SamplingOptions()).Run();
+        return new BatchRun<TModel>(this, tokens, options ?? new SamplingOptions()).Run();
     }
 
     /// <summary>The logits of the token after a prompt.</summary>
@@ -141,8 +143,10 @@ public sealed class Sampler<TModel> : IDisposable
         }
     }
 
+    internal SamplingSlot<TModel> Slot(int index) => _slots[index];
+
     /// <summary>Reads the prompts of slots, in pieces of as many rows as the program takes.</summary>
-    private void Prefill(ReadOnlySpan<int> slots)
+    internal void Prefill(ReadOnlySpan<int> slots)
     {
         foreach (var slot in slots)
         {
@@ -162,7 +166,7 @@ public sealed class Sampler<TModel> : IDisposable
     }
 
     /// <summary>Appends the newest token of every slot. It is done for a text's last token too: its routing is part of the result.</summary>
-    private void Extend(ReadOnlySpan<int> slots)
+    internal void Extend(ReadOnlySpan<int> slots)
     {
         foreach (var slot in slots)
             _rows.Add(_slots[slot].Newest, slot, wanted: _slots[slot].Finish is null);
@@ -173,28 +177,36 @@ public sealed class Sampler<TModel> : IDisposable
     {
         if (_rows.Count == 0)
             return;
-        _program.Extend(_rows.Tokens, _rows.Slots, _rows.Wanted, _rows.Logits, _slots[_rows.Slots[0]].Draw);
-        for (var i = 0; i < _rows.Wanted.Length; i++)
-            _rows.LogitsOf(i).CopyTo(_slots[_rows.Slots[_rows.Wanted[i]]].Logits);
-        foreach (var layer in _slots[0].Routing.RoutedLayers)
-            Record(layer, _program.Entered(layer));
-        for (var row = 0; row < _rows.Count; row++)
-            _slots[_rows.Slots[row]].Routing.Length = _program.Length(_rows.Slots[row]);
-        _rows.Clear();
+        try
+        {
+            _program.Extend(_rows.Tokens, _rows.Slots, _rows.Wanted, _rows.Logits, _slots[_rows.Slots[0]].Draw);
+            for (var i = 0; i < _rows.Wanted.Length; i++)
+                _rows.LogitsOf(i).CopyTo(_slots[_rows.Slots[_rows.Wanted[i]]].Logits);
+            RecordRouting();
+        }
+        finally
+        {
+            _rows.Clear();
+        }
     }
 
-    private void Record(int layer, ReadOnlySpan<byte> entered)
+    /// <summary>Notes which rows of the last call entered which layers. Rows of a slot stand together and its length counts them already.</summary>
+    private void RecordRouting()
     {
-        for (var row = 0; row < entered.Length; row++)
+        var slots = _rows.Slots;
+        for (var start = 0; start < slots.Length;)
         {
-            // Rows of a slot stand together and its length counts them already.
-            var slot = _rows.Slots[row];
-            var after = 0;
-            while (row + after + 1 < entered.Length && _rows.Slots[row + after + 1] == slot)
-                after++;
-            for (var last = row + after; row <= last; row++)
-                _slots[slot].Routing.Set(layer, _program.Length(slot) - 1 - (last - row), entered[row] != 0);
-            row--;
+            var slot = slots[start];
+            var end = start;
+            while (end < slots.Length && slots[end] == slot)
+                end++;
+            var routing = _slots[slot].Routing;
+            var first = _program.Length(slot) - (end - start);
+            foreach (var layer in _routedLayers)
+                for (var row = start; row < end; row++)
+                    routing.Set(layer, first + row - start, _program.Entered(layer)[row] != 0);
+            routing.Length = _program.Length(slot);
+            start = end;
         }
     }
 
@@ -231,54 +243,5 @@ public sealed class Sampler<TModel> : IDisposable
         }
 
         public void Dispose() => Volatile.Write(ref _sampler._busy, 0);
-    }
-
-    /// <summary>The texts of one call, more of them perhaps than there are slots.</summary>
-    private sealed class BatchRun(Sampler<TModel> sampler, int[][] prompts, SamplingOptions options)
-    {
-        private readonly Generation<TModel>[] _results = new Generation<TModel>[prompts.Length];
-        private readonly int[] _promptOf = new int[sampler.Batch];
-        private readonly List<int> _active = [];
-        private readonly List<int> _fresh = [];
-        private int _next;
-
-        public Generation<TModel>[] Run()
-        {
-            for (var slot = 0; slot < sampler.Batch; slot++)
-                Assign(slot);
-            while (_active.Count + _fresh.Count > 0)
-            {
-                sampler.Prefill([.. _fresh]);
-                _active.AddRange(_fresh);
-                _fresh.Clear();
-                Step();
-            }
-
-            return _results;
-        }
-
-        private void Step()
-        {
-            var sampled = _active.Where(slot => sampler._slots[slot].Finish is null).ToArray();
-            foreach (var slot in sampled)
-                sampler._slots[slot].Next();
-            sampler.Extend(sampled);
-            foreach (var slot in _active.Where(slot => sampler._slots[slot].Finish is not null).ToArray())
-            {
-                _results[_promptOf[slot]] = sampler._slots[slot].Result();
-                _active.Remove(slot);
-                Assign(slot);
-            }
-        }
-
-        private void Assign(int slot)
-        {
-            if (_next == prompts.Length)
-                return;
-            _promptOf[slot] = _next;
-            sampler._slots[slot].Begin(prompts[_next], options, row: _next);
-            _fresh.Add(slot);
-            _next++;
-        }
     }
 }

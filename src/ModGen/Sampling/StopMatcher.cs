@@ -9,7 +9,7 @@ namespace ModGen.Sampling;
 internal sealed class StopMatcher
 {
     private readonly StringBuilder _held = new();
-    private IReadOnlyList<string> _stops = [];
+    private string[] _stops = [];
 
     /// <summary>True once a stop text has been found.</summary>
     public bool Stopped { get; private set; }
@@ -17,7 +17,7 @@ internal sealed class StopMatcher
     /// <summary>Begins a new text.</summary>
     public void Begin(IReadOnlyList<string> stops)
     {
-        _stops = stops;
+        _stops = [.. stops];
         _held.Clear();
         Stopped = false;
     }
@@ -25,22 +25,26 @@ internal sealed class StopMatcher
     /// <summary>Takes a piece and returns what is safe to show.</summary>
     public string Append(string piece)
     {
-        if (_stops.Count == 0 || Stopped)
+        if (_stops.Length == 0 || Stopped)
             return Stopped ? "" : piece;
         if (piece.Length == 0)
             return "";
-        var text = _held.Append(piece).ToString();
+        var text = _held.Length == 0 ? piece : _held.Append(piece).ToString();
         _held.Clear();
-        var first = _stops.Select(stop => text.IndexOf(stop, StringComparison.Ordinal)).Where(at => at >= 0).DefaultIfEmpty(-1).Min();
-        if (first >= 0)
+        var (first, hold) = (-1, 0);
+        foreach (var stop in _stops)
         {
-            Stopped = true;
-            return text[..first];
+            var at = text.IndexOf(stop, StringComparison.Ordinal);
+            if (at >= 0 && (first < 0 || at < first))
+                first = at;
+            hold = Math.Max(hold, HeldBack(text, stop));
         }
 
-        var hold = _stops.Max(stop => HeldBack(text, stop));
+        Stopped = first >= 0;
+        if (Stopped)
+            return text[..first];
         _held.Append(text, text.Length - hold, hold);
-        return text[..^hold];
+        return hold == 0 ? text : text[..^hold];
     }
 
     /// <summary>Ends the text and returns what was held back.</summary>

@@ -8,7 +8,7 @@ public sealed partial class RoutedByPredictor;
 [MixtureOfDepths(Tokens = 8, Gate = Gate.Sigmoid)]
 public sealed partial class RoutedByRouter;
 
-[Decoder(Vocabulary = 256, Width = 32, Layers = 3, Heads = 4, KeyValueHeads = 2, FeedForward = 64, Context = 32)]
+[Decoder(Vocabulary = 256, Width = 32, Layers = 3, Heads = 4, KeyValueHeads = 2, FeedForward = 64, Context = 30)]
 public sealed partial class Dense;
 
 [Decoder(Vocabulary = 256, Width = 32, Layers = 4, Heads = 4, FeedForward = 64, Context = 32)]
