@@ -1,0 +1,119 @@
+using ModGen.Compiler.Graph;
+using ModGen.Programs;
+
+namespace ModGen.Oracle.Tests;
+
+/// <summary>Compares the emitted inference program with the interpreter, and both with the parallel forward pass.</summary>
+internal static class CausalComparison
+{
+    private const double Tolerance = 1e-4;
+
+    /// <summary>Rows of one call: how many tokens each sequence gets.</summary>
+    public static IReadOnlyList<int[]> Ragged { get; } = [[3, 0, 1], [0, 2, 1], [1, 1, 1], [1, 0, 0], [0, 4, 1], [2, 0, 1], [0, 1, 0]];
+
+    /// <summary>Every row decides for itself: decisions, caches and logits are the interpreter's.</summary>
+    public static void Check(EmittedModel emitted, ModelGraph reference, int seed = 5)
+    {
+        var parameters = ModelParameters.Random(emitted.Graph, seed);
+        using var model = emitted.Create(parameters);
+        using var program = model.CreateInferenceProgram(3, maximumRows: 8);
+        var interpreter = new CausalInterpreter(reference, parameters, 3);
+        var random = new Gaussian(seed);
+        var (entered, skipped) = (0, 0);
+        foreach (var counts in Ragged)
+        {
+            if (Enumerable.Range(0, 3).Any(s => program.Length(s) + counts[s] > emitted.Spec.Context))
+                continue;
+            int[] sequences = [.. Enumerable.Range(0, 3).SelectMany(s => Enumerable.Repeat(s, counts[s]))];
+            var tokens = random.Below(emitted.Spec.Vocabulary, sequences.Length);
+            var actual = Extend(program, emitted, tokens, sequences, []);
+            var expected = interpreter.Extend(tokens, sequences);
+            for (var layer = 0; layer < emitted.Spec.Layers; layer++)
+            {
+                for (var s = 0; s < 3; s++)
+                    Close.Check(interpreter.CacheLength(layer, s), program.CacheLength(layer, s), 0, $"entries of layer {layer}");
+                if (emitted.Spec.Blocks[layer].Routing is null)
+                    continue;
+                entered += program.Entered(layer).Count((byte)1);
+                skipped += program.Entered(layer).Count((byte)0);
+            }
+
+            Close.Check(expected, actual, Tolerance, "logits of causal decisions");
+        }
+
+        // A comparison in which every row, or none, enters shows nothing.
+        Assert.True(emitted.Spec.Blocks.All(b => b.Routing is null) || (entered > 0 && skipped > 0), $"{entered} rows entered, {skipped} did not.");
+    }
+
+    /// <summary>With the parallel pass's selections forced, token by token and in pieces, both compute the parallel logits.</summary>
+    public static void CheckAgainstParallel(EmittedModel emitted, ModelGraph reference, int seed = 7)
+    {
+        var parameters = ModelParameters.Random(emitted.Graph, seed);
+        using var model = emitted.Create(parameters);
+        CheckPieces(emitted, reference, parameters, model, batch: 1, _ => [1]);
+        CheckPieces(emitted, reference, parameters, model, batch: 1, left => [Math.Min(3, left[0])]);
+        CheckPieces(emitted, reference, parameters, model, batch: 1, left => left);
+        // Sequences at different lengths side by side: some wait while others take several.
+        var call = 0;
+        CheckPieces(emitted, reference, parameters, model, batch: 3, left => [.. left.Select((n, s) => Math.Min(n, (s + call++) % 4))]);
+    }
+
+    private static void CheckPieces(
+        EmittedModel emitted, ModelGraph reference, ModelParameters parameters, DecoderModel model, int batch, Func<int[], int[]> pieces)
+    {
+        var spec = emitted.Spec;
+        var input = StepComparison.RandomBatch(emitted.Graph, batch, seed: batch);
+        using var training = model.CreateTrainingProgram(batch);
+        var parallel = new float[input.Tokens.Length * spec.Vocabulary];
+        training.Logits(input.Tokens, parallel, input.Draw);
+        var members = Enumerable.Range(0, spec.Layers).Select(layer => Members(training, layer, spec.Context)).ToList();
+        using var program = model.CreateInferenceProgram(batch, spec.Context * batch);
+        var interpreter = new CausalInterpreter(reference, parameters, batch);
+        var done = new int[batch];
+        while (done.Any(d => d < spec.Context))
+        {
+            var counts = pieces([.. done.Select(d => spec.Context - d)]);
+            int[] sequences = [.. Enumerable.Range(0, batch).SelectMany(s => Enumerable.Repeat(s, counts[s]))];
+            int[] at = [.. Enumerable.Range(0, batch).SelectMany(s => Enumerable.Range(s * spec.Context + done[s], counts[s]))];
+            int[] tokens = [.. at.Select(i => input.Tokens[i])];
+            bool[]?[] entered = [.. members.Select(m => m is null ? null : Array.ConvertAll(at, i => m[i]))];
+            var actual = Extend(program, emitted, tokens, sequences, [.. entered.OfType<bool[]>().SelectMany(e => e).Select(e => e ? (byte)1 : (byte)0)]);
+            var interpreted = interpreter.Extend(tokens, sequences, entered);
+            double[] expected = [.. at.SelectMany(i => Array.ConvertAll(parallel[(i * spec.Vocabulary)..((i + 1) * spec.Vocabulary)], v => (double)v))];
+            Close.Check(expected, actual, Tolerance, "logits, emitted against parallel");
+            Close.Check(expected, interpreted, Tolerance, "logits, interpreted against parallel");
+            for (var s = 0; s < batch; s++)
+            {
+                done[s] += counts[s];
+                CheckCaches(program, members, s, done[s], spec.Context);
+            }
+        }
+    }
+
+    /// <summary>The cache of a routed layer holds the tokens that entered and no other.</summary>
+    private static void CheckCaches(InferenceProgram program, List<bool[]?> members, int sequence, int length, int context)
+    {
+        Assert.Equal(length, program.Length(sequence));
+        for (var layer = 0; layer < members.Count; layer++)
+            Assert.Equal(members[layer]?.AsSpan(sequence * context, length).Count(true) ?? length, program.CacheLength(layer, sequence));
+    }
+
+    private static bool[]? Members(TrainingProgram program, int layer, int context)
+    {
+        var selected = program.Selected(layer);
+        if (selected.IsEmpty)
+            return null;
+        var result = new bool[program.Batch * context];
+        for (var i = 0; i < selected.Length; i++)
+            result[i / (selected.Length / program.Batch) * context + selected[i]] = true;
+        return result;
+    }
+
+    private static float[] Extend(InferenceProgram program, EmittedModel emitted, int[] tokens, int[] sequences, byte[] forced)
+    {
+        var logits = new float[tokens.Length * emitted.Spec.Vocabulary];
+        Array.Fill(logits, float.NaN);
+        program.Extend(tokens, sequences, [.. Enumerable.Range(0, tokens.Length)], logits, draw: 0, forced);
+        return logits;
+    }
+}

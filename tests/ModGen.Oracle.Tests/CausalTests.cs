@@ -1,0 +1,38 @@
+using System.Reflection;
+
+namespace ModGen.Oracle.Tests;
+
+/// <summary>What is sampled from is what was trained.</summary>
+public sealed class CausalTests
+{
+    public static TheoryData<string> Features => [.. TestSpec.Features.Keys];
+
+    public static TheoryData<Type> Controls => TrainingParityTests.Controls;
+
+    [Theory]
+    [MemberData(nameof(Features))]
+    public void ForcedRoutingReproducesTheParallelLogits(string feature)
+    {
+        var emitted = EmittedModel.Of(TestSpec.Features[feature]);
+        CausalComparison.CheckAgainstParallel(emitted, emitted.Graph);
+    }
+
+    [Theory]
+    [MemberData(nameof(Controls))]
+    public void ForcedRoutingReproducesTheParallelLogitsOfControls(Type type)
+    {
+        var emitted = EmittedModel.Of(type);
+        CausalComparison.CheckAgainstParallel(emitted, emitted.Graph);
+    }
+
+    /// <summary>Random routing decides by a draw that is not the interpreter's to repeat row by row.</summary>
+    public static TheoryData<Type> Deciding => [.. Controls.Select(row => row.Data).Where(type => type != typeof(Specs.RandomRouting))];
+
+    [Theory]
+    [MemberData(nameof(Deciding))]
+    public void CausalDecisionsAreTheInterpreters(Type type)
+    {
+        var emitted = EmittedModel.Of(type);
+        CausalComparison.Check(emitted, emitted.Graph);
+    }
+}

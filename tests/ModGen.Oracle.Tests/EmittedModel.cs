@@ -1,0 +1,78 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Reflection;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using ModGen.Compiler;
+using ModGen.Compiler.Graph;
+using ModGen.Compiler.Spec;
+
+namespace ModGen.Oracle.Tests;
+
+/// <summary>A specification with the class that was generated for it: both sides of every comparison.</summary>
+internal sealed class EmittedModel
+{
+    private static readonly ConcurrentDictionary<ModelSpec, EmittedModel> Compiled = new();
+    private static readonly ImmutableArray<MetadataReference> References =
+    [
+        .. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
+            .Where(path => Path.GetDirectoryName(path) == Path.GetDirectoryName(typeof(object).Assembly.Location))
+            .Append(typeof(Device).Assembly.Location)
+            .Append(typeof(Cpu.CpuWorkers).Assembly.Location)
+            .Select(path => MetadataReference.CreateFromFile(path)),
+    ];
+
+    private readonly MethodInfo _create;
+
+    private EmittedModel(ModelSpec spec, Type type)
+    {
+        Spec = spec;
+        Graph = ModelGraph.Build(spec);
+        _create = type.GetMethod("Create", [typeof(Device), typeof(ulong)])!;
+    }
+
+    public static Device Device { get; } = Device.Cpu(threads: 2);
+
+    public ModelSpec Spec { get; }
+
+    public ModelGraph Graph { get; }
+
+    /// <summary>Compiles a specification in memory. Whatever the compiler has to say about the generated text is an error.</summary>
+    public static EmittedModel Of(ModelSpec spec) => Compiled.GetOrAdd(spec, static s => new EmittedModel(s, Load(s)));
+
+    /// <summary>A class that the generator completed when this project was built.</summary>
+    public static EmittedModel Of(Type type) => new(SpecReader.Read(type), type);
+
+    /// <summary>An instance with the given parameters.</summary>
+    public DecoderModel Create(ModelParameters parameters)
+    {
+        var model = (DecoderModel)_create.Invoke(null, [Device, 0UL])!;
+        Assert.Equal(parameters.Names.Order(StringComparer.Ordinal), model.Parameters.Parameters.Select(p => p.Name).Order(StringComparer.Ordinal));
+        foreach (var parameter in model.Parameters.Parameters)
+        {
+            var values = model[parameter];
+            Assert.Equal(parameters[parameter.Name].Length, values.Length);
+            for (var i = 0; i < values.Length; i++)
+                values[i] = (float)parameters[parameter.Name][i];
+        }
+
+        return model;
+    }
+
+    private static Type Load(ModelSpec spec)
+    {
+        var options = new CSharpParseOptions(LanguageVersion.CSharp12, DocumentationMode.Diagnose);
+        var trees = DecoderCompiler.Compile(spec).Files
+            .Select(file => CSharpSyntaxTree.ParseText(file.Text, options, file.Name + ".g.cs"))
+            .Append(CSharpSyntaxTree.ParseText($"namespace {spec.Type.Namespace};\n\n/// <summary>A model.</summary>\npublic partial class {spec.Type.Name};\n", options, "User.cs"));
+        var compilation = CSharpCompilation.Create(
+            "Emitted", trees, References,
+            new CSharpCompilationOptions(
+                OutputKind.DynamicallyLinkedLibrary, warningLevel: 9999, nullableContextOptions: NullableContextOptions.Enable, optimizationLevel: OptimizationLevel.Release));
+        using var image = new MemoryStream();
+        var result = compilation.Emit(image);
+        var problems = result.Diagnostics.Where(d => d.Severity != DiagnosticSeverity.Hidden).ToList();
+        Assert.True(problems.Count == 0, $"{spec}:\n{string.Join('\n', problems)}");
+        return Assembly.Load(image.ToArray()).GetType(spec.Type.FullName, throwOnError: true)!;
+    }
+}

@@ -1,0 +1,51 @@
+using System.Reflection;
+
+namespace ModGen.Oracle.Tests;
+
+/// <summary>A training step of the emitted code is the interpreter's: losses, routing, logits and every gradient.</summary>
+public sealed class TrainingParityTests
+{
+    public static TheoryData<string> Features => [.. TestSpec.Features.Keys];
+
+    public static TheoryData<Type> Controls => [.. typeof(Specs.Dense).Assembly.GetTypes()
+        .Where(t => t.GetCustomAttribute<DecoderAttribute>() is { Vocabulary: < 1000, Width: < 512 })];
+
+    [Theory]
+    [MemberData(nameof(Features))]
+    public void EveryFeatureComputesWhatItsGraphSays(string feature)
+    {
+        var emitted = EmittedModel.Of(TestSpec.Features[feature]);
+        foreach (var sequences in (int[])[1, 2, 5])
+            StepComparison.Check(emitted, emitted.Graph, sequences, seed: 10 + sequences);
+    }
+
+    [Theory]
+    [MemberData(nameof(Controls))]
+    public void EveryControlComputesWhatItsGraphSays(Type type)
+    {
+        var emitted = EmittedModel.Of(type);
+        StepComparison.Check(emitted, emitted.Graph, seed: 3);
+    }
+
+    [Fact]
+    public void ScaledGradientsAddUp()
+    {
+        var emitted = EmittedModel.Of(TestSpec.Features["both"]);
+        var parameters = ModelParameters.Random(emitted.Graph, seed: 1);
+        using var model = emitted.Create(parameters);
+        using var program = model.CreateTrainingProgram(2);
+        var interpreter = new ModelInterpreter(emitted.Graph);
+        var sum = ModelParameters.Zeros(emitted.Graph);
+        foreach (var (seed, scale) in ((int, float)[])[(1, 0.25f), (2, 0.75f)])
+        {
+            var batch = StepComparison.RandomBatch(emitted.Graph, 2, seed);
+            program.Accumulate(batch.Tokens, batch.Targets, scale, batch.Draw);
+            var gradients = interpreter.Run(parameters, batch, backward: true).Gradients!;
+            foreach (var name in sum.Names)
+                for (var i = 0; i < sum[name].Length; i++)
+                    sum[name][i] += scale * gradients[name][i];
+        }
+
+        StepComparison.CheckGradients(model, program, sum, 1);
+    }
+}
