@@ -29,17 +29,29 @@ partial class Dense
 
         protected override void Run(Programs::InferenceRows batch, global::System.ReadOnlySpan<int> wanted, global::System.Span<float> logits, ulong draw)
         {
-            var rows = batch.Count;
-            var embedding = Weights.Span(0, 16384); // (256, 64)
-            var x = Floats(Stream, rows * 64); // (B, 64)
-            Cpu::Embedding.Forward(Workers, batch.Tokens, embedding, x, rows, 64);
+            Embed(batch);
             for (var layer = 0; layer < 4; layer++)
             {
                 DenseBlock(layer, batch);
             }
-            if (wanted.IsEmpty)
-                return;
+            if (!wanted.IsEmpty)
+                Head(batch.Count, wanted, logits);
+        }
+
+        /// <summary>Rows of the embedding by token id.</summary>
+        private void Embed(Programs::InferenceRows batch)
+        {
+            var rows = batch.Count;
+            var embedding = Weights.Span(0, 16384); // (256, 64)
+            var x = Floats(Stream, rows * 64); // (B, 64)
+            Cpu::Embedding.Forward(Workers, batch.Tokens, embedding, x, rows, 64);
+        }
+
+        /// <summary>Logits of the wanted rows.</summary>
+        private void Head(int rows, global::System.ReadOnlySpan<int> wanted, global::System.Span<float> logits)
+        {
             var active = wanted.Length;
+            var x = Floats(Stream, rows * 64); // (B, 64)
             var finalGain = Weights.Span(213504, 64); // (64)
             var gathered = Floats(Scratch, active * 64); // (A, 64)
             var normed = Floats(Scratch + 64, active * 64); // (A, 64)

@@ -57,9 +57,8 @@ partial class Dense : Runtime::DecoderModel<Dense>, Runtime::IDecoderModel<Dense
         /// <summary>Bytes of activations a sequence of a training batch, float32.</summary>
         public const long ActivationBytesPerSequence = 2273280;
 
-        /// <summary>Tokens of a full context that enter each layer: k of a routed one.</summary>
-        public static global::System.ReadOnlySpan<int> TokensPerLayer =>
-            [128, 128, 128, 128];
+        /// <summary>Tokens of a full context that enter a layer: k of a routed one.</summary>
+        public static int TokensOf(int layer) => 128;
     }
 
     private Dense(Runtime::Device device, ulong seed)
@@ -115,13 +114,13 @@ partial class Dense : Runtime::DecoderModel<Dense>, Runtime::IDecoderModel<Dense
     {
         Name = "Golden.Dense",
         Fingerprint = "196a13373165e73b",
-        Vocabulary = Dense.Vocabulary,
-        Width = Dense.Width,
-        Heads = Dense.Heads,
-        KeyValueHeads = Dense.KeyValueHeads,
-        HeadWidth = Dense.HeadWidth,
-        FeedForward = Dense.FeedForward,
-        Context = Dense.Context,
+        Vocabulary = Vocabulary,
+        Width = Width,
+        Heads = Heads,
+        KeyValueHeads = KeyValueHeads,
+        HeadWidth = HeadWidth,
+        FeedForward = FeedForward,
+        Context = Context,
         TiedHead = false,
         RotaryBase = 10000.0,
         NormEpsilon = 1E-05,

@@ -19,13 +19,14 @@ partial class Dense
         private const long StreamGradient = 40960;
         private const long Scratch = 49152;
         private const long SequenceFloats = 568320;
+        private const long LargestTensor = 49152;
 
         private readonly float[] _cos = new float[1024]; // (128, 8)
         private readonly float[] _sin = new float[1024]; // (128, 8)
         private readonly int[] _positions; // (B, 128)
 
         public CpuTraining(Dense model, Runtime::CpuDevice device, int batch)
-            : base(model, device, batch, SequenceFloats)
+            : base(model, device, batch, SequenceFloats, LargestTensor)
         {
             _positions = new int[batch * 128];
             for (var i = 0; i < _positions.Length; i++)

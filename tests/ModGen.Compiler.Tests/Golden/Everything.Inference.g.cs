@@ -29,16 +29,28 @@ partial class Everything
 
         protected override void Run(Programs::InferenceRows batch, global::System.ReadOnlySpan<int> wanted, global::System.Span<float> logits, ulong draw)
         {
+            Embed(batch);
+            RoutedBlock1(0, batch, draw);
+            RoutedBlock2(1, batch, draw);
+            RoutedBlock3(2, batch, draw);
+            if (!wanted.IsEmpty)
+                Head(batch.Count, wanted, logits);
+        }
+
+        /// <summary>Rows of the embedding by token id.</summary>
+        private void Embed(Programs::InferenceRows batch)
+        {
             var rows = batch.Count;
             var embedding = Weights.Span(0, 16384); // (256, 64)
             var x = Floats(Stream, rows * 64); // (B, 64)
             Cpu::Embedding.Forward(Workers, batch.Tokens, embedding, x, rows, 64);
-            RoutedBlock1(0, batch, draw);
-            RoutedBlock2(1, batch, draw);
-            RoutedBlock3(2, batch, draw);
-            if (wanted.IsEmpty)
-                return;
+        }
+
+        /// <summary>Logits of the wanted rows.</summary>
+        private void Head(int rows, global::System.ReadOnlySpan<int> wanted, global::System.Span<float> logits)
+        {
             var active = wanted.Length;
+            var x = Floats(Stream, rows * 64); // (B, 64)
             var finalGain = Weights.Span(178256, 64); // (64)
             var gathered = Floats(Scratch, active * 64); // (A, 64)
             var normed = Floats(Scratch + 64, active * 64); // (A, 64)

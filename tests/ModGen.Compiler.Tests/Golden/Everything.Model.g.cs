@@ -57,9 +57,8 @@ partial class Everything : Runtime::DecoderModel<Everything>, Runtime::IDecoderM
         /// <summary>Bytes of activations a sequence of a training batch, float32.</summary>
         public const long ActivationBytesPerSequence = 514880;
 
-        /// <summary>Tokens of a full context that enter each layer: k of a routed one.</summary>
-        public static global::System.ReadOnlySpan<int> TokensPerLayer =>
-            [32, 16, 8];
+        /// <summary>Tokens of a full context that enter a layer: k of a routed one.</summary>
+        public static int TokensOf(int layer) => KindOf(layer) switch { 0 => 32, 1 => 16, _ => 8 };
     }
 
     private Everything(Runtime::Device device, ulong seed)
@@ -150,13 +149,13 @@ partial class Everything : Runtime::DecoderModel<Everything>, Runtime::IDecoderM
     {
         Name = "Golden.Everything",
         Fingerprint = "722f8c7b3f31e202",
-        Vocabulary = Everything.Vocabulary,
-        Width = Everything.Width,
-        Heads = Everything.Heads,
-        KeyValueHeads = Everything.KeyValueHeads,
-        HeadWidth = Everything.HeadWidth,
-        FeedForward = Everything.FeedForward,
-        Context = Everything.Context,
+        Vocabulary = Vocabulary,
+        Width = Width,
+        Heads = Heads,
+        KeyValueHeads = KeyValueHeads,
+        HeadWidth = HeadWidth,
+        FeedForward = FeedForward,
+        Context = Context,
         TiedHead = true,
         RotaryBase = 10000.0,
         NormEpsilon = 1E-05,
@@ -175,5 +174,15 @@ partial class Everything : Runtime::DecoderModel<Everything>, Runtime::IDecoderM
         layers[1] = new(1, 16, "learned", "tanh", 0.5, 8, 53969, 14736.0);
         layers[2] = new(2, 8, "random", "one", 0.0, 0, 53376, 6720.0);
         return layers;
+    }
+
+    /// <summary>Which kind of block a layer is.</summary>
+    private static int KindOf(int layer)
+    {
+        if (layer < 1)
+            return 0;
+        if (layer < 2)
+            return 1;
+        return 2;
     }
 }

@@ -19,6 +19,7 @@ partial class Everything
         private const long StreamGradient = 32768;
         private const long Scratch = 40960;
         private const long SequenceFloats = 128720;
+        private const long LargestTensor = 32768;
 
         private readonly float[] _cos = new float[1024]; // (128, 8)
         private readonly float[] _sin = new float[1024]; // (128, 8)
@@ -27,7 +28,7 @@ partial class Everything
         private readonly float[] _predictorLosses = new float[3];
 
         public CpuTraining(Everything model, Runtime::CpuDevice device, int batch)
-            : base(model, device, batch, SequenceFloats)
+            : base(model, device, batch, SequenceFloats, LargestTensor)
         {
             _positions = new int[batch * 128];
             for (var i = 0; i < _positions.Length; i++)
@@ -635,11 +636,11 @@ partial class Everything
         public override global::System.ReadOnlySpan<float> Scores(int layer)
         {
             if (KindOf(layer) == 0)
-                return Floats(SavedAt(layer) + 0, 128); // (B, 128)
+                return Floats(SavedAt(layer), 128); // (B, 128)
             if (KindOf(layer) == 1)
-                return Floats(SavedAt(layer) + 0, 128); // (B, 128)
+                return Floats(SavedAt(layer), 128); // (B, 128)
             if (KindOf(layer) == 2)
-                return Floats(SavedAt(layer) + 0, 128); // (B, 128)
+                return Floats(SavedAt(layer), 128); // (B, 128)
             return default;
         }
 
@@ -675,16 +676,6 @@ partial class Everything
             if (layer < 2)
                 return 98944L;
             return 119808L;
-        }
-
-        /// <summary>Which kind of block a layer is.</summary>
-        private static long KindOf(int layer)
-        {
-            if (layer < 1)
-                return 0L;
-            if (layer < 2)
-                return 1L;
-            return 2L;
         }
     }
 }

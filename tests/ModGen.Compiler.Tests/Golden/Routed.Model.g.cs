@@ -57,9 +57,8 @@ partial class Routed : Runtime::DecoderModel<Routed>, Runtime::IDecoderModel<Rou
         /// <summary>Bytes of activations a sequence of a training batch, float32.</summary>
         public const long ActivationBytesPerSequence = 1531904;
 
-        /// <summary>Tokens of a full context that enter each layer: k of a routed one.</summary>
-        public static global::System.ReadOnlySpan<int> TokensPerLayer =>
-            [128, 16, 128, 16];
+        /// <summary>Tokens of a full context that enter a layer: k of a routed one.</summary>
+        public static int TokensOf(int layer) => KindOf(layer) switch { 0 => 128, _ => 16 };
     }
 
     private Routed(Runtime::Device device, ulong seed)
@@ -131,13 +130,13 @@ partial class Routed : Runtime::DecoderModel<Routed>, Runtime::IDecoderModel<Rou
     {
         Name = "Golden.Routed",
         Fingerprint = "017b4a2977144b00",
-        Vocabulary = Routed.Vocabulary,
-        Width = Routed.Width,
-        Heads = Routed.Heads,
-        KeyValueHeads = Routed.KeyValueHeads,
-        HeadWidth = Routed.HeadWidth,
-        FeedForward = Routed.FeedForward,
-        Context = Routed.Context,
+        Vocabulary = Vocabulary,
+        Width = Width,
+        Heads = Heads,
+        KeyValueHeads = KeyValueHeads,
+        HeadWidth = HeadWidth,
+        FeedForward = FeedForward,
+        Context = Context,
         TiedHead = false,
         RotaryBase = 10000.0,
         NormEpsilon = 1E-05,
@@ -158,5 +157,11 @@ partial class Routed : Runtime::DecoderModel<Routed>, Runtime::IDecoderModel<Rou
             layers[layer + 1] = new(layer + 1, 16, "learned", "identity", 0.01, 0, 53440, 13696.0);
         }
         return layers;
+    }
+
+    /// <summary>Which kind of block a layer is.</summary>
+    private static int KindOf(int layer)
+    {
+        return (layer % 2) switch { 0 => 0, _ => 1 };
     }
 }

@@ -19,6 +19,7 @@ partial class Routed
         private const long StreamGradient = 40960;
         private const long Scratch = 49152;
         private const long SequenceFloats = 382976;
+        private const long LargestTensor = 49152;
 
         private readonly float[] _cos = new float[1024]; // (128, 8)
         private readonly float[] _sin = new float[1024]; // (128, 8)
@@ -26,7 +27,7 @@ partial class Routed
         private readonly float[] _auxiliaryLosses = new float[4];
 
         public CpuTraining(Routed model, Runtime::CpuDevice device, int batch)
-            : base(model, device, batch, SequenceFloats)
+            : base(model, device, batch, SequenceFloats, LargestTensor)
         {
             _positions = new int[batch * 128];
             for (var i = 0; i < _positions.Length; i++)
@@ -385,7 +386,7 @@ partial class Routed
         public override global::System.ReadOnlySpan<float> Scores(int layer)
         {
             if (KindOf(layer) == 1)
-                return Floats(SavedAt(layer) + 0, 128); // (B, 128)
+                return Floats(SavedAt(layer), 128); // (B, 128)
             return default;
         }
 
@@ -409,12 +410,6 @@ partial class Routed
         private static long SavedAt(int layer)
         {
             return 81920L + layer / 2 * 150528L + (layer % 2) switch { 0 => 0L, _ => 131840L };
-        }
-
-        /// <summary>Which kind of block a layer is.</summary>
-        private static long KindOf(int layer)
-        {
-            return (layer % 2) switch { 0 => 0L, _ => 1L };
         }
     }
 }
