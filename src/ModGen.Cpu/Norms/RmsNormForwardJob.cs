@@ -85,7 +85,7 @@ internal unsafe struct RmsNormForwardJob : IJob
         if (i < Width)
         {
             var count = (int)(Width - i);
-            SimdMath.StorePartial(y + i, SimdMath.LoadPartial<V>(x + i, count) * factor * SimdMath.LoadPartial<V>(Gain + i, count), count);
+            V.StorePartial(y + i, V.LoadPartial(x + i, count) * factor * V.LoadPartial(Gain + i, count), count);
         }
     }
 }

@@ -71,7 +71,7 @@ internal unsafe struct RowsJob : IJob
         for (; i <= Width - V.Count; i += V.Count)
             V.Store(target + i, V.MultiplyAdd(scale, V.Load(source + i), V.Load(target + i)));
         if (i < Width)
-            SimdMath.StorePartial(target + i, V.MultiplyAdd(scale, SimdMath.LoadPartial<V>(source + i, Width - i), SimdMath.LoadPartial<V>(target + i, Width - i)), Width - i);
+            V.StorePartial(target + i, V.MultiplyAdd(scale, V.LoadPartial(source + i, Width - i), V.LoadPartial(target + i, Width - i)), Width - i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -83,6 +83,6 @@ internal unsafe struct RowsJob : IJob
         for (; i <= Width - V.Count; i += V.Count)
             V.Store(target + i, scale * V.Load(source + i));
         if (i < Width)
-            SimdMath.StorePartial(target + i, scale * SimdMath.LoadPartial<V>(source + i, Width - i), Width - i);
+            V.StorePartial(target + i, scale * V.LoadPartial(source + i, Width - i), Width - i);
     }
 }

@@ -19,6 +19,12 @@ internal unsafe interface ILanes<V>
 
     static abstract V Splat(float value);
 
+    /// <summary>The first <paramref name="count"/> lanes from memory, the rest 0; reads nothing beyond.</summary>
+    static abstract V LoadPartial(float* source, int count);
+
+    /// <summary>Writes the first <paramref name="count"/> lanes and nothing beyond.</summary>
+    static abstract void StorePartial(float* target, V value, int count);
+
     /// <summary>Asks for two vectors of memory that will be needed soon.</summary>
     static abstract void Prefetch(float* memory);
 
@@ -54,6 +60,9 @@ internal unsafe interface ILanes<V>
 
     /// <summary>The sum of all lanes, always in the same order.</summary>
     static abstract float Sum(V value);
+
+    /// <summary>The sums of four vectors, side by side.</summary>
+    static abstract Lanes128 Sums(V a, V b, V c, V d);
 
     /// <summary>The greatest lane.</summary>
     static abstract float Max(V value);

@@ -35,6 +35,22 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
     public static Lanes128 Splat(float value) => new(Vector128.Create(value));
 
     [MethodImpl(AggressiveInlining)]
+    public static Lanes128 LoadPartial(float* source, int count) =>
+        Avx.IsSupported ? new(Avx.MaskLoad(source, Mask(count))) : SimdMath.LoadByElement<Lanes128>(source, count);
+
+    [MethodImpl(AggressiveInlining)]
+    public static void StorePartial(float* target, Lanes128 value, int count)
+    {
+        if (Avx.IsSupported)
+            Avx.MaskStore(target, Mask(count), value._value);
+        else
+            SimdMath.StoreByElement(target, value, count);
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    private static Vector128<float> Mask(int count) => Vector128.LessThan(Vector128<int>.Indices, Vector128.Create(count)).AsSingle();
+
+    [MethodImpl(AggressiveInlining)]
     public static void Prefetch(float* memory)
     {
         if (Sse.IsSupported)
@@ -93,7 +109,19 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
     }
 
     [MethodImpl(AggressiveInlining)]
-    public static float Sum(Lanes128 value) => Vector128.Sum(value._value);
+    public static float Sum(Lanes128 value)
+    {
+        var pairs = value._value + Vector128.Shuffle(value._value, Vector128.Create(2, 3, 0, 1));
+        return (pairs + Vector128.Shuffle(pairs, Vector128.Create(1, 0, 3, 2))).ToScalar();
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    public static Lanes128 Sums(Lanes128 a, Lanes128 b, Lanes128 c, Lanes128 d)
+    {
+        var ab = Interleave.Low(a._value, b._value) + Interleave.High(a._value, b._value);
+        var cd = Interleave.Low(c._value, d._value) + Interleave.High(c._value, d._value);
+        return new(Interleave.LowPairs(ab, cd) + Interleave.HighPairs(ab, cd));
+    }
 
     [MethodImpl(AggressiveInlining)]
     public static float Max(Lanes128 value)

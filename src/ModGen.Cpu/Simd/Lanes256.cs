@@ -35,6 +35,22 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
     public static Lanes256 Splat(float value) => new(Vector256.Create(value));
 
     [MethodImpl(AggressiveInlining)]
+    public static Lanes256 LoadPartial(float* source, int count) =>
+        Avx.IsSupported ? new(Avx.MaskLoad(source, Mask(count))) : SimdMath.LoadByElement<Lanes256>(source, count);
+
+    [MethodImpl(AggressiveInlining)]
+    public static void StorePartial(float* target, Lanes256 value, int count)
+    {
+        if (Avx.IsSupported)
+            Avx.MaskStore(target, Mask(count), value._value);
+        else
+            SimdMath.StoreByElement(target, value, count);
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    private static Vector256<float> Mask(int count) => Vector256.LessThan(Vector256<int>.Indices, Vector256.Create(count)).AsSingle();
+
+    [MethodImpl(AggressiveInlining)]
     public static void Prefetch(float* memory)
     {
         if (Sse.IsSupported)
@@ -99,7 +115,16 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
     }
 
     [MethodImpl(AggressiveInlining)]
-    public static float Sum(Lanes256 value) => Vector256.Sum(value._value);
+    public static float Sum(Lanes256 value) => Lanes128.Sum(new Lanes128(value._value.GetLower() + value._value.GetUpper()));
+
+    [MethodImpl(AggressiveInlining)]
+    public static Lanes128 Sums(Lanes256 a, Lanes256 b, Lanes256 c, Lanes256 d)
+    {
+        var ab = Interleave.Low(a._value, b._value) + Interleave.High(a._value, b._value);
+        var cd = Interleave.Low(c._value, d._value) + Interleave.High(c._value, d._value);
+        var quarters = Interleave.LowPairs(ab, cd) + Interleave.HighPairs(ab, cd);
+        return new(quarters.GetLower() + quarters.GetUpper());
+    }
 
     [MethodImpl(AggressiveInlining)]
     public static float Max(Lanes256 value) => Lanes128.Max(new Lanes128(Vector128.MaxNative(value._value.GetLower(), value._value.GetUpper())));

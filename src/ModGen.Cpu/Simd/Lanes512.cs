@@ -35,6 +35,22 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
     public static Lanes512 Splat(float value) => new(Vector512.Create(value));
 
     [MethodImpl(AggressiveInlining)]
+    public static Lanes512 LoadPartial(float* source, int count) =>
+        Avx512F.IsSupported ? new(Avx512F.MaskLoad(source, Mask(count), Vector512<float>.Zero)) : SimdMath.LoadByElement<Lanes512>(source, count);
+
+    [MethodImpl(AggressiveInlining)]
+    public static void StorePartial(float* target, Lanes512 value, int count)
+    {
+        if (Avx512F.IsSupported)
+            Avx512F.MaskStore(target, Mask(count), value._value);
+        else
+            SimdMath.StoreByElement(target, value, count);
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    private static Vector512<float> Mask(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+
+    [MethodImpl(AggressiveInlining)]
     public static void Prefetch(float* memory)
     {
         if (Sse.IsSupported)
@@ -102,7 +118,17 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
     }
 
     [MethodImpl(AggressiveInlining)]
-    public static float Sum(Lanes512 value) => Vector512.Sum(value._value);
+    public static float Sum(Lanes512 value) => Lanes256.Sum(new Lanes256(value._value.GetLower() + value._value.GetUpper()));
+
+    [MethodImpl(AggressiveInlining)]
+    public static Lanes128 Sums(Lanes512 a, Lanes512 b, Lanes512 c, Lanes512 d)
+    {
+        var ab = Interleave.Low(a._value, b._value) + Interleave.High(a._value, b._value);
+        var cd = Interleave.Low(c._value, d._value) + Interleave.High(c._value, d._value);
+        var quarters = Interleave.LowPairs(ab, cd) + Interleave.HighPairs(ab, cd);
+        var halves = quarters.GetLower() + quarters.GetUpper();
+        return new(halves.GetLower() + halves.GetUpper());
+    }
 
     [MethodImpl(AggressiveInlining)]
     public static float Max(Lanes512 value) => Lanes256.Max(new Lanes256(Vector256.MaxNative(value._value.GetLower(), value._value.GetUpper())));

@@ -71,20 +71,20 @@ internal static unsafe class SimdMath
         return V.Sum(first + second);
     }
 
-    /// <summary>The first <paramref name="count"/> lanes from memory, the rest 0; reads nothing beyond.</summary>
+    /// <summary>The first lanes from memory on machines without masked loads.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static V LoadPartial<V>(float* source, int count)
+    public static V LoadByElement<V>(float* source, int count)
         where V : struct, ILanes<V>
     {
         var lanes = stackalloc float[16];
-        for (var i = 0; i < 16; i++)
+        for (var i = 0; i < V.Count; i++)
             lanes[i] = i < count ? source[i] : 0;
         return V.Load(lanes);
     }
 
-    /// <summary>Writes the first <paramref name="count"/> lanes and nothing beyond.</summary>
+    /// <summary>The first lanes to memory on machines without masked stores.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static void StorePartial<V>(float* target, V value, int count)
+    public static void StoreByElement<V>(float* target, V value, int count)
         where V : struct, ILanes<V>
     {
         var lanes = stackalloc float[16];
@@ -97,7 +97,7 @@ internal static unsafe class SimdMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Load<V>(float* source, int count)
         where V : struct, ILanes<V> =>
-        count >= V.Count ? V.Load(source) : LoadPartial<V>(source, count);
+        count >= V.Count ? V.Load(source) : V.LoadPartial(source, count);
 
     /// <summary>Stores up to a vector.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -107,6 +107,6 @@ internal static unsafe class SimdMath
         if (count >= V.Count)
             V.Store(target, value);
         else
-            StorePartial(target, value, count);
+            V.StorePartial(target, value, count);
     }
 }

@@ -87,7 +87,7 @@ public static unsafe class Embedding
                 for (; column <= end - V.Count; column += V.Count)
                     V.Store(target + column, V.Load(target + column) + V.Load(source + column));
                 if (column < end)
-                    SimdMath.StorePartial(target + column, SimdMath.LoadPartial<V>(target + column, end - column) + SimdMath.LoadPartial<V>(source + column, end - column), end - column);
+                    V.StorePartial(target + column, V.LoadPartial(target + column, end - column) + V.LoadPartial(source + column, end - column), end - column);
             }
         }
     }
