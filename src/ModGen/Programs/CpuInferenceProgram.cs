@@ -6,7 +6,7 @@ namespace ModGen.Programs;
 /// What the inference programs of all models have in common on the CPU: caches, lengths, routing decisions, argument
 /// checks. Generated code derives from this and supplies the pass.
 /// </summary>
-public abstract class CpuInferenceProgram : InferenceProgram
+public abstract partial class CpuInferenceProgram : InferenceProgram
 {
     private const int FirstCapacity = 64;
     private readonly DecoderModel _model;
@@ -183,40 +183,6 @@ public abstract class CpuInferenceProgram : InferenceProgram
     private int Ordinal(int layer) =>
         (uint)layer < (uint)_ordinals.Length && _ordinals[layer] >= 0 ? _ordinals[layer] : throw new ArgumentOutOfRangeException(nameof(layer), $"Layer {layer} is not routed.");
 
-    private int CheckSequence(int sequence) =>
-        (uint)sequence < (uint)Sequences
-            ? sequence
-            : throw new ArgumentOutOfRangeException(nameof(sequence), $"Sequence {sequence} does not exist: the program holds {Sequences}.");
-
-    private void CheckRows(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<byte> forced)
-    {
-        if (tokens.Length > MaximumRows)
-            throw new ArgumentException($"{tokens.Length} rows were given; one call takes {MaximumRows} at most.", nameof(tokens));
-        if (sequences.Length != tokens.Length)
-            throw new ArgumentException($"{tokens.Length} tokens were given with {sequences.Length} sequences.", nameof(sequences));
-        if (!forced.IsEmpty && forced.Length != RoutedLayers * tokens.Length)
-            throw new ArgumentException($"{forced.Length} forced decisions were given; {RoutedLayers} routed layers × {tokens.Length} rows are {RoutedLayers * tokens.Length}.", nameof(forced));
-        foreach (var token in tokens)
-            if ((uint)token >= (uint)_model.Description.Vocabulary)
-                throw new ArgumentException($"Token {token} is not in the vocabulary: 0 to {_model.Description.Vocabulary - 1}.", nameof(tokens));
-        foreach (var sequence in sequences)
-            CheckSequence(sequence);
-    }
-
-    private void CheckLogits(int rows, ReadOnlySpan<int> logitRows, ReadOnlySpan<float> logits)
-    {
-        var previous = -1;
-        foreach (var row in logitRows)
-        {
-            if (row <= previous || row >= rows)
-                throw new ArgumentException($"Logits of row {row} were asked for after row {previous}; rows must ascend within 0 to {rows - 1}.", nameof(logitRows));
-            previous = row;
-        }
-
-        if (logits.Length != (long)logitRows.Length * _model.Description.Vocabulary)
-            throw new ArgumentException($"Room for {logits.Length} logits was given; {logitRows.Length} rows × Vocabulary {_model.Description.Vocabulary} is {(long)logitRows.Length * _model.Description.Vocabulary}.", nameof(logits));
-    }
-
     /// <summary>Gives each row its position, and refuses rows of one sequence that do not stand together or do not fit.</summary>
     private void PlaceRows(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences)
     {
@@ -235,29 +201,5 @@ public abstract class CpuInferenceProgram : InferenceProgram
                 _call.Set(row, row, tokens[row], sequence, _lengths[sequence] + row - start);
             start = end;
         }
-    }
-
-    /// <summary>Columns of rows, reused from call to call.</summary>
-    private sealed class RowBuffers(int rows)
-    {
-        private readonly int[] _indices = new int[rows];
-        private readonly int[] _visible = new int[rows];
-
-        public int[] Tokens { get; } = new int[rows];
-
-        public int[] Sequences { get; } = new int[rows];
-
-        public int[] Positions { get; } = new int[rows];
-
-        public void Set(int place, int row, int token, int sequence, int position)
-        {
-            _indices[place] = row;
-            Tokens[place] = token;
-            Sequences[place] = sequence;
-            Positions[place] = position;
-        }
-
-        public InferenceRows First(int count) => new(
-            _indices.AsSpan(0, count), Tokens.AsSpan(0, count), Sequences.AsSpan(0, count), Positions.AsSpan(0, count), _visible.AsSpan(0, count));
     }
 }
