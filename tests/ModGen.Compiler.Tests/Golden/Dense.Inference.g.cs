@@ -86,7 +86,7 @@ partial class Dense
             Cpu::CachedAttention.Forward(Workers, rotated, Cache(layer), batch.Sequences, visible, attended, rows, 4, 2, 16);
 
             var outputWeight = Weights.Span(weights + 8256, 4096); // (64, 64)
-            var middle = Floats(Stream, rows * 64); // (B, 64)
+            var middle = Floats(Stream, rows * 64); // (B, 64), over x
             Cpu::Linear.ForwardAdd(Workers, attended, outputWeight, x, middle, rows, 64, 64);
 
             var mlpGain = Weights.Span(weights + 12352, 64); // (64)
@@ -102,7 +102,7 @@ partial class Dense
             Cpu::SwiGlu.Forward(Workers, gateUp, hidden, rows, 192);
 
             var downWeight = Weights.Span(weights + 36992, 12288); // (64, 192)
-            var next = Floats(Stream, rows * 64); // (B, 64)
+            var next = Floats(Stream, rows * 64); // (B, 64), over middle
             Cpu::Linear.ForwardAdd(Workers, hidden, downWeight, middle, next, rows, 192, 64);
         }
 

@@ -55,6 +55,7 @@ partial class Dense
 
             var head = Weights.Span(213568, 16384); // (256, 64)
             var crossEntropy = Cpu::CrossEntropyHead.Forward(Workers, normed, head, targets, Batch * 128, 64, 256);
+
             return crossEntropy;
         }
 
@@ -74,9 +75,10 @@ partial class Dense
             var dx = Floats(StreamGradient, 8192); // (B, 128, 64)
             var dfinalGain = Gradients.Span(213504, 64); // (64)
             Cpu::RmsNorm.Backward(Workers, dnormed, x, finalGain, rstd, dx, dfinalGain, Batch * 128, 64);
+
             for (var layer = 3; layer >= 0; layer--)
             {
-                DenseBlockBackward(layer, scale);
+                DenseBlockBackward(layer);
             }
             EmbeddingBackward(tokens);
             return crossEntropy;
@@ -125,7 +127,7 @@ partial class Dense
             var qkv = Floats(saved + 8320, 16384); // (B, 128, 128)
             Cpu::Linear.Forward(Workers, normed, qkvWeight, qkv, Batch * 128, 64, 128);
 
-            var rotated = Floats(saved + 8320, 16384); // (B, 128, 128)
+            var rotated = Floats(saved + 8320, 16384); // (B, 128, 128), over qkv
             Cpu::Rotary.Forward(Workers, rotated, _positions, _cos, _sin, Batch * 128, 128, 6, 16);
 
             var attended = Floats(saved + 24704, 8192); // (B, 128, 64)
@@ -154,7 +156,7 @@ partial class Dense
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
-        private void DenseBlockBackward(int layer, float scale)
+        private void DenseBlockBackward(int layer)
         {
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
@@ -168,7 +170,7 @@ partial class Dense
             Cpu::Linear.WeightGradient(Workers, hidden, dnext, ddownWeight, Batch * 128, 192, 64);
 
             var gateUp = Floats(saved + 49920, 49152); // (B, 128, 384)
-            var dgateUp = Floats(saved + 49920, 49152); // (B, 128, 384)
+            var dgateUp = Floats(saved + 49920, 49152); // (B, 128, 384), over gateUp
             Cpu::SwiGlu.Backward(Workers, gateUp, dhidden, dgateUp, Batch * 128, 192);
 
             var gateUpWeight = Weights.Span(weights + 12416, 24576); // (384, 64)
@@ -182,7 +184,7 @@ partial class Dense
             var middle = Floats(saved + 33408, 8192); // (B, 128, 64)
             var mlpGain = Weights.Span(weights + 12352, 64); // (64)
             var middleRstd = Floats(saved + 49792, 128); // (B, 128)
-            var dmiddle2 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dmiddle2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
             var dmlpGain = Gradients.Span(weights + 12352, 64); // (64)
             Cpu::RmsNorm.BackwardAdd(Workers, dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmlpGain, Batch * 128, 64);
 
@@ -213,7 +215,7 @@ partial class Dense
             var x = Floats(Stream + layer * StreamStep, 8192); // (B, 128, 64)
             var attentionGain = Weights.Span(weights, 64); // (64)
             var rstd = Floats(saved + 8192, 128); // (B, 128)
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dmiddle2
             var dattentionGain = Gradients.Span(weights, 64); // (64)
             Cpu::RmsNorm.BackwardAdd(Workers, dnormed, x, attentionGain, rstd, dmiddle2, dx2, dattentionGain, Batch * 128, 64);
         }

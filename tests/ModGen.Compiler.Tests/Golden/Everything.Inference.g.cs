@@ -30,8 +30,8 @@ partial class Everything
         protected override void Run(Programs::InferenceRows batch, global::System.ReadOnlySpan<int> wanted, global::System.Span<float> logits, ulong draw)
         {
             Embed(batch);
-            RoutedBlock1(0, batch, draw);
-            RoutedBlock2(1, batch, draw);
+            RoutedBlock1(0, batch);
+            RoutedBlock2(1, batch);
             RoutedBlock3(2, batch, draw);
             if (!wanted.IsEmpty)
                 Head(batch.Count, wanted, logits);
@@ -62,7 +62,7 @@ partial class Everything
         }
 
         /// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>
-        private void RoutedBlock1(int layer, Programs::InferenceRows batch, ulong draw)
+        private void RoutedBlock1(int layer, Programs::InferenceRows batch)
         {
             var rows = batch.Count;
             var weights = WeightsAt(layer);
@@ -131,12 +131,12 @@ partial class Everything
             var gates = Floats(Scratch + 16, active); // (A)
             Cpu::Gates.Sigmoid(Workers, scores, entered.Indices, gates, 1, rows, active);
 
-            var next = Floats(Stream, rows * 64); // (B, 64)
+            var next = Floats(Stream, rows * 64); // (B, 64), over x
             Cpu::Rows.ScatterAddScaled(Workers, x, entered.Indices, delta, gates, next, 1, rows, active, 64);
         }
 
         /// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>
-        private void RoutedBlock2(int layer, Programs::InferenceRows batch, ulong draw)
+        private void RoutedBlock2(int layer, Programs::InferenceRows batch)
         {
             var rows = batch.Count;
             var weights = WeightsAt(layer);
@@ -205,7 +205,7 @@ partial class Everything
             var gates = Floats(Scratch + 16, active); // (A)
             Cpu::Gates.Tanh(Workers, scores, entered.Indices, gates, 1, rows, active);
 
-            var next = Floats(Stream, rows * 64); // (B, 64)
+            var next = Floats(Stream, rows * 64); // (B, 64), over x
             Cpu::Rows.ScatterAddScaled(Workers, x, entered.Indices, delta, gates, next, 1, rows, active, 64);
         }
 
@@ -262,7 +262,7 @@ partial class Everything
             var delta = Floats(Scratch + 128, active * 64); // (A, 64)
             Cpu::Linear.ForwardAdd(Workers, hidden, downWeight, attention, delta, active, 192, 64);
 
-            var next = Floats(Stream, rows * 64); // (B, 64)
+            var next = Floats(Stream, rows * 64); // (B, 64), over x
             x.CopyTo(next);
             Cpu::Rows.ScatterAdd(Workers, delta, entered.Indices, next, 1, rows, active, 64);
         }

@@ -176,7 +176,7 @@ partial class Everything : Runtime::DecoderModel<Everything>, Runtime::IDecoderM
         return layers;
     }
 
-    /// <summary>Which kind of block a layer is.</summary>
+    /// <summary>Which kind of block a layer is: 0 RoutedBlock1, 1 RoutedBlock2, 2 RoutedBlock3.</summary>
     private static int KindOf(int layer)
     {
         if (layer < 1)

@@ -41,8 +41,8 @@ partial class Everything
         protected override void Forward(global::System.ReadOnlySpan<int> tokens, ulong draw)
         {
             EmbeddingForward(tokens);
-            RoutedBlock1Forward(0, draw);
-            RoutedBlock2Forward(1, draw);
+            RoutedBlock1Forward(0);
+            RoutedBlock2Forward(1);
             RoutedBlock3Forward(2, draw);
         }
 
@@ -56,6 +56,7 @@ partial class Everything
 
             var embedding = Weights.Span(0, 16384); // (256, 64)
             var crossEntropy = Cpu::CrossEntropyHead.Forward(Workers, normed, embedding, targets, Batch * 128, 64, 256);
+
             return crossEntropy;
         }
 
@@ -75,7 +76,8 @@ partial class Everything
             var dx = Floats(StreamGradient, 8192); // (B, 128, 64)
             var dfinalGain = Gradients.Span(178256, 64); // (64)
             Cpu::RmsNorm.Backward(Workers, dnormed, x, finalGain, rstd, dx, dfinalGain, Batch * 128, 64);
-            RoutedBlock3Backward(2, scale);
+
+            RoutedBlock3Backward(2);
             RoutedBlock2Backward(1, scale);
             RoutedBlock1Backward(0, scale);
             EmbeddingBackward(tokens);
@@ -111,7 +113,7 @@ partial class Everything
         }
 
         /// <summary>A block that the 32 of 128 tokens with the largest scores enter; the others pass by.</summary>
-        private void RoutedBlock1Forward(int layer, ulong draw)
+        private void RoutedBlock1Forward(int layer)
         {
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
@@ -148,7 +150,7 @@ partial class Everything
             var qkv = Floats(saved + 8512, 6144); // (B, 32, 192)
             Cpu::Linear.Forward(Workers, normed, qkvWeight, qkv, Batch * 32, 64, 192);
 
-            var rotated = Floats(saved + 8512, 6144); // (B, 32, 192)
+            var rotated = Floats(saved + 8512, 6144); // (B, 32, 192), over qkv
             Cpu::Rotary.Forward(Workers, rotated, selected, _cos, _sin, Batch * 32, 192, 8, 16);
 
             var attended = Floats(saved + 14656, 2048); // (B, 32, 64)
@@ -173,7 +175,7 @@ partial class Everything
             Cpu::SwiGlu.Forward(Workers, gateUp, hidden, Batch * 32, 192);
 
             var downWeight = Weights.Span(weights + 42208, 12288); // (64, 192)
-            var delta = Floats(saved + 16832, 2048); // (B, 32, 64)
+            var delta = Floats(saved + 16832, 2048); // (B, 32, 64), over attention
             Cpu::Linear.ForwardAdd(Workers, hidden, downWeight, attention, delta, Batch * 32, 192, 64);
 
             var gates = Floats(saved + 41440, 32); // (B, 32)
@@ -208,7 +210,7 @@ partial class Everything
             Cpu::Linear.WeightGradient(Workers, hidden, ddelta, ddownWeight, Batch * 32, 192, 64);
 
             var gateUp = Floats(saved + 23008, 12288); // (B, 32, 384)
-            var dgateUp = Floats(saved + 23008, 12288); // (B, 32, 384)
+            var dgateUp = Floats(saved + 23008, 12288); // (B, 32, 384), over gateUp
             Cpu::SwiGlu.Backward(Workers, gateUp, dhidden, dgateUp, Batch * 32, 192);
 
             var gateUpWeight = Weights.Span(weights + 17632, 24576); // (384, 64)
@@ -260,7 +262,7 @@ partial class Everything
             var dattentionGain = Gradients.Span(weights + 1120, 64); // (64)
             Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2, dattentionGain, Batch * 32, 64);
 
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
             Cpu::Rows.ScatterAdd(Workers, dgathered2, selected, dx2, Batch, 128, 32, 64);
 
             var predictorLogits = Floats(saved + 4256, 128); // (B, 128, 1)
@@ -291,13 +293,13 @@ partial class Everything
             Cpu::Linear.BiasGradient(Workers, dpredictorHidden, dpredictorBias, Batch * 128, 16);
 
             var routerWeight = Weights.Span(weights, 64); // (1, 64)
-            var dx4 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dx4 = Floats(StreamGradient, 8192); // (B, 128, 64), over dx2
             var drouterWeight = Gradients.Span(weights, 64); // (1, 64)
             Cpu::Router.Backward(Workers, x, routerWeight, dscores, dx4, drouterWeight, Batch * 128, 64);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
-        private void RoutedBlock2Forward(int layer, ulong draw)
+        private void RoutedBlock2Forward(int layer)
         {
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
@@ -336,7 +338,7 @@ partial class Everything
             var qkv = Floats(saved + 4384, 3072); // (B, 16, 192)
             Cpu::Linear.Forward(Workers, normed, qkvWeight, qkv, Batch * 16, 64, 192);
 
-            var rotated = Floats(saved + 4384, 3072); // (B, 16, 192)
+            var rotated = Floats(saved + 4384, 3072); // (B, 16, 192), over qkv
             Cpu::Rotary.Forward(Workers, rotated, selected, _cos, _sin, Batch * 16, 192, 8, 16);
 
             var attended = Floats(saved + 7456, 1024); // (B, 16, 64)
@@ -361,7 +363,7 @@ partial class Everything
             Cpu::SwiGlu.Forward(Workers, gateUp, hidden, Batch * 16, 192);
 
             var downWeight = Weights.Span(weights + 41664, 12288); // (64, 192)
-            var delta = Floats(saved + 8544, 1024); // (B, 16, 64)
+            var delta = Floats(saved + 8544, 1024); // (B, 16, 64), over attention
             Cpu::Linear.ForwardAdd(Workers, hidden, downWeight, attention, delta, Batch * 16, 192, 64);
 
             var gates = Floats(saved + 20848, 16); // (B, 16)
@@ -396,7 +398,7 @@ partial class Everything
             Cpu::Linear.WeightGradient(Workers, hidden, ddelta, ddownWeight, Batch * 16, 192, 64);
 
             var gateUp = Floats(saved + 11632, 6144); // (B, 16, 384)
-            var dgateUp = Floats(saved + 11632, 6144); // (B, 16, 384)
+            var dgateUp = Floats(saved + 11632, 6144); // (B, 16, 384), over gateUp
             Cpu::SwiGlu.Backward(Workers, gateUp, dhidden, dgateUp, Batch * 16, 192);
 
             var gateUpWeight = Weights.Span(weights + 17088, 24576); // (384, 64)
@@ -448,7 +450,7 @@ partial class Everything
             var dattentionGain = Gradients.Span(weights + 576, 64); // (64)
             Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2, dattentionGain, Batch * 16, 64);
 
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
             Cpu::Rows.ScatterAdd(Workers, dgathered2, selected, dx2, Batch, 128, 16, 64);
 
             var predictorLogits = Floats(saved + 2192, 128); // (B, 128, 1)
@@ -483,7 +485,7 @@ partial class Everything
             Cpu::RoutingLoss.Backward(Workers, scores, selected, dscores3, 0.5f * scale, Batch, 128, 16);
 
             var routerWeight = Weights.Span(weights, 64); // (1, 64)
-            var dx4 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dx4 = Floats(StreamGradient, 8192); // (B, 128, 64), over dx2
             var drouterWeight = Gradients.Span(weights, 64); // (1, 64)
             Cpu::Router.Backward(Workers, x, routerWeight, dscores3, dx4, drouterWeight, Batch * 128, 64);
         }
@@ -510,7 +512,7 @@ partial class Everything
             var qkv = Floats(saved + 1184, 1536); // (B, 8, 192)
             Cpu::Linear.Forward(Workers, normed, qkvWeight, qkv, Batch * 8, 64, 192);
 
-            var rotated = Floats(saved + 1184, 1536); // (B, 8, 192)
+            var rotated = Floats(saved + 1184, 1536); // (B, 8, 192), over qkv
             Cpu::Rotary.Forward(Workers, rotated, selected, _cos, _sin, Batch * 8, 192, 8, 16);
 
             var attended = Floats(saved + 2720, 512); // (B, 8, 64)
@@ -544,7 +546,7 @@ partial class Everything
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
-        private void RoutedBlock3Backward(int layer, float scale)
+        private void RoutedBlock3Backward(int layer)
         {
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
@@ -562,7 +564,7 @@ partial class Everything
             Cpu::Linear.WeightGradient(Workers, hidden, ddelta, ddownWeight, Batch * 8, 192, 64);
 
             var gateUp = Floats(saved + 4304, 3072); // (B, 8, 384)
-            var dgateUp = Floats(saved + 4304, 3072); // (B, 8, 384)
+            var dgateUp = Floats(saved + 4304, 3072); // (B, 8, 384), over gateUp
             Cpu::SwiGlu.Backward(Workers, gateUp, dhidden, dgateUp, Batch * 8, 192);
 
             var gateUpWeight = Weights.Span(weights + 16512, 24576); // (384, 64)
@@ -614,7 +616,7 @@ partial class Everything
             var dattentionGain = Gradients.Span(weights, 64); // (64)
             Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2, dattentionGain, Batch * 8, 64);
 
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
             Cpu::Rows.ScatterAdd(Workers, dgathered2, selected, dx2, Batch, 128, 8, 64);
         }
 

@@ -87,7 +87,7 @@ partial class Routed
             Cpu::CachedAttention.Forward(Workers, rotated, Cache(layer), batch.Sequences, visible, attended, rows, 4, 4, 16);
 
             var outputWeight = Weights.Span(weights + 12352, 4096); // (64, 64)
-            var middle = Floats(Stream, rows * 64); // (B, 64)
+            var middle = Floats(Stream, rows * 64); // (B, 64), over x
             Cpu::Linear.ForwardAdd(Workers, attended, outputWeight, x, middle, rows, 64, 64);
 
             var mlpGain = Weights.Span(weights + 16448, 64); // (64)
@@ -103,7 +103,7 @@ partial class Routed
             Cpu::SwiGlu.Forward(Workers, gateUp, hidden, rows, 192);
 
             var downWeight = Weights.Span(weights + 41088, 12288); // (64, 192)
-            var next = Floats(Stream, rows * 64); // (B, 64)
+            var next = Floats(Stream, rows * 64); // (B, 64), over middle
             Cpu::Linear.ForwardAdd(Workers, hidden, downWeight, middle, next, rows, 192, 64);
         }
 
@@ -164,7 +164,7 @@ partial class Routed
             var gates = Floats(Scratch + 16, active); // (A)
             Cpu::Gates.Identity(Workers, scores, entered.Indices, gates, 1, rows, active);
 
-            var next = Floats(Stream, rows * 64); // (B, 64)
+            var next = Floats(Stream, rows * 64); // (B, 64), over x
             Cpu::Rows.ScatterAddScaled(Workers, x, entered.Indices, delta, gates, next, 1, rows, active, 64);
         }
 

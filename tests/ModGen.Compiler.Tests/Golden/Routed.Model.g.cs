@@ -159,7 +159,7 @@ partial class Routed : Runtime::DecoderModel<Routed>, Runtime::IDecoderModel<Rou
         return layers;
     }
 
-    /// <summary>Which kind of block a layer is.</summary>
+    /// <summary>Which kind of block a layer is: 0 DenseBlock, 1 RoutedBlock.</summary>
     private static int KindOf(int layer)
     {
         return (layer % 2) switch { 0 => 0, _ => 1 };

@@ -57,6 +57,7 @@ partial class Routed
 
             var head = Weights.Span(230080, 16384); // (256, 64)
             var crossEntropy = Cpu::CrossEntropyHead.Forward(Workers, normed, head, targets, Batch * 128, 64, 256);
+
             return crossEntropy;
         }
 
@@ -76,10 +77,11 @@ partial class Routed
             var dx = Floats(StreamGradient, 8192); // (B, 128, 64)
             var dfinalGain = Gradients.Span(230016, 64); // (64)
             Cpu::RmsNorm.Backward(Workers, dnormed, x, finalGain, rstd, dx, dfinalGain, Batch * 128, 64);
+
             for (var layer = 2; layer >= 0; layer -= 2)
             {
                 RoutedBlockBackward(layer + 1, scale);
-                DenseBlockBackward(layer, scale);
+                DenseBlockBackward(layer);
             }
             EmbeddingBackward(tokens);
             return crossEntropy;
@@ -128,7 +130,7 @@ partial class Routed
             var qkv = Floats(saved + 8320, 24576); // (B, 128, 192)
             Cpu::Linear.Forward(Workers, normed, qkvWeight, qkv, Batch * 128, 64, 192);
 
-            var rotated = Floats(saved + 8320, 24576); // (B, 128, 192)
+            var rotated = Floats(saved + 8320, 24576); // (B, 128, 192), over qkv
             Cpu::Rotary.Forward(Workers, rotated, _positions, _cos, _sin, Batch * 128, 192, 8, 16);
 
             var attended = Floats(saved + 32896, 8192); // (B, 128, 64)
@@ -157,7 +159,7 @@ partial class Routed
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
-        private void DenseBlockBackward(int layer, float scale)
+        private void DenseBlockBackward(int layer)
         {
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
@@ -171,7 +173,7 @@ partial class Routed
             Cpu::Linear.WeightGradient(Workers, hidden, dnext, ddownWeight, Batch * 128, 192, 64);
 
             var gateUp = Floats(saved + 58112, 49152); // (B, 128, 384)
-            var dgateUp = Floats(saved + 58112, 49152); // (B, 128, 384)
+            var dgateUp = Floats(saved + 58112, 49152); // (B, 128, 384), over gateUp
             Cpu::SwiGlu.Backward(Workers, gateUp, dhidden, dgateUp, Batch * 128, 192);
 
             var gateUpWeight = Weights.Span(weights + 16512, 24576); // (384, 64)
@@ -185,7 +187,7 @@ partial class Routed
             var middle = Floats(saved + 41600, 8192); // (B, 128, 64)
             var mlpGain = Weights.Span(weights + 16448, 64); // (64)
             var middleRstd = Floats(saved + 57984, 128); // (B, 128)
-            var dmiddle2 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dmiddle2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
             var dmlpGain = Gradients.Span(weights + 16448, 64); // (64)
             Cpu::RmsNorm.BackwardAdd(Workers, dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmlpGain, Batch * 128, 64);
 
@@ -216,7 +218,7 @@ partial class Routed
             var x = Floats(Stream + layer * StreamStep, 8192); // (B, 128, 64)
             var attentionGain = Weights.Span(weights, 64); // (64)
             var rstd = Floats(saved + 8192, 128); // (B, 128)
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dmiddle2
             var dattentionGain = Gradients.Span(weights, 64); // (64)
             Cpu::RmsNorm.BackwardAdd(Workers, dnormed, x, attentionGain, rstd, dmiddle2, dx2, dattentionGain, Batch * 128, 64);
         }
@@ -246,7 +248,7 @@ partial class Routed
             var qkv = Floats(saved + 2208, 3072); // (B, 16, 192)
             Cpu::Linear.Forward(Workers, normed, qkvWeight, qkv, Batch * 16, 64, 192);
 
-            var rotated = Floats(saved + 2208, 3072); // (B, 16, 192)
+            var rotated = Floats(saved + 2208, 3072); // (B, 16, 192), over qkv
             Cpu::Rotary.Forward(Workers, rotated, selected, _cos, _sin, Batch * 16, 192, 8, 16);
 
             var attended = Floats(saved + 5280, 1024); // (B, 16, 64)
@@ -271,7 +273,7 @@ partial class Routed
             Cpu::SwiGlu.Forward(Workers, gateUp, hidden, Batch * 16, 192);
 
             var downWeight = Weights.Span(weights + 41152, 12288); // (64, 192)
-            var delta = Floats(saved + 6368, 1024); // (B, 16, 64)
+            var delta = Floats(saved + 6368, 1024); // (B, 16, 64), over attention
             Cpu::Linear.ForwardAdd(Workers, hidden, downWeight, attention, delta, Batch * 16, 192, 64);
 
             var gates = Floats(saved + 18672, 16); // (B, 16)
@@ -306,7 +308,7 @@ partial class Routed
             Cpu::Linear.WeightGradient(Workers, hidden, ddelta, ddownWeight, Batch * 16, 192, 64);
 
             var gateUp = Floats(saved + 9456, 6144); // (B, 16, 384)
-            var dgateUp = Floats(saved + 9456, 6144); // (B, 16, 384)
+            var dgateUp = Floats(saved + 9456, 6144); // (B, 16, 384), over gateUp
             Cpu::SwiGlu.Backward(Workers, gateUp, dhidden, dgateUp, Batch * 16, 192);
 
             var gateUpWeight = Weights.Span(weights + 16576, 24576); // (384, 64)
@@ -358,7 +360,7 @@ partial class Routed
             var dattentionGain = Gradients.Span(weights + 64, 64); // (64)
             Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2, dattentionGain, Batch * 16, 64);
 
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
             Cpu::Rows.ScatterAdd(Workers, dgathered2, selected, dx2, Batch, 128, 16, 64);
 
             var scores = Floats(saved, 128); // (B, 128)
@@ -367,7 +369,7 @@ partial class Routed
 
             var x = Floats(Stream + layer * StreamStep, 8192); // (B, 128, 64)
             var routerWeight = Weights.Span(weights, 64); // (1, 64)
-            var dx4 = Floats(StreamGradient, 8192); // (B, 128, 64)
+            var dx4 = Floats(StreamGradient, 8192); // (B, 128, 64), over dx2
             var drouterWeight = Gradients.Span(weights, 64); // (1, 64)
             Cpu::Router.Backward(Workers, x, routerWeight, dscores3, dx4, drouterWeight, Batch * 128, 64);
         }

@@ -12,8 +12,6 @@ internal sealed class InferenceFile(InferencePlan plan)
 
     private ModelGraph Model => plan.Model;
 
-    private bool UsesDraw => Model.Spec.Blocks.Any(b => b.Routing?.Kind == Spec.RoutingKind.Random);
-
     public string Write()
     {
         var spec = Model.Spec;
@@ -56,7 +54,7 @@ internal sealed class InferenceFile(InferencePlan plan)
         using (_writer.Block("protected override void Run(Programs::InferenceRows batch, global::System.ReadOnlySpan<int> wanted, global::System.Span<float> logits, ulong draw)"))
         {
             _writer.Line("Embed(batch);");
-            LayerLoops.Write(_writer, plan.Segments, backwards: false, (kind, layer) => $"{Model.Kinds[kind].Name}({layer}, batch{(UsesDraw ? ", draw" : "")});");
+            LayerLoops.Write(_writer, plan.Segments, backwards: false, (kind, layer) => $"{Model.Kinds[kind].Name}({layer}, batch{(TrainingFile.UsesDraw(Model.Kinds[kind]) ? ", draw" : "")});");
             _writer.Line("if (!wanted.IsEmpty)");
             _writer.Line("    Head(batch.Count, wanted, logits);");
         }
@@ -80,12 +78,13 @@ internal sealed class InferenceFile(InferencePlan plan)
 
     private void WriteBlock(SectionPlan block)
     {
-        var routed = Model.Kinds.First(k => k.Name == block.Section.Name).Spec.Routing is not null;
+        var kind = Model.Kinds.First(k => k.Name == block.Section.Name);
+        var routed = kind.Spec.Routing is not null;
         _writer.Line();
         _writer.Line(routed
             ? "/// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>"
             : "/// <summary>A block that every row enters.</summary>");
-        using (_writer.Block($"private void {block.Section.Name}(int layer, Programs::InferenceRows batch{(UsesDraw ? ", ulong draw" : "")})"))
+        using (_writer.Block($"private void {block.Section.Name}(int layer, Programs::InferenceRows batch{(TrainingFile.UsesDraw(kind) ? ", ulong draw" : "")})"))
         {
             _writer.Line("var rows = batch.Count;");
             _writer.Line("var weights = WeightsAt(layer);");

@@ -52,9 +52,9 @@ internal static class LayerLoops
     }
 
     /// <summary>A method that gives the kind of a layer: an index into the model's kinds of blocks.</summary>
-    public static void WriteKinds(CodeWriter writer, EquatableArray<LayerSegment> segments)
+    public static void WriteKinds(CodeWriter writer, EquatableArray<LayerSegment> segments, string kinds)
     {
-        writer.Line("/// <summary>Which kind of block a layer is.</summary>");
+        writer.Line($"/// <summary>Which kind of block a layer is: {kinds}.</summary>");
         using (writer.Block("private static int KindOf(int layer)"))
         {
             for (var i = 0; i < segments.Count; i++)

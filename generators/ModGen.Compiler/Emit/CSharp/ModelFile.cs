@@ -43,7 +43,7 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             if (plan.Model.Kinds.Count > 1)
             {
                 _writer.Line();
-                LayerLoops.WriteKinds(_writer, plan.Segments);
+                LayerLoops.WriteKinds(_writer, plan.Segments, string.Join(", ", plan.Model.Kinds.Select((k, i) => $"{Literal.Of(i)} {k.Name}")));
             }
         }
 

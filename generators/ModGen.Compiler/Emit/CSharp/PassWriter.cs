@@ -20,7 +20,7 @@ internal sealed record PassContext(
 /// <summary>Writes the body of one pass over one section: a local for each span, with its shape, then the kernel that first needs it.</summary>
 internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContext context)
 {
-    private readonly HashSet<Value> _declared = [];
+    private readonly List<Value> _declared = [];
     private int _launches;
 
     public void Write(IEnumerable<Launch> launches)
@@ -43,7 +43,7 @@ internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContex
 
     private void Declare(Value value)
     {
-        if (context.Expression(value) is not null || plan.Storage[value].Kind == StorageKind.Scalar || !_declared.Add(value))
+        if (context.Expression(value) is not null || plan.Storage[value].Kind == StorageKind.Scalar || _declared.Contains(value))
             return;
         var storage = plan.Storage[value];
         var span = storage.Kind switch
@@ -53,7 +53,9 @@ internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContex
             StorageKind.External => throw new GraphException($"{plan.Section.Name}: the emitter has no name for {value.Name}."),
             _ => context.SpanOf(storage, value.Type),
         };
-        writer.Line($"var {value.Name} = {span}; // {value.Type}");
+        var over = _declared.LastOrDefault(d => plan.Storage[d] == storage && storage.Kind != StorageKind.Scratch);
+        writer.Line($"var {value.Name} = {span}; // {value.Type}{(over is null ? "" : $", over {over.Name}")}");
+        _declared.Add(value);
     }
 
     /// <summary>True when a statement uses the identifier: operands that a kernel takes in place are not all named.</summary>

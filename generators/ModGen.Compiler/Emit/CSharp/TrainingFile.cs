@@ -34,7 +34,11 @@ internal sealed class TrainingFile(TrainingPlan plan)
 
     private ModelGraph Model => plan.Model;
 
-    private bool UsesDraw => Model.Spec.Blocks.Any(b => b.Routing?.Kind == Spec.RoutingKind.Random);
+    /// <summary>True for a kind of block whose scores are drawn.</summary>
+    internal static bool UsesDraw(BlockKind kind) => kind.Spec.Routing?.Kind == Spec.RoutingKind.Random;
+
+    /// <summary>True for a kind of block that has a loss of its own.</summary>
+    private bool HasLoss(int kind) => plan.Blocks[kind].Gradients?.LossScale is not null;
 
     private void WriteMembers()
     {
@@ -72,13 +76,14 @@ internal sealed class TrainingFile(TrainingPlan plan)
         using (_writer.Block("protected override void Forward(global::System.ReadOnlySpan<int> tokens, ulong draw)"))
         {
             _writer.Line("EmbeddingForward(tokens);");
-            LayerLoops.Write(_writer, plan.Segments, backwards: false, (kind, layer) => $"{Model.Kinds[kind].Name}Forward({layer}{(UsesDraw ? ", draw" : "")});");
+            LayerLoops.Write(_writer, plan.Segments, backwards: false, (kind, layer) => $"{Model.Kinds[kind].Name}Forward({layer}{(UsesDraw(Model.Kinds[kind]) ? ", draw" : "")});");
         }
 
         _writer.Line();
         using (_writer.Block("protected override float Loss(global::System.ReadOnlySpan<int> targets)"))
         {
             Pass(plan.Loss, plan.Loss.Forward);
+            _writer.Line();
             _writer.Line("return crossEntropy;");
         }
 
@@ -86,7 +91,8 @@ internal sealed class TrainingFile(TrainingPlan plan)
         using (_writer.Block("protected override float LossAndBackward(global::System.ReadOnlySpan<int> tokens, global::System.ReadOnlySpan<int> targets, float scale)"))
         {
             Pass(plan.LossAndGradient, plan.LossAndGradient.Backward);
-            LayerLoops.Write(_writer, plan.Segments, backwards: true, (kind, layer) => $"{Model.Kinds[kind].Name}Backward({layer}, scale);");
+            _writer.Line();
+            LayerLoops.Write(_writer, plan.Segments, backwards: true, (kind, layer) => $"{Model.Kinds[kind].Name}Backward({layer}{(HasLoss(kind) ? ", scale" : "")});");
             _writer.Line("EmbeddingBackward(tokens);");
             _writer.Line("return crossEntropy;");
         }
@@ -102,13 +108,13 @@ internal sealed class TrainingFile(TrainingPlan plan)
         var tokens = "global::System.ReadOnlySpan<int> tokens";
         _writer.Line();
         _writer.Line(isBlock ? $"/// <summary>{Describe(section)}</summary>" : $"/// <summary>Rows of the embedding by token id.</summary>");
-        using (_writer.Block($"private void {name}Forward({(isBlock ? "int layer" + (UsesDraw ? ", ulong draw" : "") : tokens)})"))
+        using (_writer.Block($"private void {name}Forward({(isBlock ? "int layer" + (UsesDraw(Model.Kinds[Index(section)]) ? ", ulong draw" : "") : tokens)})"))
             WriteLayerPass(section, section.Forward, isBlock);
         _writer.Line();
         _writer.Line(isBlock
             ? "/// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>"
             : "/// <summary>Adds up the gradient of the embedding in row order.</summary>");
-        using (_writer.Block($"private void {name}Backward({(isBlock ? "int layer, float scale" : tokens)})"))
+        using (_writer.Block($"private void {name}Backward({(isBlock ? "int layer" + (HasLoss(Index(section)) ? ", float scale" : "") : tokens)})"))
             WriteLayerPass(section, section.Backward, isBlock);
     }
 
