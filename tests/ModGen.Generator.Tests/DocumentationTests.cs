@@ -10,7 +10,7 @@ namespace ModGen.Generator.Tests;
 /// <summary>Each id has a rule, a descriptor, a page and a case; and what the pages show is true.</summary>
 public sealed partial class DocumentationTests
 {
-    private static readonly string Root = FindRoot();
+    internal static readonly string Root = FindRoot();
 
     // Ids of which no source file alone is an example.
     private static readonly string[] WithoutSource = [SpecRules.OldLanguageVersion, SpecRules.MissingRuntime, SpecRules.Internal];
