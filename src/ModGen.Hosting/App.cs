@@ -24,11 +24,14 @@ internal sealed class App<TModel>(AppConsole console, CancellationToken interrup
             return await RunOneAsync(["--help"]).ConfigureAwait(false);
         foreach (var line in byDefault)
         {
-            console.Out.WriteLine($"> {line}");
-            var code = await RunOneAsync([.. CommandLineParser.SplitCommandLine(line)]).ConfigureAwait(false);
+            string[] words = [.. CommandLineParser.SplitCommandLine(line)];
+            // For people: standard output may be for a program.
+            var echo = words.Contains("--json") ? console.Error : console.Out;
+            echo.WriteLine($"> {line}");
+            var code = await RunOneAsync(words).ConfigureAwait(false);
             if (code != ExitCode.Success)
                 return code;
-            console.Out.WriteLine();
+            echo.WriteLine();
         }
 
         return ExitCode.Success;

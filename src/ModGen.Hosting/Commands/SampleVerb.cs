@@ -35,7 +35,7 @@ internal sealed class SampleVerb<TModel> : Verb<TModel>
             if (texts == 1)
                 await StreamAsync(model, prompt, options, arguments.GetValue(_showRouting), output, interruption).ConfigureAwait(false);
             else
-                SampleMany(model, prompt, options, texts, arguments.GetValue(_showRouting), output);
+                SampleMany(model, prompt, options, texts, arguments.GetValue(_showRouting), output, interruption);
         }
 
         return ExitCode.Success;
@@ -61,10 +61,11 @@ internal sealed class SampleVerb<TModel> : Verb<TModel>
         writer.End();
     }
 
-    private static void SampleMany(TModel model, string prompt, SamplingOptions options, int count, bool showRouting, VerbOutput output)
+    private static void SampleMany(TModel model, string prompt, SamplingOptions options, int count, bool showRouting, VerbOutput output, CancellationToken interruption)
     {
         using var sampler = model.CreateSampler(count);
         var texts = sampler.GenerateBatch([.. Enumerable.Repeat(prompt, count)], options);
+        interruption.ThrowIfCancellationRequested();
         for (var i = 0; i < count; i++)
         {
             output.Emit("text", new { Index = i, prompt, texts[i].Text, Tokens = texts[i].Tokens.Count, Finish = texts[i].Finish.ToString(), Depths = Depths(texts[i]) });

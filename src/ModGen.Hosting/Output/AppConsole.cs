@@ -10,10 +10,13 @@ namespace ModGen.Hosting.Output;
 internal sealed record AppConsole(TextWriter Out, TextWriter Error, TextReader? In, bool IsTerminal)
 {
     private const int PlainWidth = 120;
-    private IAnsiConsole? _ansi;
 
     /// <summary>Standard output for tables, colours and live displays; plain text when it is no terminal.</summary>
-    public IAnsiConsole Ansi => _ansi ??= CreateAnsi();
+    public IAnsiConsole Ansi
+    {
+        get => field ??= CreateAnsi();
+        init;
+    }
 
     public static AppConsole OfProcess() =>
         new(Console.Out, Console.Error, Console.IsInputRedirected ? Console.In : null, !Console.IsOutputRedirected);

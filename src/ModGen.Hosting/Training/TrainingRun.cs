@@ -27,7 +27,8 @@ internal sealed class TrainingRun<TModel>(
     private readonly long _started = Stopwatch.GetTimestamp();
     private readonly SpeedMeter _speed = new();
     private TrainSettings _settings = settings;
-    private long _savedStep = -1;
+    // What a run resumes from is saved already.
+    private long _savedStep = trainer.Steps > 0 ? trainer.Steps : -1;
     private long _evaluatedStep = -1;
 
     /// <summary>The settings as the run left them, with its number of steps.</summary>

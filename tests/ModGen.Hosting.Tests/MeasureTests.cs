@@ -1,0 +1,137 @@
+using System.Text.Json;
+using System.Xml;
+using System.Xml.Linq;
+
+namespace ModGen.Hosting.Tests;
+
+public sealed class MeasureTests
+{
+    [Fact]
+    public async Task Eval_compares_both_routings_in_all_and_a_layer()
+    {
+        using var harness = new Harness();
+        await harness.Train(5);
+        var outcome = await harness.Run("eval", "--checkpoint", harness.Checkpoints, "--sequences", "6", "--batch", "4", "--json");
+        Assert.True(outcome.Code == 0, outcome.Error);
+        var evaluation = Assert.Single(outcome.Json);
+        Assert.Equal(6, evaluation.GetProperty("sequences").GetInt32());
+        Assert.Equal(6 * Tiny.Context, evaluation.GetProperty("tokens").GetInt32());
+        foreach (var routing in new[] { "top_k", "causal" })
+        {
+            var nats = evaluation.GetProperty(routing).GetProperty("nats_per_byte").GetDouble();
+            Assert.InRange(nats, 0.1, 8);
+            Assert.Equal(nats / Math.Log(2), evaluation.GetProperty(routing).GetProperty("bits_per_byte").GetDouble(), tolerance: 1e-9);
+            Assert.Equal(Math.Exp(nats), evaluation.GetProperty(routing).GetProperty("perplexity").GetDouble(), tolerance: 1e-9);
+        }
+
+        var layers = evaluation.GetProperty("layers").EnumerateArray().ToArray();
+        Assert.Equal([1, 3], layers.Select(layer => layer.GetProperty("layer").GetInt32()));
+        Assert.All(layers, layer =>
+        {
+            Assert.Equal(0.25, layer.GetProperty("capacity").GetDouble(), tolerance: 1e-9);
+            foreach (var share in new[] { "causal_capacity", "agreement", "precision", "recall" })
+                Assert.InRange(layer.GetProperty(share).GetDouble(), 0, 1);
+        });
+    }
+
+    [Fact]
+    public async Task Eval_reads_the_text_that_the_run_was_trained_on()
+    {
+        using var harness = new Harness();
+        await harness.Train(2);
+        var outcome = await harness.Run("eval", "--checkpoint", harness.Checkpoints, "--sequences", "2");
+        Assert.Equal(0, outcome.Code);
+        Assert.Contains($"Text: {harness.Data}", outcome.Out, StringComparison.Ordinal);
+        Assert.Contains("causal, as sampled", outcome.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_report_is_one_well_formed_page_that_needs_nothing_else()
+    {
+        using var harness = new Harness();
+        var report = Path.Combine(harness.Folder, "reports", "train.html");
+        await harness.Train(6, "--report", report, "--eval-every", "2");
+        var page = Parse(report);
+        var elements = page.Descendants().Select(element => element.Name.LocalName).ToHashSet();
+        Assert.DoesNotContain("script", elements);
+        Assert.DoesNotContain("link", elements);
+        Assert.DoesNotContain("://", page.ToString(), StringComparison.Ordinal);
+        Assert.Equal(3, page.Descendants("circle").Count(circle => (string?)circle.Attribute("class") == "dot"));
+        // One map by position, one a routing; the text under both.
+        Assert.Equal(4, page.Descendants("svg").Count());
+        Assert.Equal(2, page.Descendants("pre").Count());
+        Assert.All(page.Descendants("pre"), text => Assert.Equal(Tiny.Context, text.Value.EnumerateRunes().Count()));
+        Assert.Contains("prefers-color-scheme: dark", page.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_report_of_an_evaluation_shows_the_history_of_the_run()
+    {
+        using var harness = new Harness();
+        await harness.Train(4);
+        var report = Path.Combine(harness.Folder, "eval.html");
+        Assert.Equal(0, (await harness.Run("eval", "--checkpoint", harness.Checkpoints, "--sequences", "2", "--report", report)).Code);
+        var curve = Parse(report).Descendants("polyline").First(line => (string?)line.Attribute("class") == "train");
+        Assert.Equal(4, ((string)curve.Attribute("points")!).Split(' ').Length);
+    }
+
+    [Fact]
+    public async Task A_dense_model_has_a_report_without_routing()
+    {
+        using var harness = new Harness();
+        var report = Path.Combine(harness.Folder, "dense.html");
+        var outcome = await harness.Run<TinyDense>(harness.TrainArguments(3, "--report", report));
+        Assert.True(outcome.Code == 0, outcome.Error);
+        Assert.Single(Parse(report).Descendants("svg"));
+    }
+
+    [Fact]
+    public void Control_characters_of_a_text_do_not_break_the_page()
+    {
+        var escaped = Reports.Html.Escape("a\0b\u0001\r<&>\uFFFF\t\n");
+        Assert.Equal("a␀b␁␍<&>\uFFFD\t\n", XElement.Parse($"<p>{escaped}</p>", LoadOptions.PreserveWhitespace).Value);
+    }
+
+    [Fact]
+    public async Task Inspect_gives_the_description_and_the_source_that_was_compiled()
+    {
+        using var harness = new Harness();
+        var folder = Path.Combine(harness.Folder, "source");
+        var outcome = await harness.Run("inspect", "--json", "--source", folder);
+        Assert.True(outcome.Code == 0, outcome.Error);
+        var model = Assert.Single(outcome.Events("model"));
+        Assert.Equal(Tiny.Info.Parameters, model.GetProperty("parameters").GetInt64());
+        Assert.Equal([32, 8, 32, 8], model.GetProperty("layers").EnumerateArray().Select(layer => layer.GetProperty("tokens").GetInt32()));
+        var files = Directory.GetFiles(folder, "*.g.cs");
+        Assert.Equal(3, files.Length);
+        Assert.All(files, file => Assert.Contains("partial class Tiny", File.ReadAllText(file), StringComparison.Ordinal));
+        Assert.DoesNotContain(files, file => File.ReadAllText(file).Contains("TinyDense", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Inspect_prints_a_row_a_layer()
+    {
+        using var harness = new Harness();
+        var outcome = await harness.Run("inspect");
+        Assert.Equal(2, outcome.Out.Split('\n').Count(line => line.Contains("learned", StringComparison.Ordinal)));
+        Assert.Contains("of the dense model's", outcome.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Bench_measures_training_and_decoding()
+    {
+        using var harness = new Harness();
+        var outcome = await harness.Run("bench", "--checkpoint", harness.Checkpoints, "--seconds", "0.05", "--batch", "2", "--texts", "2", "--json");
+        Assert.True(outcome.Code == 0, outcome.Error);
+        var bench = Assert.Single(outcome.Json);
+        Assert.True(bench.GetProperty("training").GetProperty("tokens_per_second").GetDouble() > 0);
+        Assert.True(bench.GetProperty("decoding").GetProperty("tokens_per_second").GetDouble() > 0);
+        Assert.Equal(JsonValueKind.String, bench.GetProperty("machine").GetProperty("processor").ValueKind);
+    }
+
+    private static XDocument Parse(string path)
+    {
+        using var reader = XmlReader.Create(path, new XmlReaderSettings { DtdProcessing = DtdProcessing.Ignore });
+        return XDocument.Load(reader, LoadOptions.PreserveWhitespace);
+    }
+}
