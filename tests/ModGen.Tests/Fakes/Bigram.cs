@@ -153,6 +153,16 @@ internal sealed class Wider(Device device, ulong seed) : Bigram<Wider>(device, s
     public static Wider Create(Device device, ulong seed = 0) => new(device, seed);
 }
 
+/// <summary>Matrices larger than the pieces in which files are read and written.</summary>
+internal sealed class Broad(Device device, ulong seed) : Bigram<Broad>(device, seed), IDecoderModel<Broad>
+{
+    private static readonly ModelDescription Shape = Describe("Tests.Broad", 256, 1100, 8, "broad");
+
+    static ModelDescription IDecoderModel<Broad>.Description => Shape;
+
+    public static Broad Create(Device device, ulong seed = 0) => new(device, seed);
+}
+
 /// <summary>A vocabulary that does not hold the bytes.</summary>
 internal sealed class Letters(Device device, ulong seed) : Bigram<Letters>(device, seed), IDecoderModel<Letters>
 {

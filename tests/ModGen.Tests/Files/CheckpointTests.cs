@@ -44,6 +44,20 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public void Matrices_larger_than_a_piece_come_back_whole()
+    {
+        using var source = Broad.Create(_device, seed: 1);
+        using var target = Broad.Create(_device, seed: 2);
+        using var first = source.CreateTrainer(2, new AdamW());
+        using var second = target.CreateTrainer(2, new AdamW());
+        Assert.Contains(source.Parameters.Parameters, parameter => parameter.Length > 1 << 18);
+        first.Step(Texts.Random<Broad>(2, 1));
+        second.Load(first.Save(_folder.Path));
+        Assert.True(Texts.Weights(source).AsSpan().SequenceEqual(Texts.Weights(target)));
+        Assert.True(Moments(first, source).AsSpan().SequenceEqual(Moments(second, target)));
+    }
+
+    [Fact]
     public void The_newest_are_kept_and_found()
     {
         using var model = Tiny.Create(_device, seed: 1);
@@ -246,7 +260,8 @@ public sealed class CheckpointTests : IDisposable
         file.WriteByte((byte)(value ^ 1));
     }
 
-    private static float[] Moments(Trainer<Tiny> trainer, Tiny model)
+    private static float[] Moments<TModel>(Trainer<TModel> trainer, TModel model)
+        where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
     {
         var values = new float[2 * model.Parameters.Length];
         trainer.Program.Read(TrainingState.FirstMoment, 0, values.AsSpan(0, values.Length / 2));

@@ -111,6 +111,9 @@ public sealed class CpuProgramTests : IDisposable
     public void Caches_of_routed_layers_are_short_and_decisions_can_be_forced()
     {
         using var program = (CpuInferenceProgram)_model.CreateInferenceProgram(2, 8);
+        program.Extend([128, 127, 129], [0, 0, 0], [], [], 0);
+        Assert.Equal([0, 0, 1], program.Entered(1).ToArray()); // a probability of exactly one half does not enter
+        program.Clear(0);
         program.Extend([200, 1, 129, 2], [0, 0, 0, 1], [], [], 0);
         Assert.Equal([1, 0, 1, 0], program.Entered(1).ToArray());
         Assert.Equal((3, 1), (program.Length(0), program.Length(1)));
