@@ -9,12 +9,17 @@ public sealed class DiagnosticTests
         """
         internal static class Program
         {
-            private const int Rows = M.Context * M.Vocabulary + M.Width + M.Layers + M.Heads;
+            private const int Rows = 7 / M.Context * M.Vocabulary + M.Width / M.Heads + M.Layers + 5 / M.HeadWidth;
 
             private static string Main()
             {
                 using var device = ModGen.Device.Default;
                 using var model = M.Create(device, seed: 1);
+                using var trainer = model.CreateTrainer(batch: 2, new ModGen.AdamW(LearningRate: 1e-3f));
+                var corpus = ModGen.Corpus<M>.OpenText("some text");
+                foreach (var batch in corpus.Batches(batch: 2, seed: 1))
+                    _ = trainer.Step(batch).Loss;
+                using var sampler = model.CreateSampler(batch: 1);
                 return $"{Rows} {M.Info.Parameters} {Describe<M>()} {model.Parameters.Length} {M.KeyValueHeads} {M.HeadWidth} {M.FeedForward}";
             }
 
@@ -53,4 +58,24 @@ public sealed class DiagnosticTests
         public partial class M;
         """,
         Usage).Build().AssertClean();
+
+    [Fact]
+    public void What_stands_in_for_a_wrong_declaration_has_all_that_a_right_one_has()
+    {
+        static string[] Surface(string arguments)
+        {
+            var type = new UserProject($"[ModGen.Decoder({arguments}, Width = 64, Layers = 4, Heads = 4, Context = 32)] public partial class M;").Build()
+                .Compilation.GetTypeByMetadataName("M")!;
+            return
+            [
+                .. type.GetMembers().Concat(type.GetTypeMembers("Info").Single().GetMembers())
+                    .Where(m => m.DeclaredAccessibility != Microsoft.CodeAnalysis.Accessibility.Private || m.Name.Contains('.', StringComparison.Ordinal))
+                    .Select(m => m is Microsoft.CodeAnalysis.IFieldSymbol f ? $"{f.Type} {f.Name}" : m.ToDisplayString())
+                    .Where(m => m != "ModGen.IDecoderModel<M>.Create(ModGen.Device, ulong)" && !m.StartsWith("M.ModGen.IDecoderModel<M>.Create", StringComparison.Ordinal))
+                    .Order(StringComparer.Ordinal),
+            ];
+        }
+
+        Assert.Equal(Surface("Vocabulary = 256"), Surface("Vocabulary = 1"));
+    }
 }

@@ -40,7 +40,7 @@ internal static class OutlineEmitter
         var failure = $"throw new global::System.InvalidOperationException({Literal(outline.Reason)})";
         yield return ("Create", $"public static {name} Create(global::ModGen.Device device, ulong seed = 0) => {failure};");
         foreach (var (constant, value) in Constants(outline.Decoder))
-            yield return (constant, $"public const int {constant} = {(value ?? 0).ToString(CultureInfo.InvariantCulture)};");
+            yield return (constant, $"public const int {constant} = {value.ToString(CultureInfo.InvariantCulture)};");
         yield return ("Info", InfoClass);
         if (outline.Class.BaseClass is not null)
             yield break;
@@ -51,20 +51,24 @@ internal static class OutlineEmitter
         yield return ("CreateInferenceProgram", $"public override global::ModGen.Programs.InferenceProgram CreateInferenceProgram(int sequences, int maximumRows) => {failure};");
     }
 
-    private static (string Name, int? Value)[] Constants(DecoderArguments decoder) =>
-    [
+    // Positive, whatever is declared: the user's own constant expressions may divide by them.
+    private static IEnumerable<(string Name, int Value)> Constants(DecoderArguments decoder) => new (string Name, int? Value)[]
+    {
         ("Vocabulary", decoder.Vocabulary), ("Width", decoder.Width), ("Layers", decoder.Layers), ("Heads", decoder.Heads),
         ("KeyValueHeads", decoder.KeyValueHeads ?? decoder.Heads), ("HeadWidth", decoder.HeadWidth),
         ("FeedForward", decoder.FeedForward), ("Context", decoder.Context),
-    ];
+    }.Select(static constant => (constant.Name, constant.Value is > 0 and var value ? value : 1));
 
     private const string InfoClass =
         """
         public static class Info
         {
-            public const long Parameters = 0;
-            public const double FlopsPerToken = 0;
-            public const double DenseFlopsPerToken = 0;
+            public const long Parameters = 1;
+            public const double FlopsPerToken = 1;
+            public const double DenseFlopsPerToken = 1;
+            public const double ShareOfDense = 1;
+            public const long ActivationBytesPerSequence = 1;
+            public static int TokensOf(int layer) => layer;
         }
         """;
 
