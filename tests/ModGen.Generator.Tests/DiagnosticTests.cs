@@ -69,7 +69,7 @@ public sealed class DiagnosticTests
             return
             [
                 .. type.GetMembers().Concat(type.GetTypeMembers("Info").Single().GetMembers())
-                    .Where(m => m.DeclaredAccessibility != Microsoft.CodeAnalysis.Accessibility.Private || m.Name.Contains('.', StringComparison.Ordinal))
+                    .Where(m => m.Name[0] != '.' && (m.DeclaredAccessibility != Microsoft.CodeAnalysis.Accessibility.Private || m.Name.Contains('.', StringComparison.Ordinal)))
                     .Select(m => m is Microsoft.CodeAnalysis.IFieldSymbol f ? $"{f.Type} {f.Name}" : m.ToDisplayString())
                     .Where(m => m != "ModGen.IDecoderModel<M>.Create(ModGen.Device, ulong)" && !m.StartsWith("M.ModGen.IDecoderModel<M>.Create", StringComparison.Ordinal))
                     .Order(StringComparer.Ordinal),
