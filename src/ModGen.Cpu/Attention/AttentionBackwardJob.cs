@@ -98,7 +98,7 @@ internal unsafe struct AttentionBackwardJob : IJob
                 }
 
                 QueryBlock<V, K, D, W>(first, queries);
-                AttentionOutput.Write<V>(_dquery, dx + (nint)first * stride + (nint)head * width, stride, queries, width);
+                AttentionOutput.Write<V>(_dquery, _query, dx + (nint)first * stride + (nint)head * width, stride, queries, width);
             }
         }
 

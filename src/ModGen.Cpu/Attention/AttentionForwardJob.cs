@@ -53,7 +53,7 @@ internal unsafe struct AttentionForwardJob : IJob
             var queries = Math.Min(columns, length - first);
             Packing.Pack<V>(new Operand(x + (nint)head * width, stride, 1), first, queries, 0, width, columns, query);
             QueryBlock<V, K, D>(first, first + queries, keys, values, query, scores, output, statistics);
-            AttentionOutput.Write<V>(output, o + (nint)first * Shape.Heads * width, Shape.Heads * width, queries, width);
+            AttentionOutput.Write<V>(output, query, o + (nint)first * Shape.Heads * width, Shape.Heads * width, queries, width);
             new ReadOnlySpan<float>(statistics, queries).CopyTo(new Span<float>(lse + first, queries));
         }
     }

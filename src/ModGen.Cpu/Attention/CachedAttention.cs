@@ -36,7 +36,7 @@ public static unsafe class CachedAttention
         try
         {
             // Jobs hold raw pointers only, so each row's keys and values are looked up here.
-            var tables = (nint*)scratch.Floats(4L * rows * keyValueHeads);
+            var tables = (nint*)scratch.Floats(4L * rows * keyValueHeads + 2L * rows);
             for (var row = 0; row < rows; row++)
             {
                 for (var head = 0; head < keyValueHeads; head++)
@@ -47,17 +47,38 @@ public static unsafe class CachedAttention
                 }
             }
 
+            var tiles = (int*)(tables + 2 * (nint)rows * keyValueHeads);
+            var count = Cut(sequences[..rows], Math.Max(1, CachedAttentionTile.Queries / shape.Group), tiles);
             fixed (float* px = qkv, po = o)
             fixed (int* pv = visible)
             {
-                var job = new CachedAttentionJob { Qkv = px, O = po, Visible = pv, Tables = (float**)tables, Shape = shape };
-                workers.Run(job, rows * keyValueHeads, 2L * entries * heads * headWidth);
+                var job = new CachedAttentionJob { Qkv = px, O = po, Visible = pv, Tables = (float**)tables, Tiles = tiles, Shape = shape };
+                workers.Run(job, count * keyValueHeads, 2L * entries * heads * headWidth);
             }
         }
         finally
         {
             workers.Return(scratch);
         }
+    }
+
+    // Neighbouring rows of one sequence share a tile. Returns how many tiles there are.
+    private static int Cut(ReadOnlySpan<int> sequences, int maximum, int* tiles)
+    {
+        var count = 0;
+        for (var row = 0; row < sequences.Length; row++)
+        {
+            if (count > 0 && tiles[2 * count - 1] < maximum && sequences[row] == sequences[row - 1])
+            {
+                tiles[2 * count - 1]++;
+                continue;
+            }
+
+            tiles[2 * count] = row;
+            tiles[2 * count++ + 1] = 1;
+        }
+
+        return count;
     }
 
     private static long CheckRows(KeyValueCache cache, ReadOnlySpan<int> sequences, ReadOnlySpan<int> visible)

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace ModGen.Cpu;
 
-/// <summary>A piece is one row and one key head with the query heads that share it: the cache streams by once.</summary>
+/// <summary>A piece is a few rows of one sequence and one key head with the query heads that share it: the cache streams by once.</summary>
 internal unsafe struct CachedAttentionJob : IJob
 {
     private const int KeyBlock = 256;
@@ -12,19 +12,46 @@ internal unsafe struct CachedAttentionJob : IJob
 
     /// <summary>(rows, key heads, 2): keys and values.</summary>
     public float** Tables;
+
+    /// <summary>(tiles, 2): first row and number of rows.</summary>
+    public int* Tiles;
     public AttentionShape Shape;
 
     public readonly void Run<V>(int piece, Scratch scratch)
         where V : struct, ILanes<V>
     {
-        var (row, keyValueHead) = (piece / Shape.KeyValueHeads, piece % Shape.KeyValueHeads);
-        var width = Shape.HeadWidth;
-        var scores = scratch.Floats(KeyBlock);
-        for (var head = keyValueHead * Shape.Group; head < (keyValueHead + 1) * Shape.Group; head++)
+        var (tile, keyValueHead) = (piece / Shape.KeyValueHeads, piece % Shape.KeyValueHeads);
+        var (first, rows) = (Tiles[2 * tile], Tiles[2 * tile + 1]);
+        var tables = Tables + 2 * ((nint)first * Shape.KeyValueHeads + keyValueHead);
+        if (rows * Shape.Group == 1)
         {
-            var query = Qkv + (nint)row * Shape.Stride + (nint)head * width;
-            var output = O + ((nint)row * Shape.Heads + head) * width;
-            OneQuery<V>(query, Tables[2 * piece], Tables[2 * piece + 1], Visible[row], scores, output);
+            var query = Qkv + (nint)first * Shape.Stride + (nint)keyValueHead * Shape.HeadWidth;
+            OneQuery<V>(query, tables[0], tables[1], Visible[first], scratch.Floats(KeyBlock), O + ((nint)first * Shape.Heads + keyValueHead) * Shape.HeadWidth);
+        }
+        else
+        {
+            ManyQueries<V>(first, rows, keyValueHead, tables[0], tables[1], scratch);
+        }
+    }
+
+    private readonly void ManyQueries<V>(int first, int rows, int keyValueHead, float* keys, float* values, Scratch scratch)
+        where V : struct, ILanes<V>
+    {
+        var tile = new CachedAttentionTile(Shape.HeadWidth, Shape.Scale, scratch.Floats(CachedAttentionTile.Floats(Shape.HeadWidth)));
+        float** queries = stackalloc float*[CachedAttentionTile.Queries], outputs = stackalloc float*[CachedAttentionTile.Queries];
+        var visible = stackalloc int[CachedAttentionTile.Queries];
+        var count = 0;
+        for (var i = 0; i < rows * Shape.Group; i++)
+        {
+            var (row, head) = (first + i / Shape.Group, keyValueHead * Shape.Group + i % Shape.Group);
+            queries[count] = Qkv + (nint)row * Shape.Stride + (nint)head * Shape.HeadWidth;
+            outputs[count] = O + ((nint)row * Shape.Heads + head) * Shape.HeadWidth;
+            visible[count++] = Visible[row];
+            if (count == CachedAttentionTile.Queries || i + 1 == rows * Shape.Group)
+            {
+                tile.Run<V>(queries, visible, outputs, count, keys, values);
+                count = 0;
+            }
         }
     }
 

@@ -149,7 +149,8 @@ public sealed unsafe class KeyValueCache : IDisposable
         if (sequence.Length >= _maximumCapacity)
             throw new InvalidOperationException($"Sequence {index} already holds {sequence.Length} entries, the cache's maximum; clear it or make the cache with a greater maximum.");
         var wanted = sequence.Capacity == 0 ? _initialCapacity : (int)Math.Min(2L * sequence.Capacity, _maximumCapacity);
-        var capacity = Gemm.Ceiling(wanted, Block) * Block;
+        // Scores are made of two blocks at a time.
+        var capacity = Gemm.Ceiling(wanted, 2 * Block) * 2 * Block;
         var keys = Allocate(capacity);
         var values = Allocate(capacity);
         for (var head = 0; head < KeyValueHeads && sequence.Capacity > 0; head++)

@@ -97,7 +97,19 @@ internal static unsafe class Packing
                 float* a = source + line * lineStride, b = a + lineStride, c = b + lineStride, d = c + lineStride;
                 var step = first;
                 for (; step <= end - V.Count; step += V.Count)
+                {
+                    // The next four lines, each of them a stream too short for the hardware to foresee.
+                    if ((step & V.Count) == 0)
+                    {
+                        V.Prefetch(a + 4 * lineStride + step);
+                        V.Prefetch(b + 4 * lineStride + step);
+                        V.Prefetch(c + 4 * lineStride + step);
+                        V.Prefetch(d + 4 * lineStride + step);
+                    }
+
                     V.StoreTransposed(V.Load(a + step), V.Load(b + step), V.Load(c + step), V.Load(d + step), to + (nint)step * width + line, width);
+                }
+
                 for (; step < end; step++)
                 {
                     var target = to + (nint)step * width + line;
