@@ -23,7 +23,7 @@ internal sealed class RoutedText(IReadOnlyList<RoutedPiece> pieces, int routedLa
         where TModel : DecoderModel<TModel>, IDecoderModel<TModel> =>
         Of(Encoding.UTF8.GetBytes(prompt + generation.Text), generation.Routing);
 
-    /// <summary>Cuts bytes into characters; the map may know more positions than the text has bytes.</summary>
+    /// <summary>Cuts bytes into characters, carriage returns left out; the map may know more positions than the text has bytes.</summary>
     public static RoutedText Of<TModel>(ReadOnlySpan<byte> text, RoutingMap<TModel> routing)
         where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
     {
@@ -32,7 +32,8 @@ internal sealed class RoutedText(IReadOnlyList<RoutedPiece> pieces, int routedLa
         {
             Rune.DecodeFromUtf8(text[at..], out var rune, out var bytes);
             at += Math.Max(bytes, 1);
-            pieces.Add(new RoutedPiece(rune.ToString(), routing.Depth(Math.Min(at, routing.Length) - 1)));
+            if (rune.Value != '\r')
+                pieces.Add(new RoutedPiece(rune.ToString(), routing.Depth(Math.Min(at, routing.Length) - 1)));
         }
 
         return new RoutedText(pieces, routing.RoutedLayers.Count);

@@ -83,7 +83,8 @@ internal sealed class RoutedTextWriter<TModel>(VerbOutput output, string prompt)
                 Add(piece);
         _begun = true;
         foreach (var rune in token.Text.EnumerateRunes())
-            Add(new RoutedPiece(rune.ToString(), token.Depth));
+            if (rune.Value != '\r')
+                Add(new RoutedPiece(rune.ToString(), token.Depth));
     }
 
     public override void End()
