@@ -71,6 +71,9 @@ internal static unsafe class KernelBenchmark
         Measure("gated scatter", 2 * Block, () => Cpu.Rows.ScatterAddScaled(workers, x.Span, indices, a.Span, gates.Span, y.Span, 8, 512, 64, Width));
         Measure("adamw, 8 M parameters", 28.0 * (8 << 20), () => AdamWKernel.Step(workers, parameters.Span, gradients.Span, first.Span, second.Span, 1e-9f, 0.9f, 0.99f, 1e-8f, 0.1f, 1, 10));
         Measure("sum of squares, 8 M", 4.0 * (8 << 20), () => Reduction.SumOfSquares(workers, gradients.Span));
+        Measure("call: rms norm of one row", 8.0 * Width, () => RmsNorm.Forward(workers, x.Span, gain.Span, y.Span, rstd.Span, 1, Width, 1e-5f));
+        Measure("call: product of one row, 64 x 64", 4.0 * 64 * 64, () => Linear.Forward(workers, x.Span, a.Span, y.Span, 1, 64, 64));
+        Measure("call: product of one row, 512 x 512", Block / 8, () => Linear.Forward(workers, x.Span, a.Span, y.Span, 1, 512, 512));
         Measure("silu (exp), 16 K in cache", 8.0 * 16384, () => Silu.Forward(workers, x.Span[..16384], y.Span));
         Measure("TensorPrimitives.Exp, 16 K", 8.0 * 16384, () => System.Numerics.Tensors.TensorPrimitives.Exp(x.Span[..16384], y.Span));
     }

@@ -98,26 +98,30 @@ public static unsafe class Rotary
             for (var row = piece * pieceRows; row < end; row++)
             {
                 var table = (nint)positions[row] * half;
-                for (var head = 0; head < heads; head++)
+                for (var i = 0; i < half; i += V.Count)
                 {
-                    var first = x + (nint)row * stride + (nint)head * 2 * half;
-                    var i = 0;
-                    for (; i <= half - V.Count; i += V.Count)
-                        Step<V>(first + i, cos + table + i, sin + table + i, V.Count);
-                    if (i < half)
-                        Step<V>(first + i, cos + table + i, sin + table + i, half - i);
+                    var count = half - i;
+                    V c = SimdMath.Load<V>(cos + table + i, count), s = SimdMath.Load<V>(sin + table + i, count) * V.Splat(sign);
+                    var first = x + (nint)row * stride + i;
+                    if (count >= V.Count)
+                        TurnHeads(first, heads, half, c, s, V.Count);
+                    else
+                        TurnHeads(first, heads, half, c, s, count);
                 }
             }
         }
 
+        // The same elements of every head turn by the same angles.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void Step<V>(float* first, float* c, float* s, int count)
+        private static void TurnHeads<V>(float* first, int heads, nint half, V c, V s, int count)
             where V : struct, ILanes<V>
         {
-            V a = SimdMath.Load<V>(first, count), b = SimdMath.Load<V>(first + half, count);
-            V cosine = SimdMath.Load<V>(c, count), sine = SimdMath.Load<V>(s, count) * V.Splat(sign);
-            SimdMath.Store(first, a * cosine - b * sine, count);
-            SimdMath.Store(first + half, V.MultiplyAdd(b, cosine, a * sine), count);
+            for (; heads > 0; heads--, first += 2 * half)
+            {
+                V a = SimdMath.Load<V>(first, count), b = SimdMath.Load<V>(first + half, count);
+                SimdMath.Store(first, a * c - b * s, count);
+                SimdMath.Store(first + half, V.MultiplyAdd(b, c, a * s), count);
+            }
         }
     }
 }
