@@ -6,7 +6,8 @@ namespace ModGen.Compiler.Planning;
 
 /// <summary>
 /// Runs a plan on memory that remembers who wrote it last: every read must find the value that was meant. So it catches
-/// overlapping live buffers, reads before writes, and results overwritten too early.
+/// overlapping live buffers, reads before writes, and results overwritten too early. What a kernel writes may lie over
+/// what it reads only where the kernel says so.
 /// </summary>
 public static class PlanVerifier
 {
@@ -21,6 +22,8 @@ public static class PlanVerifier
         {
             foreach (var read in launch.Reads)
                 Check(read, launch);
+            foreach (var operand in launch.Operands.Where(o => o.Access == Access.Write))
+                CheckApart(operand, launch);
             foreach (var written in launch.Writes)
                 Write(written);
         }
@@ -38,7 +41,7 @@ public static class PlanVerifier
         void Write(Value value)
         {
             var storage = StorageOf(value);
-            if (storage.Kind is StorageKind.External or StorageKind.Parameter or StorageKind.ParameterGradient or StorageKind.Scalar)
+            if (IsOutside(storage))
                 return;
             var cells = Cells(storage.Kind);
             cells.RemoveAll(c => c.Begin < storage.Offset + storage.Length && storage.Offset < c.End);
@@ -48,10 +51,24 @@ public static class PlanVerifier
         void Check(Value value, Launch? launch)
         {
             var storage = StorageOf(value);
-            if (storage.Kind is StorageKind.External or StorageKind.Parameter or StorageKind.ParameterGradient or StorageKind.Scalar)
+            if (IsOutside(storage))
                 return;
             if (!Cells(storage.Kind).Any(c => c.Owner == value))
                 throw new GraphException($"{plan.Section.Name}: {(object?)launch ?? "the caller"} reads {value.Name}, whose memory holds something else.");
+        }
+
+        void CheckApart(Operand written, Launch launch)
+        {
+            var storage = StorageOf(written.Value);
+            if (IsOutside(storage))
+                return;
+            foreach (var other in launch.Operands.Where(o => o != written))
+            {
+                var place = StorageOf(other.Value);
+                var overlaps = place.Kind == storage.Kind && place.Offset < storage.Offset + storage.Length && storage.Offset < place.Offset + place.Length;
+                if (overlaps && !(other.Value == written.InPlaceOf && place == storage))
+                    throw new GraphException($"{plan.Section.Name}: {launch} writes {written.Value.Name} over its own operand {other.Value.Name}.");
+            }
         }
 
         Storage StorageOf(Value value) => plan.Storage.TryGetValue(value, out var storage)
@@ -61,4 +78,7 @@ public static class PlanVerifier
         List<(long Begin, long End, Value Owner)> Cells(StorageKind kind) =>
             memory.TryGetValue(kind, out var cells) ? cells : memory[kind] = [];
     }
+
+    private static bool IsOutside(Storage storage) =>
+        storage.Kind is StorageKind.External or StorageKind.Parameter or StorageKind.ParameterGradient or StorageKind.Scalar;
 }
