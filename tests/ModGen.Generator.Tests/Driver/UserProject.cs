@@ -22,13 +22,15 @@ internal sealed record UserProject(params ImmutableArray<string> Sources)
 
     public NullableContextOptions Nullable { get; init; } = NullableContextOptions.Enable;
 
+    public bool Checked { get; init; }
+
     public CSharpParseOptions ParseOptions => new(LanguageVersion, DocumentationMode.Diagnose);
 
     public CSharpCompilation Compilation() => CSharpCompilation.Create(
         "User",
         Sources.Select((text, i) => CSharpSyntaxTree.ParseText(SourceText.From(text), ParseOptions, $"File{i}.cs")),
         [.. Framework, .. References],
-        new(OutputKind.DynamicallyLinkedLibrary, warningLevel: 9999, nullableContextOptions: Nullable));
+        new(OutputKind.DynamicallyLinkedLibrary, warningLevel: 9999, nullableContextOptions: Nullable, checkOverflow: Checked));
 
     public DecoderGenerator Generator { get; init; } = new();
 
