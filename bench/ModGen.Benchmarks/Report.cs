@@ -21,7 +21,9 @@ internal sealed class Report(Options options)
     public bool Wants(string name) => options.Only is null || name.Contains(options.Only, StringComparison.Ordinal);
 
     /// <summary>
-    /// The best time of each action, measured alternately so that what disturbs the machine disturbs all alike.
+    /// The best time of each action. On one thread they are measured alternately, so that what disturbs the machine
+    /// disturbs all alike. On several each has its own turn after a pause: OpenBLAS's threads keep spinning for tens of
+    /// milliseconds after a product and would take a processor from whatever comes next.
     /// </summary>
     public double[] Seconds(params Action[] actions) => Seconds(LeastRounds, actions);
 
@@ -30,12 +32,25 @@ internal sealed class Report(Options options)
     {
         var best = new double[actions.Length];
         Array.Fill(best, double.MaxValue);
-        foreach (var action in actions)
+        if (options.Threads == 1)
         {
-            for (var i = 0; i < Warmups; i++)
-                action();
+            Measure(rounds, actions, best);
+            return best;
         }
 
+        for (var i = 0; i < actions.Length; i++)
+        {
+            Thread.Sleep(100);
+            Measure(rounds, actions.AsSpan(i, 1), best.AsSpan(i, 1));
+        }
+
+        return best;
+    }
+
+    private void Measure(int rounds, ReadOnlySpan<Action> actions, Span<double> best)
+    {
+        for (var i = 0; i < Warmups * actions.Length; i++)
+            actions[i % actions.Length]();
         var watch = Stopwatch.StartNew();
         for (var round = 0; round < rounds || watch.Elapsed.TotalSeconds < SecondsEach * actions.Length; round++)
         {
@@ -46,8 +61,6 @@ internal sealed class Report(Options options)
                 best[i] = Math.Min(best[i], Now() - start);
             }
         }
-
-        return best;
     }
 
     // One thread is timed by its own clock, several by the wall.
