@@ -24,6 +24,8 @@ internal static class DiagnosticCases
         yield return new("MODGEN002", $"public partial class Outer {{ [ModGen.Decoder({Good})] public partial class ⟦M⟧; }}", "nested in 'Outer'");
         yield return Class("MODGEN003", "public partial class M : ⟦System.IO.MemoryStream⟧;", "MemoryStream");
         yield return Class("MODGEN003", "public partial class M : ⟦System.IO.MemoryStream⟧, System.IFormattable { public string ToString(string? f, System.IFormatProvider? p) => \"\"; }", "MemoryStream");
+        yield return Class("MODGEN003", "public partial class M : System.IDisposable; public partial class M : ⟦System.IO.MemoryStream⟧;", "MemoryStream");
+        yield return Class("MODGEN001", "public partial class M; public class ⟦M⟧;", "add 'partial'") with { Also = "CS0260" };
         yield return Class("MODGEN006", "public partial class M { public int ⟦Width⟧ => 3; }", "M.Width");
         yield return Class("MODGEN006", "public partial class M { private static void ⟦Create⟧() { } }", "M.Create");
         yield return Class("MODGEN006", "public partial class ⟦Context⟧;", "'Context'");

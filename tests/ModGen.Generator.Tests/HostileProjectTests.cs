@@ -149,6 +149,13 @@ public sealed class HostileProjectTests
         Assert.DoesNotContain(outcome.Problems, p => p.Id.StartsWith("MODGEN", StringComparison.Ordinal) || p.Id == "AD0001" || p.Id == "CS8785");
     }
 
+    [Fact]
+    public void A_base_that_does_not_exist_is_one_error()
+    {
+        var outcome = new UserProject($"[ModGen.Decoder({Sizes})] public partial class M : Unknown;").Build();
+        Assert.Equal(["CS0246"], outcome.Problems.Select(p => p.Id));
+    }
+
     [Theory]
     [InlineData("public partial struct M;", "CS0592")]
     [InlineData("public partial record struct M;", "CS0592")]

@@ -16,7 +16,7 @@ internal sealed class ProblemLocator(INamedTypeSymbol type, CancellationToken ca
     {
         DeclarationPart.Decoder => OfAttribute(AttributeNames.DecoderClass, argument, element),
         DeclarationPart.MixtureOfDepths => OfAttribute(AttributeNames.DepthsClass, argument, element),
-        DeclarationPart.BaseList => Parts.FirstOrDefault(static p => p.BaseList is not null)?.BaseList!.Types[0].GetLocation() ?? OfClass(),
+        DeclarationPart.BaseList => OfBaseClass(),
         DeclarationPart.Member => ClassReader.Clashing(type).FirstOrDefault(member => member.Name == argument)?.Locations[0] ?? OfClass(),
         _ => OfClass(),
     };
@@ -27,6 +27,11 @@ internal sealed class ProblemLocator(INamedTypeSymbol type, CancellationToken ca
     private Location OfClass() =>
         (Parts.FirstOrDefault(static p => !p.Modifiers.Any(SyntaxKind.PartialKeyword)) ?? Parts.FirstOrDefault())?.Identifier.GetLocation()
         ?? type.Locations[0];
+
+    // The base class stands first in its list; other parts may list interfaces.
+    private Location OfBaseClass() =>
+        Parts.Select(static p => p.BaseList?.Types[0]).FirstOrDefault(first => first?.ToString().Contains(type.BaseType!.Name) == true)?.GetLocation()
+        ?? OfClass();
 
     private Location OfAttribute(string attributeClass, string? argument, int? element)
     {

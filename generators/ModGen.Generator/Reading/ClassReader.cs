@@ -51,7 +51,8 @@ internal static class ClassReader
 
     private static string? OwnBaseClass(INamedTypeSymbol type)
     {
-        if (type.BaseType is not { SpecialType: not SpecialType.System_Object } baseType)
+        // A base that does not bind is an error of the compiler's already.
+        if (type.BaseType is not { SpecialType: not SpecialType.System_Object, TypeKind: not TypeKind.Error } baseType)
             return null;
         var generated = baseType is { Name: "DecoderModel", Arity: 1, ContainingNamespace.Name: "ModGen" };
         return generated ? null : baseType.ToDisplayString(SymbolDisplayFormat.CSharpShortErrorMessageFormat);
