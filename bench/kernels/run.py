@@ -14,7 +14,7 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-FAMILIES = ["linear_sm90", "attention_fwd", "rms_norm", "top_k", "adamw", "cross_entropy"]
+FAMILIES = ["linear_sm90", "attention_fwd", "attention_bwd", "attention", "rms_norm", "top_k", "adamw", "cross_entropy"]
 
 
 def main():

@@ -1,0 +1,75 @@
+"""Causal attention of the portable family (mma.sync), forward and backward, against float64 and against FlashAttention-2."""
+import ctypes as C
+
+import torch
+
+from .attention import FLASH, Parameters, Shape, build_all, peer_forward, peer_training, reference
+from .device import Module, sources
+from .measure import check, check_equal, poison, race, rotations
+
+ENTRIES = """
+using Tile = AttentionTile<AttentionHeads<%s>>;
+extern "C" __global__ void __launch_bounds__(128) forward(AttentionForward p) { attention_fwd<Tile>(p); }
+extern "C" __global__ void __launch_bounds__(128) queries(AttentionBackward p, const bf16* qkv, bf16* dqkv) { attention_bwd_queries<Tile>(p, qkv, dqkv); }
+extern "C" __global__ void __launch_bounds__(128) keys(AttentionBackward p, const bf16* qkv, bf16* dqkv) { attention_bwd_keys<Tile>(p, qkv, dqkv); }
+"""
+FAMILIES = ("prelude", "attention", "attention_rows", "attention_mma", "attention_tiles", "attention_fwd", "attention_bwd")
+
+
+class ForwardParameters(C.Structure):
+    _fields_ = [(n, C.c_void_p) for n in ("qkv", "output", "lse")] + [("length", C.c_int), ("batch", C.c_int), ("scale", C.c_float)]
+
+
+class Portable:
+    def __init__(self, shape):
+        self.shape, tile = shape, 64 * (shape.head * 2 + 16)
+        self.module = Module(sources(*FAMILIES) + ENTRIES % shape.text())
+        backward = (6 if shape.head < 128 else 4) * tile
+        self.kernels = {name: self.module.kernel(name, 5 * tile if name == "forward" else backward) for name in ("forward", "queries", "keys")}
+
+    def bind(self, name, t):
+        s, kernel = self.shape, self.kernels[name]
+        grid = -(-s.length // 64) * s.sequences * (s.kv_heads if name == "keys" else s.heads)
+        rest = (s.length, s.sequences, s.head ** -0.5)
+        if name == "forward":
+            p = ForwardParameters(*[t[n].data_ptr() for n in ("qkv", "o", "log_sums")], *rest)
+            return lambda: kernel(grid, 128, p)
+        p = Parameters(*[t[n].data_ptr() for n in ("o", "d_o", "log_sums", "rows")], *rest)
+        return lambda: kernel(grid, 128, p, t["qkv"], t["d_qkv"])
+
+
+def verify(shape, kernels):
+    t, results = shape.tensors(), []
+    for _ in range(2):
+        poison(t["o"], t["log_sums"], t["d_qkv"], t["rows"])
+        for name in ("forward", "queries", "keys"):
+            kernels.bind(name, t)()
+        results.append(torch.cat([t["o"].flatten(), t["d_qkv"].flatten()]))
+    check_equal("attention repeated", results[1], results[0])
+    x = t["qkv"].double().requires_grad_()
+    o, log_sums = reference(shape, x)
+    (expected,) = torch.autograd.grad(o, x, t["d_o"].double())
+    check(f"attention {shape}", t["o"], o.detach(), 6e-3)
+    check(f"attention log-sum {shape}", t["log_sums"], log_sums.detach(), 1e-5)
+    for name, got, want in zip(("dq", "dk", "dv"), shape.gradients(t["d_qkv"]), shape.gradients(expected)):
+        check(f"attention {name} {shape}", got, want, 8e-3)
+
+
+def run(quick):
+    shapes = [Shape(2, length, 4, head, 2) for head in (32, 64, 96, 128) for length in (1024, 250, 7)] + [Shape(3, 256, 12, 64)]
+    for shape, kernels in zip(shapes, build_all([lambda s=s: Portable(s) for s in shapes])):
+        verify(shape, kernels)
+    print("   correct")
+    record = []
+    for shape in (Shape(16, 2048, 16, 64), Shape(16, 2048, 8, 128), Shape(16, 2048, 32, 32), Shape(16, 2048, 8, 96), Shape(16, 256, 16, 64)):
+        sets = [shape.tensors() for _ in range(rotations(4 * shape.sequences * shape.length * shape.columns, most=3))]
+        kernels = Portable(shape)
+        contestants = {"peer": [peer_forward(shape, t, FLASH) for t in sets], "training": [peer_training(shape, t, FLASH) for t in sets]}
+        contestants |= {name: [kernels.bind(name, t) for t in sets] for name in ("forward", "queries", "keys")}
+        times = race(contestants, repeats=4, rounds=5)
+        forward, backward, peer = times["forward"], times["queries"] + times["keys"], times["training"] - times["peer"]
+        rate = lambda us, products: products * shape.flops() / us / 1e6
+        print(f"   {str(shape):26}forward {forward:.1f} us {rate(forward, 1):.0f} (flash-2 {times['peer']:.1f} us)  backward {times['queries']:.1f} + {times['keys']:.1f} us "
+              f"{rate(backward, 2.5):.0f} (flash-2 {peer:.1f} us)", flush=True)
+        record.append(dict(shape=str(shape), us=times, forward_ratio=times["peer"] / forward, backward_ratio=peer / backward))
+    return record

@@ -1,0 +1,56 @@
+"""Causal attention backward, deterministic, against float64 and against cuDNN's backward, which is not."""
+import torch
+
+from .attention import CUDNN, Gradient, Shape, build_all, peer_forward, peer_training, reference
+from .bench_attention_fwd import TIMED
+from .measure import check, check_equal, poison, race, rotations
+
+CHECKED = [Shape(2, length, 4, head, 2) for head in (64, 128) for length in (2048, 250, 300, 64, 7)] + [Shape(3, 256, 12, 64)]
+
+
+def tiles(shape):
+    queries = [(3, 64, 4), (2, 64, 4)] if shape.head == 64 else [(3, 64, 2), (2, 64, 3)]
+    keys = [(3, 64, 3), (2, 64, 4)] if shape.head == 64 else [(2, 64, 3), (2, 64, 2)]
+    return [("queries", t) for t in queries] + [("keys", t) for t in keys]
+
+
+def verify(shape, kernels):
+    """kernels: two of the query kernel and two of the key kernel, in pairs."""
+    t = shape.tensors()
+    x = t["qkv"].double().requires_grad_()
+    o, log_sums = reference(shape, x)
+    (expected,) = torch.autograd.grad(o, x, t["d_o"].double())
+    t["o"].copy_(o.detach())
+    t["log_sums"].copy_(log_sums.detach())
+    for pair in ((kernels[0], kernels[2]), (kernels[1], kernels[3])):
+        if None in pair:
+            continue
+        results = []
+        for _ in range(2):
+            poison(t["d_qkv"], t["rows"])
+            for kernel in pair:
+                kernel.bind(t)()
+            results.append(t["d_qkv"].clone())
+        for name, got, want in zip(("dq", "dk", "dv"), shape.gradients(t["d_qkv"]), shape.gradients(expected)):
+            check(f"attention {name} {shape} {pair}", got, want, 8e-3)
+        check_equal("attention backward repeated", results[1], results[0])
+
+
+def run(quick):
+    built = build_all([lambda s=s, kind=kind, tile=tile: Gradient(kind, s, tile, ["-DMODGEN_BOUNDED_WAITS"], blocks=5) for s in CHECKED for kind, tile in tiles(s)])
+    for i, shape in enumerate(CHECKED):
+        verify(shape, built[4 * i:4 * i + 4])
+    print("   correct")
+    record = []
+    for shape in TIMED[:4] if quick else TIMED:
+        sets = [shape.tensors() for _ in range(rotations(4 * shape.sequences * shape.length * shape.columns, most=3))]
+        contestants = {"forward": [peer_forward(shape, t, CUDNN) for t in sets], "training": [peer_training(shape, t, CUDNN) for t in sets]}
+        for kernel in filter(None, build_all([lambda kind=kind, tile=tile: Gradient(kind, shape, tile) for kind, tile in tiles(shape)])):
+            contestants[str(kernel)] = [kernel.bind(t) for t in sets]
+        times = race(contestants, repeats=6, rounds=7)
+        peer, chosen = times["training"] - times["forward"], [str(Gradient(kind, shape)) for kind in ("queries", "keys")]
+        ours = sum(times[c] for c in chosen)
+        print(f"   {str(shape):26}cuDNN {peer:.1f} us {2.5 * shape.flops() / peer / 1e6:.0f}  " + "  ".join(f"{k} {v:.1f}" for k, v in list(times.items())[2:])
+              + f"   ours {ours:.1f} us {2.5 * shape.flops() / ours / 1e6:.0f}, cuDNN/ours {peer / ours:.3f}", flush=True)
+        record.append(dict(shape=str(shape), us=times, peer_us=peer, chosen=chosen, ours_us=ours, tflops=2.5 * shape.flops() / ours / 1e6, ratio=peer / ours))
+    return record
