@@ -150,6 +150,28 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public void No_digit_of_the_state_can_change()
+    {
+        using var model = Tiny.Create(_device, seed: 1);
+        using var trainer = model.CreateTrainer(4, new AdamW());
+        trainer.Step(Texts.Random<Tiny>(4, 1));
+        var path = Path.Combine(trainer.Save(_folder.Path), "state.json");
+        var good = File.ReadAllBytes(path);
+        var digits = Enumerable.Range(0, good.Length).Where(i => char.IsAsciiDigit((char)good[i])).ToList();
+        Assert.True(digits.Count > 50);
+        foreach (var i in digits)
+        {
+            var bad = good.ToArray();
+            bad[i] = (byte)('0' + (bad[i] - '0' + 1) % 10);
+            File.WriteAllBytes(path, bad);
+            Assert.Throws<CheckpointException>(() => trainer.Load(Path.GetDirectoryName(path)!));
+        }
+
+        File.WriteAllBytes(path, good);
+        Assert.Equal(1, trainer.Load(Path.GetDirectoryName(path)!).Step);
+    }
+
+    [Fact]
     public void Another_declaration_is_refused_in_words()
     {
         using var tiny = Tiny.Create(_device, seed: 1);
