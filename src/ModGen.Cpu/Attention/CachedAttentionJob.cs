@@ -87,6 +87,8 @@ internal unsafe struct CachedAttentionJob : IJob
         where V : struct, ILanes<V>
     {
         var width = Shape.HeadWidth;
+        // A block is about a page long, and the hardware does not run ahead across pages.
+        var ahead = 2 * (nint)width * KeyValueCache.Block;
         for (var lane = 0; lane < KeyValueCache.Block; lane += V.Count)
         {
             V a = V.Zero, b = V.Zero, c = V.Zero, d = V.Zero;
@@ -94,6 +96,8 @@ internal unsafe struct CachedAttentionJob : IJob
             for (; i <= width - 4; i += 4)
             {
                 var k = keys + i * KeyValueCache.Block + lane;
+                V.Prefetch(k + ahead);
+                V.Prefetch(k + ahead + 2 * KeyValueCache.Block);
                 a = V.MultiplyAdd(V.Splat(query[i]), V.Load(k), a);
                 b = V.MultiplyAdd(V.Splat(query[i + 1]), V.Load(k + KeyValueCache.Block), b);
                 c = V.MultiplyAdd(V.Splat(query[i + 2]), V.Load(k + 2 * KeyValueCache.Block), c);

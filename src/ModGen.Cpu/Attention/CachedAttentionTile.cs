@@ -75,6 +75,8 @@ internal unsafe ref struct CachedAttentionTile
     {
         var width = _width;
         var next = keys + (nint)width * KeyValueCache.Block;
+        // A block is about a page long, and the hardware does not run ahead across pages.
+        var ahead = 2 * (nint)width * KeyValueCache.Block;
         for (var lane = 0; lane < KeyValueCache.Block; lane += V.Count)
         {
             V a0 = V.Zero, a1 = V.Zero, a2 = V.Zero, a3 = V.Zero, a4 = V.Zero, a5 = V.Zero, a6 = V.Zero, a7 = V.Zero;
@@ -82,6 +84,12 @@ internal unsafe ref struct CachedAttentionTile
             float* ka = keys + lane, kb = next + lane, q = _packed;
             for (var i = 0; i < width; i++)
             {
+                if ((i & 1) == 0)
+                {
+                    V.Prefetch(ka + ahead);
+                    V.Prefetch(kb + ahead);
+                }
+
                 V a = V.Load(ka), b = V.Load(kb);
                 var s = V.Splat(q[0]);
                 (a0, b0) = (V.MultiplyAdd(a, s, a0), V.MultiplyAdd(b, s, b0));
@@ -161,6 +169,7 @@ internal unsafe ref struct CachedAttentionTile
         where V : struct, ILanes<V>
     {
         nint width = _width;
+        var ahead = 32 * width;
         for (nint i = 0; i < width; i += 2 * V.Count)
         {
             // The last strip may be narrower than two vectors.
@@ -171,6 +180,7 @@ internal unsafe ref struct CachedAttentionTile
             float* value = values + i, p = _scores;
             for (var key = 0; key < entries; key++, value += width, p++)
             {
+                V.Prefetch(value + ahead);
                 V a = SimdMath.Load<V>(value, left), b = SimdMath.Load<V>(value + V.Count, right);
                 var s = V.Splat(p[0]);
                 (a0, b0) = (V.MultiplyAdd(a, s, a0), V.MultiplyAdd(b, s, b0));
