@@ -41,6 +41,7 @@ __device__ inline void __threadfence() { __nvvm_membar_gl(); }
 __device__ inline void __syncwarp(unsigned mask = 0xffffffffu) { __nvvm_bar_warp_sync(mask); }
 __device__ inline unsigned __ballot_sync(unsigned mask, int p) { return __nvvm_vote_ballot_sync(mask, p); }
 __device__ inline unsigned __reduce_add_sync(unsigned mask, unsigned x) { return __nvvm_redux_sync_add(x, mask); }
+__device__ inline unsigned __match_any_sync(unsigned mask, int x) { return __nvvm_match_any_sync_i32(mask, x); }
 __device__ inline unsigned long __cvta_generic_to_shared(const void* p) { return (unsigned long)(__attribute__((address_space(3))) const void*)p; }
 __device__ inline unsigned atomicAdd(unsigned* p, unsigned x) { return __atomic_fetch_add(p, x, __ATOMIC_RELAXED); }
 

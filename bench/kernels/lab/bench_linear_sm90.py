@@ -5,23 +5,21 @@ from .measure import geometric_mean
 KINDS = ("forward", "input", "weight")
 
 
-EXPLORED = [Tile(256), Tile(256, cluster=1), Tile(256, stages=3), Tile(192, stages=4), Tile(128, stages=6), Tile(128, stages=6, cluster=1)]
-SLICED = [Tile(256, slices=s) for s in (1, 2, 3, 4)] + [Tile(256, slices=1, cluster=1), Tile(256, slices=2, cluster=1)] + [
-    Tile(128, stages=6, slices=s, cluster=c) for s, c in ((1, 2), (1, 1), (2, 2), (2, 1))] + [Tile(192, slices=1), Tile(192, slices=1, cluster=1)]
+SLICED = [Tile(256, slices=1), Tile(128, stages=6, slices=1), Tile(128, stages=6, slices=2)] + [
+    Tile(128, stages=5, slices=s, consumers=3, cluster=c) for s, c in ((1, 2), (1, 1), (2, 2))]
 
 
 def explore():
     """Every tile on a few telling shapes; for choosing constants, not for the record."""
     def table(tiles, shapes):
-        print(f"   {'':24}{'cuBLAS':>7}" + "".join(f"{str(t):>11}" for t in tiles))
+        print(f"   {'':24}{'cuBLAS':>7}" + "".join(f"{str(t):>15}" for t in tiles))
         for kind, rows, outputs, inputs in shapes:
             rates = compare(kind, rows, outputs, inputs, tiles)
-            print(f"   {kind:8}{rows:6}{outputs:6}{inputs:5}" + "".join(f"{v:>{6 if k == 'cublas' else 11}.0f}" for k, v in rates.items()), flush=True)
+            print(f"   {kind:8}{rows:6}{outputs:6}{inputs:5}" + "".join(f"{v:>{6 if k == 'cublas' else 15}.0f}" for k, v in rates.items()), flush=True)
     table(SLICED, [("weight", rows, *shape) for rows in (4096, 32768) for shape in YARDSTICK.values() if shape[0] < 32768])
-    table(EXPLORED, [(kind, 4096, *YARDSTICK[name]) for kind in ("forward", "input") for name in ("qkv", "o", "up", "down")])
 
 
-CHECKED = [Tile(256), Tile(256, cluster=1), Tile(192, slices=2), Tile(128, stages=6, slices=3), Tile(128, stages=6, cluster=1)]
+CHECKED = [Tile(128, slices=2, consumers=3), Tile(256), Tile(256, cluster=1), Tile(192, slices=2), Tile(128, stages=6, slices=3), Tile(128, stages=6, cluster=1)]
 
 
 def run(quick):

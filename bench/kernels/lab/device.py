@@ -78,14 +78,24 @@ class Module:
         if shared > 48 * 1024:
             _check(_cuda.cuFuncSetAttribute(function, 8, shared), f"cuFuncSetAttribute({name}, {shared})")
 
-        def launch(grid, threads, *arguments):
+        def launch(grid, threads, *arguments, dependent=False):
             boxes = [_argument(a) for a in arguments]
             pointers = (C.c_void_p * len(boxes))(*[C.addressof(b) for b in boxes])
-            grid3 = grid if isinstance(grid, tuple) else (grid, 1, 1)
-            stream = C.c_void_p(torch.cuda.current_stream().cuda_stream)
-            _check(_cuda.cuLaunchKernel(function, *grid3, threads, 1, 1, shared, stream, pointers, None), f"launch of {name}")
+            stream = torch.cuda.current_stream().cuda_stream
+            attribute = _Attribute(6, 0, (C.c_int * 16)(1))  # programmatic stream serialisation
+            config = _Config(grid, 1, 1, threads, 1, 1, shared, stream, C.pointer(attribute), int(dependent))
+            _check(_cuda.cuLaunchKernelEx(C.byref(config), function, pointers, None), f"launch of {name}")
 
         return launch
+
+
+class _Attribute(C.Structure):
+    _fields_ = [("id", C.c_int), ("pad", C.c_int), ("value", C.c_int * 16)]
+
+
+class _Config(C.Structure):
+    _fields_ = [(n, C.c_uint) for n in ("grid_x", "grid_y", "grid_z", "block_x", "block_y", "block_z", "shared")] + [
+        ("stream", C.c_void_p), ("attributes", C.POINTER(_Attribute)), ("count", C.c_uint)]
 
 
 def _argument(a):
@@ -103,7 +113,7 @@ def tensor_map(t, box, swizzle=128):
     raw = (C.c_char * 192)()
     offset = -C.addressof(raw) % 64
     encoded = (C.c_char * 128).from_buffer(raw, offset)
-    encoded.keep = raw
+    encoded.keep = raw, t
     dims, strides, rank = list(t.shape)[::-1], list(t.stride())[::-1], t.dim()
     assert strides[0] == 1 and t.dtype in (torch.bfloat16, torch.float32), "innermost dimension must be dense"
     kind = 9 if t.dtype == torch.bfloat16 else 7

@@ -1,5 +1,4 @@
-// Epilogues of linear_sm90: what becomes of a warpgroup's 64 x Columns accumulators. Each says how much shared scratch
-// a warpgroup needs, what it does with a tile, and how it ends.
+// Epilogues of linear_sm90: what becomes of a warpgroup's 64 x Columns accumulators.
 
 // Stores a warpgroup's tile as bfloat16 through shared memory and TMA, two panels of 64 columns at a time. `map` has boxes
 // {64, 64}, 128-byte swizzle. The scratch (16 KB) is written again only when the stores before have read it.
@@ -34,27 +33,32 @@ __device__ __forceinline__ void store_tile(const float (&acc)[Columns / 2], cons
     }
 }
 
-// Y = bf16(C).
-struct StoreBf16 {
-    const TensorMap& y;  // (m, n) bf16
+// The base of epilogues that end in store_tile.
+struct TileStore : LinearEpilogue {
     template <class Tile> static constexpr int staging_bytes = StoreStaging;
-    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at) const {
+    __device__ __forceinline__ void drain(int thread) const { if (thread == 0) store_wait<0>(); }
+};
+
+// Y = bf16(C).
+struct StoreBf16 : TileStore {
+    const TensorMap& y;  // (m, n) bf16
+    __device__ StoreBf16(const TensorMap& y_) : y(y_) { }
+    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Nothing) const {
         store_tile<Tile::Columns>(acc, y, at.row, at.column, at.staging, at.warpgroup, at.thread);
     }
-    __device__ __forceinline__ void drain(int thread) const { if (thread == 0) store_wait<0>(); }
 };
 
 // G = C or G += C in float32. The slices of a reduction come in order: the first stores (or adds, where `add` says that G
 // holds something), the others add once the one before is done, so that the sum is the same in every run. `turns` holds
 // one zero a warpgroup of a tile, and is left so.
-struct AccumulateF32 {
+struct AccumulateF32 : LinearEpilogue {
     float* gradient;  // (m, n) f32
-    u32* turns;       // (tiles, 2) when the reduction is sliced
+    u32* turns;       // (tiles, Consumers) when the reduction is sliced
     int m, n;
     bool add;
-    template <class Tile> static constexpr int staging_bytes = 16;
-    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at) const {
-        u32* turn = turns + at.tile * 2 + at.warpgroup;
+    __device__ AccumulateF32(float* gradient_, u32* turns_, int m_, int n_, bool add_) : gradient(gradient_), turns(turns_), m(m_), n(n_), add(add_) { }
+    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Nothing) const {
+        u32* turn = turns + at.tile * Tile::Consumers + at.warpgroup;
         if (at.slice > 0) {
             if (at.thread == 0) while (load_acquire(turn) != u32(at.slice)) { }
             named_barrier(1 + at.warpgroup, 128);
@@ -80,5 +84,4 @@ struct AccumulateF32 {
             if (at.thread == 0) store_release(turn, at.slice + 1 == at.slices ? 0u : u32(at.slice + 1));
         }
     }
-    __device__ __forceinline__ void drain(int) const { }
 };

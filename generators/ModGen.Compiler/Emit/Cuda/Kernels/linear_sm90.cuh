@@ -5,21 +5,22 @@
 //   weight gradient  dW += dY^T . X   A = dY mn-major,  B = X  mn-major   (k counts the rows of the batch)
 //
 // so no operand is ever transposed in memory. One persistent block a multiprocessor: a producer warp keeps a ring of
-// tiles filled through TMA, two consumer warpgroups own 64 rows each and hand their accumulators to the epilogue
+// tiles filled through TMA, two (or three) consumer warpgroups own 64 rows each and hand their accumulators to the epilogue
 // while the producer runs ahead into the next tile. Blocks of a cluster are neighbours in m; each loads a part of the B
 // tile and multicasts it. Edges need no code: TMA reads zeros outside a map and does not write there.
 //
-// Maps: A k-major box {64, 128}, mn-major box {64, 64}; B k-major box {64, Columns / Cluster}, mn-major box
+// Maps: A k-major box {64, Rows}, mn-major box {64, 64}; B k-major box {64, Columns / Cluster}, mn-major box
 // {64, 64 / Cluster}; all under the 128-byte swizzle. Launch: Threads threads, clusters of Cluster, linear_smem bytes.
 
-template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int Cluster_ = 2, int GroupRows_ = 8>
+template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int Cluster_ = 2, int GroupRows_ = 8, int Consumers_ = 2>
 struct LinearTile {
-    static constexpr int Rows = 128, Columns = Columns_, Depth = 64;
+    static constexpr int Consumers = Consumers_, Threads = 128 * (Consumers + 1);
+    static constexpr int Rows = 64 * Consumers, Columns = Columns_, Depth = 64;
     static constexpr bool MnMajorA = MnMajorA_, MnMajorB = MnMajorB_;
     static constexpr int Stages = Stages_, Cluster = Cluster_, GroupRows = GroupRows_;
-    static constexpr int Consumers = 2, Threads = 128 * (Consumers + 1);
     static constexpr int BytesA = Rows * Depth * 2, BytesB = Columns * Depth * 2, Panel = 64 * 64 * 2;
     static_assert(Columns % 64 == 0 && Columns <= 256, "a tile is whole 64-column panels");
+    static_assert(Consumers == 2 || (Consumers == 3 && Columns <= 128), "three consumers have registers for 128 columns each");
     static_assert(Cluster == 1 || Cluster == 2, "clusters of two share B");
     static_assert(BytesB / Cluster % 1024 == 0, "each part of B starts on a swizzle atom");
 };
@@ -64,6 +65,17 @@ struct LinearShared {
 
 // What an epilogue sees of its place: the warpgroup's first row and column of C, and scratch in shared memory.
 struct LinearPlace { int row, column, slice, slices, tile, warpgroup, thread; unsigned char* staging; };
+
+// What every epilogue has, and those that need nothing before the product leave as it is. staging_bytes: shared scratch a
+// warpgroup. setup: called once, by one thread, for each warpgroup's scratch. begin: called by the consumers before the
+// reduction of a tile; what it returns is handed to apply. drain: called at the end.
+struct LinearEpilogue {
+    struct Nothing { };
+    template <class Tile> static constexpr int staging_bytes = 16;
+    __device__ __forceinline__ void setup(unsigned char*) const { }
+    template <class Tile> __device__ __forceinline__ Nothing begin(const LinearPlace&) const { return {}; }
+    __device__ __forceinline__ void drain(int) const { }
+};
 
 template <class Tile>
 __device__ __forceinline__ void linear_load(unsigned char* a, unsigned char* b, const TensorMap& map_a, const TensorMap& map_b,
@@ -120,6 +132,7 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
             barrier_init(&shared.full[i], 1);
             barrier_init(&shared.empty[i], Tile::Consumers * Tile::Cluster);
         }
+        for (int i = 0; i < Tile::Consumers; i++) epilogue.setup(shared.staging[i]);
         barrier_init_fence();
     }
     if constexpr (Tile::Cluster > 1) cluster_sync(); else __syncthreads();
@@ -130,7 +143,7 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
     RingPosition<Tile::Stages> ring;
 
     if (warpgroup == 0) {
-        registers_shrink<40>();
+        registers_shrink<Tile::Consumers == 2 ? 40 : 32>();
         if (thread == 0) {
             while (schedule.next(unit)) {
                 int row = (unit.m * Tile::Cluster + rank) * Tile::Rows, column = unit.n * Tile::Columns;
@@ -142,7 +155,7 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
             }
         }
     } else {
-        registers_grow<232>();
+        registers_grow<Tile::Consumers == 2 ? 232 : 160>();
         warpgroup -= 1;
         float acc[Tile::Columns / 2];
 #pragma unroll
@@ -152,6 +165,9 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
             else { if (thread == 0) barrier_arrive(&shared.empty[stage]); }
         };
         while (schedule.next(unit)) {
+            LinearPlace place{(unit.m * Tile::Cluster + rank) * Tile::Rows + warpgroup * 64, unit.n * Tile::Columns, unit.slice, slices,
+                              unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup]};
+            auto ready = epilogue.template begin<Tile>(place);
             int previous = ring.stage, step = unit.step;
             do {
                 barrier_wait(&shared.full[ring.stage], ring.phase);
@@ -166,9 +182,7 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
             wgmma_wait<0>();
             pin(acc);
             release(previous);
-            LinearPlace place{(unit.m * Tile::Cluster + rank) * Tile::Rows + warpgroup * 64, unit.n * Tile::Columns, unit.slice, slices,
-                              unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup]};
-            epilogue.template apply<Tile>(acc, place);
+            epilogue.template apply<Tile>(acc, place, ready);
         }
         epilogue.drain(thread);
     }

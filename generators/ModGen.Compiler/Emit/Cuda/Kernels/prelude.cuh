@@ -93,6 +93,15 @@ __device__ __forceinline__ float4 load_streaming(const float4* from) {
     return v;
 }
 
+// A load that stays where it is written. (One through the read-only path is moved behind the wait below, which is the one
+// place it must not go.)
+__device__ __forceinline__ uint4 load_in_place(const uint4* from) {
+    uint4 v;
+    asm volatile("ld.relaxed.gpu.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from) : "memory");
+    return v;
+}
+
 // Programmatic dependent launch: `wait_for_previous_kernel` returns once the kernels that this one depends on have
 // finished and their writes are visible; both do nothing in a launch without the attribute.
 __device__ __forceinline__ void wait_for_previous_kernel() {
