@@ -48,7 +48,7 @@ internal sealed class Fixture : IDisposable
         using var json = JsonDocument.Parse(_file.Metadata["spec"]);
         var root = json.RootElement;
         return new ModelSpec(
-            new TypeIdentity("Fixtures", name, "public"),
+            new TypeIdentity("Fixtures", "Of_" + name, "public"),
             Number("vocabulary"), Number("width"), Number("heads"), Number("keyValueHeads"), Number("headWidth"), Number("feedForward"), Number("context"),
             root.GetProperty("tiedHead").GetBoolean(), root.GetProperty("rotaryBase").GetDouble(), root.GetProperty("normEpsilon").GetDouble(),
             root.GetProperty("layers").EnumerateArray().Select(Block).ToEquatableArray());

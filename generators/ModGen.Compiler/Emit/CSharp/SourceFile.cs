@@ -1,4 +1,5 @@
 using System;
+using System.Linq;
 using ModGen.Compiler.Graph;
 using ModGen.Compiler.Planning;
 using ModGen.Compiler.Spec;
@@ -15,6 +16,8 @@ internal static class SourceFile
         writer.Line($"//     {spec.Type.Name}: {what}. Written by ModGen; changes to this file are lost.");
         writer.Line("// </auto-generated>");
         writer.Line("#nullable enable");
+        if (spec.Type.Name.All(c => c is >= 'a' and <= 'z'))
+            writer.Line("#pragma warning disable CS8981 // The name, of small letters only, is the user's choice.");
         writer.Line("using Cpu = global::ModGen.Cpu;");
         writer.Line("using Programs = global::ModGen.Programs;");
         writer.Line("using Runtime = global::ModGen;");
