@@ -23,6 +23,11 @@ public sealed class TrainTests
             Assert.Equal(3 * Tiny.Info.FlopsPerToken, step.GetProperty("flops_per_second").GetDouble() / step.GetProperty("tokens_per_second").GetDouble(), precision: 3);
         }
 
+        // Two steps of warm-up, then a cosine that ends at a tenth.
+        var rates = steps.Select(line => line.GetProperty("learning_rate").GetSingle()).ToArray();
+        Assert.Equal([0.0015f, 0.003f], rates[..2]);
+        Assert.Equal(rates[1..].OrderDescending(), rates[1..]);
+        Assert.Equal(0.0003f, rates[^1], tolerance: 1e-9f);
         Assert.Equal("completed", outcome.Json[^1].GetProperty("reason").GetString());
         Assert.Contains("Training ModGen.Hosting.Tests.Tiny", outcome.Error, StringComparison.Ordinal);
     }
