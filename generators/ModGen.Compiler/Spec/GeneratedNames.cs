@@ -9,7 +9,7 @@ public static class GeneratedNames
     {
         "Vocabulary", "Width", "Layers", "Heads", "KeyValueHeads", "HeadWidth", "FeedForward", "Context", "Info", "Create", "Details",
         "CreateTrainingProgram", "CreateInferenceProgram", "CpuTraining", "CpuInference",
-        "CreateParameters", "AddDenseBlock", "AddRoutedBlock", "DescribeLayers",
+        "CreateParameters", "AddDenseBlock", "AddRoutedBlock", "DescribeLayers", "KindOf",
     };
 
     // A type of this name is what var means wherever it is in scope.
