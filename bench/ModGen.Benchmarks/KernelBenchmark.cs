@@ -26,7 +26,13 @@ internal static unsafe class KernelBenchmark
         var part = Length / report.Threads;
         var threads = Enumerable.Range(0, report.Threads).Select(i => i * part).ToArray();
         var seconds = report.Seconds(
-            () => Parallel.ForEach(threads, begin => a.Span.Slice(begin, part).CopyTo(b.Span[begin..])),
+            () =>
+            {
+                if (threads.Length == 1)
+                    a.Span.CopyTo(b.Span);
+                else
+                    Parallel.ForEach(threads, begin => a.Span.Slice(begin, part).CopyTo(b.Span[begin..]));
+            },
             () => Reduction.SumOfSquares(workers, a.Span));
         var (copy, read) = (8.0 * Length / seconds[0] / 1e9, 4.0 * Length / seconds[1] / 1e9);
         report.Add("bandwidth of 128 MB", ("copy GB/s", copy), ("read GB/s", read));
