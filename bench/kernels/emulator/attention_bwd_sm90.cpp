@@ -1,4 +1,4 @@
-// families: attention attention_sm90 attention_rows attention_bwd_sm90
+// families: attention attention_sm90 attention_rows attention_bwd_sm90 attention_bwd_queries_sm90 attention_bwd_keys_sm90
 template <class QueryTile, class KeyTile> void check(int batch, int length, int blocks) {
     using Shape = typename QueryTile::Shape;
     auto p = make_problem(batch, length, Shape::Heads, Shape::KeyValueHeads, Shape::Width);

@@ -1,6 +1,6 @@
 // Causal attention and its gradients in float64 by plain loops, on random bfloat16 inputs, and how results are held against it.
 #pragma once
-#include "units.h"
+#include "hold.h"
 
 struct Problem {
     int batch, length, heads, key_heads, width;
@@ -61,25 +61,6 @@ inline Problem make_problem(int batch, int length, int heads, int key_heads, int
     return p;
 }
 
-inline double as_double(bf16 x) { return to_float(x); }
-inline double as_double(float x) { return x; }
-inline int failures = 0;
-
-// Relative Frobenius error of the elements that `in` picks; NaN fails.
-template <class T, class In> void hold(const std::string& what, const std::vector<T>& got, const std::vector<double>& want, double tolerance, In in) {
-    double error = 0.0, norm = 0.0;
-    for (size_t i = 0; i < want.size(); i++) {
-        if (!in(i)) continue;
-        double difference = as_double(got[i]) - want[i];
-        error += difference * difference;
-        norm += want[i] * want[i];
-    }
-    double relative = sqrt(error / norm);
-    bool ok = relative <= tolerance;
-    if (!ok) failures++;
-    std::printf("%-7s%s: %.3g of %.3g\n", ok ? "ok" : "FAILED", what.c_str(), relative, tolerance);
-}
-
 inline void hold_output(const std::string& what, const Problem& p, const std::vector<bf16>& output, const std::vector<float>& lse) {
     auto all = [](size_t) { return true; };
     hold(what + " output", output, p.output, 6e-3, all);
@@ -103,5 +84,3 @@ inline TensorMap map_of(std::vector<bf16>& matrix, const Problem& p, int columns
 inline std::string describe(const Problem& p, const std::string& tile) {
     return std::to_string(p.heads) + "/" + std::to_string(p.key_heads) + " heads of " + std::to_string(p.width) + ", " + std::to_string(p.batch) + " x " + std::to_string(p.length) + tile;
 }
-
-inline bf16 poison() { return bf16{0x7fff}; }

@@ -50,12 +50,16 @@ inline void unpack(uint4 from, float (&to)[8]) {
 inline float exp2_fast(float x) { return exp2f(x); }
 inline float log2_fast(float x) { return log2f(x); }
 inline float reciprocal(float x) { return 1.0f / x; }
+inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 
 template <class T> T __shfl_xor_sync(u32, T x, int mask) { return bits_as<T>(emulator::exchange(bits_as<u32>(x), emulator::lane() ^ mask)); }
 template <class T> T __shfl_sync(u32, T x, int from) { return bits_as<T>(emulator::exchange(bits_as<u32>(x), from)); }
 inline void __syncthreads() { emulator::meet(emulator::whole, int(emulator::fibers.size())); }
 inline void __syncwarp() { emulator::meet(emulator::warps[emulator::warp()], 32); }
 template <class T> T __ldg(const T* from) { return *from; }
+template <class T> T __ldcg(const T* from) { return *from; }
+inline uint4 load_in_place(const uint4* from) { return *from; }
 inline uint4 load_streaming(const uint4* from) { return *from; }
 inline float4 load_streaming(const float4* from) { return *from; }
 inline void wait_for_previous_kernel() { }

@@ -1,4 +1,4 @@
-// families: prelude sm90 wgmma attention attention_copy_sm90 attention_sm90 attention_rows attention_bwd_sm90
+// families: prelude sm90 wgmma attention attention_copy_sm90 attention_sm90 attention_rows attention_bwd_sm90 attention_bwd_queries_sm90 attention_bwd_keys_sm90
 using Narrow = AttentionHeads<64, 16, 16>;
 using Wide = AttentionHeads<128, 8, 2>;
 

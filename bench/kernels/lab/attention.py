@@ -107,7 +107,8 @@ class Gradient:
         best = {"queries": (3, 64, 2 if wide else 4), "keys": (2, 64, 4 if short and not wide else 3) if short or wide else (3, 64, 3)}
         self.kind, self.shape, self.tile = kind, shape, tile or best[kind]
         strips, step, stages = self.tile
-        families = ("prelude", "sm90", "wgmma", "attention", "attention_copy_sm90", "attention_sm90", "attention_rows", "attention_bwd_sm90")
+        families = ("prelude", "sm90", "wgmma", "attention", "attention_copy_sm90", "attention_sm90", "attention_rows", "attention_bwd_sm90",
+                    f"attention_bwd_{kind}_sm90")
         self.module = Module(sources(*families) + BACKWARD % dict(heads=shape.text(), kind=kind, strips=strips, step=step, stages=stages), options, allow_spills=bool(options))
         shared = 2048 + 3 * strips * 64 * shape.head * 2 + stages * (2 * step * shape.head * 2 + step * 8)
         self.kernel, self.threads = self.module.kernel("run", shared), 128 * (strips + 1)
