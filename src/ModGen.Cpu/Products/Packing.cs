@@ -57,7 +57,10 @@ internal static unsafe class Packing
                 var read = source + first * stepStride + (nint)sliver * width;
                 var write = to + ((nint)sliver * depth + first) * width;
                 for (var step = 0; step < steps; step++, read += stepStride, write += width)
+                {
+                    V.Prefetch(read + CopyBlock * stepStride);
                     CopyLines<V>(read, write, width);
+                }
             }
         }
     }
