@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using ModGen.Hosting.Output;
 
 namespace ModGen.Hosting.Tests;
@@ -42,7 +43,7 @@ internal sealed class Harness : IDisposable
         return await Run<TModel>(args, byDefault, input, new StringWriter { NewLine = "\n" }, interruption);
     }
 
-    /// <summary>Runs a verb and presses Ctrl-C when it writes a line that begins with <paramref name="when"/>.</summary>
+    /// <summary>Runs a verb and presses Ctrl-C when it writes a line that matches <paramref name="when"/>.</summary>
     public static async Task<Outcome> RunInterrupted<TModel>(string[] args, string when)
         where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
     {
@@ -73,7 +74,7 @@ internal sealed class Harness : IDisposable
         public override void WriteLine(string? value)
         {
             base.WriteLine(value);
-            if (value?.StartsWith(_when, StringComparison.Ordinal) == true)
+            if (value is not null && Regex.IsMatch(value, _when))
                 _interruption.Cancel();
         }
     }

@@ -11,7 +11,7 @@ public sealed class ResumeTests
         using var halves = new Harness();
         await whole.Train(8);
 
-        var interrupted = await Harness.RunInterrupted<Tiny>(halves.TrainArguments(8, "--log-every", "3"), when: "step 3/8");
+        var interrupted = await Harness.RunInterrupted<Tiny>(halves.TrainArguments(8, "--log-every", "3"), when: "^step 3/8");
         Assert.Equal(130, interrupted.Code);
         Assert.Contains("Interrupted after step 3", interrupted.Out, StringComparison.Ordinal);
         var resumed = await halves.Run("train", "--resume", "--checkpoint", halves.Checkpoints, "--eval-sequences", "4", "--threads", "2");
@@ -28,7 +28,7 @@ public sealed class ResumeTests
     {
         using var harness = new Harness();
         string[] args = ["train", "--data", harness.Data, "--checkpoint", harness.Checkpoints, "--minutes", "0.05", "--batch", "2", "--warmup", "8", "--log-every", "10", "--eval-sequences", "2"];
-        var interrupted = await Harness.RunInterrupted<Tiny>(args, when: "step 10/");
+        var interrupted = await Harness.RunInterrupted<Tiny>(args, when: "^step [0-9]+/");
         Assert.Equal(130, interrupted.Code);
         var steps = TrainSettings.Load(harness.Checkpoints)!.Steps!.Value;
         var resumed = await harness.Run("train", "--resume", "--checkpoint", harness.Checkpoints, "--json", "--log-every", "1", "--eval-sequences", "2");

@@ -19,7 +19,7 @@ internal sealed class TrainOptions
     private Option<long?> Steps { get; } = Options.OptionalNumber<long>("--steps", "Steps of the whole run, a resumed part included.", n => n >= 1, "1 or more");
 
     private Option<double?> Minutes { get; } = Options.OptionalNumber<double>(
-        "--minutes", string.Create(CultureInfo.InvariantCulture, $"Train about so long: the warm-up measures how many steps that is. {DefaultMinutes} when --steps is not given either."), n => n > 0 && n <= 1e6, "above 0 and at most 1000000");
+        "--minutes", string.Create(CultureInfo.InvariantCulture, $"Train about so long: the beginning measures how many steps that is. {DefaultMinutes} when --steps is not given either."), n => n > 0 && n <= 1e6, "above 0 and at most 1000000");
 
     private Option<int> Batch { get; } = Options.Number("--batch", "Sequences a step.", 16, n => n is >= 1 and <= 1 << 20, "1 or more");
 

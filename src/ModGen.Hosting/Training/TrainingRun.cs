@@ -21,6 +21,9 @@ internal sealed class TrainingRun<TModel>(
     /// <summary>A run of so many minutes is cut off when it takes this many times as long: the machine got slower.</summary>
     private const double Patience = 1.25;
 
+    /// <summary>Share of a run's minutes that its speed is measured over: the first steps still compile code.</summary>
+    private const double Measuring = 1.0 / 12;
+
     /// <summary>Seconds of a run's minutes that are set aside for its last evaluation and checkpoint.</summary>
     private const double SecondsToFinish = 1;
 
@@ -68,10 +71,13 @@ internal sealed class TrainingRun<TModel>(
             Save();
     }
 
-    /// <summary>When the warm-up is over, the speed tells how many steps the minutes hold; from there on the run is fixed.</summary>
+    /// <summary>
+    /// After the warm-up and a twelfth of the time, the speed tells how many steps the minutes hold; from there on the
+    /// run is fixed. Until then the rate does not depend on their number.
+    /// </summary>
     private void FixLength(long step)
     {
-        if (_settings.Steps is not null || step < Math.Max(_settings.WarmUp, SpeedMeter.Enough))
+        if (_settings.Steps is not null || step < Math.Max(_settings.WarmUp, SpeedMeter.Enough) || Elapsed.TotalMinutes < Measuring * _settings.Minutes)
             return;
         var left = _settings.Minutes!.Value * 60 - Elapsed.TotalSeconds - SecondsToFinish;
         var steps = step + Math.Max(1, (long)(left / _speed.MedianSeconds));
