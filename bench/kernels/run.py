@@ -1,6 +1,6 @@
 """Checks and times the kernel families on one GPU, beside their peers.
 
-usage: python3 bench/kernels/run.py [FAMILY ...] [--quick] [--out FOLDER]
+usage: python3 bench/kernels/run.py [FAMILY ...] [--explore | --check] [--out FOLDER]
 Without a family: all of them. Every check failure, spill or serialisation warning makes the exit code 1. One JSON
 file a family is written to FOLDER (bench/results by default).
 """
@@ -21,7 +21,8 @@ FAMILIES = ["linear_sm90", "linear_fused", "linear_sm80", "attention_fwd", "atte
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=", ".join(FAMILIES))
-    parser.add_argument("--quick", action="store_true", help="check, and time the smallest set of sizes")
+    parser.add_argument("--explore", action="store_true", help="time variants instead of what goes on record, where a family has some")
+    parser.add_argument("--check", action="store_true", help="check and time nothing (for compute-sanitizer)")
     parser.add_argument("--out", default=os.path.join(HERE, "..", "results"))
     options = parser.parse_args()
     unknown = [f for f in options.families if f not in FAMILIES]
@@ -32,7 +33,15 @@ def main():
         start = time.perf_counter()
         print(f"== {family}", flush=True)
         try:
-            record = importlib.import_module("lab.bench_" + family).run(options.quick)
+            module = importlib.import_module("lab.bench_" + family)
+            if hasattr(module, "verify_all"):
+                module.verify_all()
+                print("   correct", flush=True)
+            elif options.check:
+                print("   checks while it times: left out", flush=True)
+            if options.check:
+                continue
+            record = module.run(options.explore)
         except Exception:
             traceback.print_exc(limit=4)
             failed.append(family)

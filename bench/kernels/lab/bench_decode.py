@@ -135,12 +135,14 @@ def verify(**shape):
     check_equal("decode repeated", outputs[1], outputs[0])
 
 
-def run(quick):
+def verify_all():
     verify(batch=1)
     verify(batch=3, kv_heads=4, context=300)
     verify(batch=2, width=768, heads=6, kv_heads=6, head=128, feed_forward=2048, context=77, routed=(1, 2))
     verify(batch=1, context=2)
-    print("   correct")
+
+
+def run(explore):
     record = []
     for batch, skipped in ((1, 0), (1, 8), (4, 0), (8, 0)):
         model = Model(batch, routed=range(1, 16, 2) if skipped else ())

@@ -108,7 +108,7 @@ class Case:
         return [("y", c)]
 
 
-def run(quick):
+def verify_all():
     for name in CASES:
         for rows, routed in ((1000, False), (1000, True), (4096, True)):
             if name == "residual" or name == "rotary" or not routed:
@@ -121,7 +121,9 @@ def run(quick):
                 case.bind(t)()
                 for what, want in expected:
                     check(f"{name} {rows} routed {routed}: {what}", t[what], want, 1e-5 if what == "x" else 4e-3)
-    print("   correct")
+
+
+def run(explore):
     record = []
     for rows in (32768, 4096):
         for plain, fused in (("plain qkv", ("rotary",)), ("plain up", ("swiglu", "swiglu, kept")), ("plain d_h", ("swiglu gradient",)), ("plain down", ("residual",))):

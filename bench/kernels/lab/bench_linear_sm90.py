@@ -9,7 +9,7 @@ SLICED = [Tile(256, slices=1), Tile(128, stages=6, slices=1), Tile(128, stages=6
     Tile(128, stages=5, slices=s, consumers=3, cluster=c) for s, c in ((1, 2), (1, 1), (2, 2))]
 
 
-def explore():
+def explore_tiles():
     """Every tile on a few telling shapes; for choosing constants, not for the record."""
     def table(tiles, shapes):
         print(f"   {'':24}{'cuBLAS':>7}" + "".join(f"{str(t):>15}" for t in tiles))
@@ -22,16 +22,18 @@ def explore():
 CHECKED = [Tile(128, slices=2, consumers=3), Tile(256), Tile(256, cluster=1), Tile(192, slices=2), Tile(128, stages=6, slices=3), Tile(128, stages=6, cluster=1)]
 
 
-def run(quick):
+def verify_all():
     for kind in KINDS:
         for tile in CHECKED:
             verify(kind, 1000, 768, 512, tile, ["-DMODGEN_BOUNDED_WAITS"])
             verify(kind, 4096, 1024, 64, tile, ["-DMODGEN_BOUNDED_WAITS"])
         for shape in ((32768, 3072, 1024), (4096, 1024, 1024)):
             verify(kind, *shape, choose(kind, *shape))
-    print("   correct")
-    if quick:
-        return explore()
+
+
+def run(explore):
+    if explore:
+        return explore_tiles()
     record, ratios = [], []
     print(f"   {'':26}{'cuBLAS':>8}{'ours':>8}{'ratio':>8}  tile")
     shapes = [(rows, kind, name, YARDSTICK[name]) for rows in (32768, 4096) for kind in KINDS for name in YARDSTICK]
