@@ -20,7 +20,25 @@ extern "C" __global__ void __launch_bounds__(128, 3) logits(const bf16* w, const
     decode_logits<%(d)d, %(v)d, 4, %(b)d>(w, x, gain, out, epsilon);
 }
 """
+BATCHED = """
+extern "C" __global__ void __launch_bounds__(256, 2) norm(RmsNormForward p) { rms_norm_fwd<%(d)d, false, false, false>(p); }
+extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(d)d), 1) qkv(DecodeQkv p, const bf16* n) { decode_qkv_mma<%(d)d, %(h)d, %(kv)d, %(hd)d, %(b)d>(p, n); }
+extern "C" __global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(128, 2) attention(DecodeAttention p) { decode_attention<%(h)d, %(kv)d, %(hd)d, 8>(p); }
+extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(a)d), 1) out(DecodeResidual p) { decode_residual_mma<%(a)d, %(d)d, %(b)d>(p); }
+extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(d)d), 1) gate_up(DecodeGateUp p, const bf16* n) { decode_gate_up_mma<%(d)d, %(f)d, %(b)d>(p, n); }
+extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(f)d), 1) down(DecodeResidual p) { decode_residual_mma<%(f)d, %(d)d, %(b)d>(p); }
+extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(d)d), 1) logits(const bf16* w, const bf16* n, float* out) { decode_logits_mma<%(d)d, %(v)d, %(b)d>(w, n, out); }
+"""
 P, EPSILON = C.c_void_p, 1e-5
+
+
+def threads(k):
+    """Threads of a block of the batched products, as decode_warps says in the kernel."""
+    return 32 * next(w for w in range(4, 17) if k % (32 * w) == 0 and k // (32 * w) <= 11)
+
+
+class Norm(C.Structure):
+    _fields_ = [(n, P) for n in ("x", "delta", "selected", "gain", "router", "sum", "y", "inverse_rms", "scores")] + [("rows", C.c_int), ("epsilon", C.c_float)]
 
 
 class Step(C.Structure):
@@ -46,7 +64,7 @@ class Attention(C.Structure):
 class Model:
     """Random weights of a decoder and its caches; `routed` layers have a flag and a score."""
 
-    def __init__(self, batch, layers=16, width=1024, heads=16, kv_heads=16, head=64, feed_forward=2816, vocabulary=32768, context=1024, routed=()):
+    def __init__(self, batch, layers=16, width=1024, heads=16, kv_heads=16, head=64, feed_forward=2816, vocabulary=32768, context=1024, routed=(), ragged=False):
         self.batch, self.layers, self.width, self.heads, self.kv, self.head = batch, layers, width, heads, kv_heads, head
         self.f, self.v, self.capacity, self.routed = feed_forward, vocabulary, context, set(routed)
         w = lambda n, k: (torch.randn(n, k, device="cuda") * k ** -0.5).bfloat16()
@@ -58,18 +76,41 @@ class Model:
         self.head_weights, self.final = w(vocabulary, width), 1 + 0.1 * f(width)
         angle = torch.outer(torch.arange(context).double(), 10000.0 ** (-torch.arange(0, head, 2).double() / head))
         self.table = torch.stack([angle.cos(), angle.sin()], -1).float().cuda().contiguous()
-        self.lengths = torch.tensor([context - 1 - 37 * i for i in range(batch)], device="cuda", dtype=torch.int32)
+        self.lengths = torch.tensor([context - 1 - 37 * i * ragged for i in range(batch)], device="cuda", dtype=torch.int32)
         self.start = f(batch, width)
         self.x, self.t = self.start.clone(), f(batch, width)
         self.q, self.a = (torch.randn(batch, a, device="cuda").bfloat16() for _ in range(2))
         self.h, self.logits = torch.randn(batch, feed_forward, device="cuda").bfloat16(), torch.full((batch, vocabulary), float("nan"), device="cuda")
         self.flags = torch.ones(layers, device="cuda", dtype=torch.int32)
         self.scores = f(layers, batch)
-        module = Module(sources("prelude", "sm90", "decode_linear", "decode_attention_sm90") + ENTRIES % dict(
+        self.batched = batch > 8
+        self.normed, self.inverse_rms = torch.randn(batch, width, device="cuda").bfloat16(), f(batch)
+        families = ("attention_mma", "rms_norm", "decode_linear", "decode_linear_mma") if self.batched else ("decode_linear",)
+        module = Module(sources("prelude", "sm90", *families, "decode_attention_sm90") + (BATCHED if self.batched else ENTRIES) % dict(
             d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, b=batch))
-        self.kernels = {n: module.kernel(n) for n in ("qkv", "qkv_routed", "attention", "out", "gate_up", "down", "down_gated", "logits")}
+        names = ("qkv", "attention", "out", "gate_up", "down", "logits") + (("norm",) if self.batched else ("qkv_routed", "down_gated"))
+        self.kernels = {n: module.kernel(n) for n in names}
+
+    def run_batched(self, dependent=True):
+        p, k = (lambda t: t.data_ptr()), self.kernels
+        go = lambda name, grid, block, *args: k[name](grid, block, *args, dependent=dependent)
+        norm = lambda x, gain: go("norm", -(-self.batch * 32 // 256), 256, Norm(x=p(x), gain=p(gain), y=p(self.normed), inverse_rms=p(self.inverse_rms), rows=self.batch, epsilon=EPSILON))
+        step = Step(p(self.lengths), p(self.lengths), None)
+        for w in self.weights:
+            norm(self.x, w["n1"])
+            go("qkv", w["qkv"].shape[0] // 16, threads(self.width),
+               Qkv(p(w["qkv"]), None, None, p(self.table), p(self.q), p(w["keys"]), p(w["values"]), step, self.capacity, EPSILON), self.normed)
+            go("attention", 8 * self.kv * self.batch, 128, Attention(p(self.q), p(w["keys"]), p(w["values"]), p(self.a), p(self.lengths), None, self.capacity))
+            go("out", self.width // 16, threads(self.heads * self.head), Residual(p(w["o"]), p(self.a), p(self.x), p(self.x), p(self.t), None, None))
+            norm(self.t, w["n2"])
+            go("gate_up", self.f // 8, threads(self.width), GateUp(p(w["up"]), None, None, p(self.h), None, EPSILON), self.normed)
+            go("down", self.width // 16, threads(self.f), Residual(p(w["down"]), p(self.h), p(self.x), p(self.t), p(self.x), None, None))
+        norm(self.x, self.final)
+        go("logits", self.v // 16, threads(self.width), self.head_weights, self.normed, self.logits)
 
     def run(self, dependent=True):
+        if self.batched:
+            return self.run_batched(dependent)
         p = lambda t: t.data_ptr()
         warps = lambda rows, each: -(-rows // (4 * each))
         k = self.kernels
@@ -121,7 +162,7 @@ class Model:
 
 
 def verify(**shape):
-    model = Model(layers=3, vocabulary=1024, **shape)
+    model = Model(layers=3, vocabulary=1024, ragged=True, **shape)
     if model.routed:
         model.flags[2] = 0
     expected, outputs = model.expected(), []
@@ -140,11 +181,13 @@ def verify_all():
     verify(batch=3, kv_heads=4, context=300)
     verify(batch=2, width=768, heads=6, kv_heads=6, head=128, feed_forward=2048, context=77, routed=(1, 2))
     verify(batch=1, context=2)
+    verify(batch=19, kv_heads=4, context=1024)
+    verify(batch=32, width=768, heads=12, kv_heads=12, feed_forward=2048, context=1500)
 
 
 def run(explore):
     record = []
-    for batch, skipped in ((1, 0), (1, 8), (4, 0), (8, 0)):
+    for batch, skipped in ((1, 0), (1, 8), (4, 0), (8, 0), (32, 0)):
         model = Model(batch, routed=range(1, 16, 2) if skipped else ())
         for i in list(model.routed)[:skipped]:
             model.flags[i] = 0
