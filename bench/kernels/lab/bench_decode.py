@@ -21,7 +21,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) logits(const bf16* w, const
 }
 """
 BATCHED = """
-extern "C" __global__ void __launch_bounds__(256, 2) norm(RmsNormForward p) { rms_norm_fwd<%(d)d, false, false, false>(p); }
+extern "C" __global__ void __launch_bounds__(256, 2) row_norm(RmsNormForward p) { rms_norm_fwd<%(d)d, false, false, false>(p); }
 extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(d)d), 1) qkv(DecodeQkv p, const bf16* n) { decode_qkv_mma<%(d)d, %(h)d, %(kv)d, %(hd)d, %(b)d>(p, n); }
 extern "C" __global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(128, 2) attention(DecodeAttention p) { decode_attention<%(h)d, %(kv)d, %(hd)d, 8>(p); }
 extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(a)d), 1) out(DecodeResidual p) { decode_residual_mma<%(a)d, %(d)d, %(b)d>(p); }
@@ -88,13 +88,13 @@ class Model:
         families = ("attention_mma", "rms_norm", "decode_linear", "decode_linear_mma") if self.batched else ("decode_linear",)
         module = Module(sources("prelude", "sm90", *families, "decode_attention_sm90") + (BATCHED if self.batched else ENTRIES) % dict(
             d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, b=batch))
-        names = ("qkv", "attention", "out", "gate_up", "down", "logits") + (("norm",) if self.batched else ("qkv_routed", "down_gated"))
+        names = ("qkv", "attention", "out", "gate_up", "down", "logits") + (("row_norm",) if self.batched else ("qkv_routed", "down_gated"))
         self.kernels = {n: module.kernel(n) for n in names}
 
     def run_batched(self, dependent=True):
         p, k = (lambda t: t.data_ptr()), self.kernels
         go = lambda name, grid, block, *args: k[name](grid, block, *args, dependent=dependent)
-        norm = lambda x, gain: go("norm", -(-self.batch * 32 // 256), 256, Norm(x=p(x), gain=p(gain), y=p(self.normed), inverse_rms=p(self.inverse_rms), rows=self.batch, epsilon=EPSILON))
+        norm = lambda x, gain: go("row_norm", -(-self.batch * 32 // 256), 256, Norm(x=p(x), gain=p(gain), y=p(self.normed), inverse_rms=p(self.inverse_rms), rows=self.batch, epsilon=EPSILON))
         step = Step(p(self.lengths), p(self.lengths), None)
         for w in self.weights:
             norm(self.x, w["n1"])

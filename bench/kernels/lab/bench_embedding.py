@@ -8,7 +8,12 @@ from .roofline import report
 ENTRIES = """
 extern "C" __global__ void __launch_bounds__(256) embed(const int* tokens, const bf16* table, float* stream, int rows) { embedding_fwd<%(w)d, 256>(tokens, table, stream, rows); }
 extern "C" __global__ void __launch_bounds__(1024) place(const int* tokens, int* starts, int* order, int rows) { embedding_order<%(v)d>(tokens, starts, order, rows); }
-extern "C" __global__ void __launch_bounds__(%(t)d) sums(const int* starts, const int* order, const float* d, float* g) { embedding_gradient<%(w)d>(starts, order, d, g); }
+extern "C" __global__ void __launch_bounds__(%(t)d) sums(const int* tokens, const int* starts, const int* order, const float* d, float* g, float* partials, int rows) {
+    embedding_chunk_sums<%(w)d>(tokens, starts, order, d, g, partials, rows);
+}
+extern "C" __global__ void __launch_bounds__(%(t)d) longs(const int* tokens, const int* starts, const int* order, const float* partials, float* g, int rows) {
+    embedding_long_sums<%(w)d>(tokens, starts, order, partials, g, rows);
+}
 """
 
 
@@ -17,6 +22,8 @@ class Case:
         self.rows, self.vocabulary, self.width = rows, vocabulary, width
         module = Module(sources("prelude", "embedding") + ENTRIES % dict(v=vocabulary, w=width, t=width // 4))
         self.embed, self.place, self.sums = module.kernel("embed"), module.kernel("place", 4 * vocabulary), module.kernel("sums")
+        self.longs, self.chunks = module.kernel("longs"), -(-rows // 32)
+        self.partials = torch.full((self.chunks, 2, width), float("nan"), device="cuda")
         # Text is skewed: a few tokens are everywhere.
         self.tokens = (torch.rand(rows, device="cuda") ** 4 * vocabulary).int().clamp_max(vocabulary - 1)
         self.table, self.d = torch.randn(vocabulary, width, device="cuda").bfloat16(), torch.randn(rows, width, device="cuda")
@@ -30,7 +37,9 @@ class Case:
         self.place(1, 1024, self.tokens, self.starts, self.order, self.rows)
 
     def backward(self):
-        self.sums(self.vocabulary, self.width // 4, self.starts, self.order, self.d, self.gradient)
+        lists = self.tokens, self.starts, self.order
+        self.sums(self.chunks, self.width // 4, *lists, self.d, self.gradient, self.partials, self.rows)
+        self.longs(self.chunks, self.width // 4, *lists, self.partials, self.gradient, self.rows)
 
 
 def verify(case):
@@ -48,7 +57,7 @@ def verify(case):
 
 
 def verify_all():
-    for shape in ((1000, 256, 256), (5, 32768, 1024), (4097, 50000, 768)):
+    for shape in ((1000, 256, 256), (5, 32768, 1024), (4097, 50000, 768), (4096, 3, 256), (64, 1, 128)):
         verify(Case(*shape))
 
 

@@ -6,7 +6,7 @@ from .linear import YARDSTICK, expected, operands, peer
 from .measure import check, check_equal, race, rotations
 
 ENTRY = """
-extern "C" __global__ void __launch_bounds__(%(columns)d, %(blocks)d) linear(const bf16* a, const bf16* b, %(type)s out, int rows, int add) {
+extern "C" __global__ void __launch_bounds__(256, 1) linear(const bf16* a, const bf16* b, %(type)s out, int rows, int add) {
     linear_sm80<LinearTile80<%(columns)d, %(flags)s>>(a, %(pitch_a)s, b, %(pitch_b)s, %(m)s, %(n)s, %(k)s, %(store)s);
 }
 """
@@ -17,14 +17,14 @@ def build(kind, outputs, inputs, columns=256):
     flags = {"forward": "false, false", "input": "false, true", "weight": "true, true"}[kind]
     weight = kind == "weight"
     store = f"AccumulateF32Plain{{out, {n}, add != 0}}" if weight else f"StoreBf16Plain{{out, {n}}}"
-    text = ENTRY % dict(type="float*" if weight else "bf16*", columns=columns, blocks=256 // columns, flags=flags, m=m, n=n, k=k, store=store,
+    text = ENTRY % dict(type="float*" if weight else "bf16*", columns=columns, flags=flags, m=m, n=n, k=k, store=store,
                         pitch_a=inputs if kind == "forward" else outputs, pitch_b=inputs)
-    launch = Module(sources("prelude", "attention_mma", "linear_sm80") + text).kernel("linear", (4 if columns == 256 else 3) * (128 + columns) * 128)
+    launch = Module(sources("prelude", "attention_mma", "linear_sm80") + text).kernel("linear", 4 * (128 + columns) * 128)
 
     def bind(a, b, out, add=False):
         height = outputs if weight else a.shape[0]
         grid = -(-height // 128) * -(-n // columns)
-        return lambda: launch(grid, columns, a, b, out, a.shape[0], int(add))
+        return lambda: launch(grid, 256, a, b, out, a.shape[0], int(add))
     return bind
 
 

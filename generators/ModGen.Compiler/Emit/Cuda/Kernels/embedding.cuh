@@ -65,21 +65,64 @@ __device__ __forceinline__ void embedding_order(const int* tokens, int* starts, 
     }
 }
 
-// gradient (Vocabulary, Width) f32 += the sum of d_stream (rows, Width) f32 over each token's positions. A block a token,
-// Width / 4 threads.
+// gradient (Vocabulary, Width) f32 += the sum of d_stream (rows, Width) f32 over each token's positions, in two launches of
+// ceil(rows / EmbeddingChunk) blocks of Width / 4 threads. The first sums the runs of a chunk of the listed positions: a token
+// that lies in one chunk goes straight to the gradient, the rest to partials (blocks, 2, Width): [0] a run that began in a
+// chunk before, [1] one that begins here and goes on. The second adds up those that go on, chunk after chunk.
+constexpr int EmbeddingChunk = 32;
+
 template <int Width>
-__device__ __forceinline__ void embedding_gradient(const int* starts, const int* order, const float* d_stream, float* gradient) {
+__device__ __forceinline__ void embedding_chunk_sums(const int* tokens, const int* starts, const int* order, const float* d_stream,
+                                                     float* gradient, float* partials, int rows) {
     static_assert(Width % 4 == 0 && Width / 4 <= 1024, "a thread owns four columns");
+    __shared__ int positions[EmbeddingChunk], ids[EmbeddingChunk];
     wait_for_previous_kernel();
-    int token = int(blockIdx.x), first = starts[token], last = starts[token + 1];
-    if (first == last) return;
-    const float4* from = reinterpret_cast<const float4*>(d_stream) + threadIdx.x;
-    float4* to = reinterpret_cast<float4*>(gradient) + i64(token) * (Width / 4) + threadIdx.x;
-    float4 sum = *to;
-    for (int i = first; i < last; i += 8) {
+    int first = int(blockIdx.x) * EmbeddingChunk, count = minimum(EmbeddingChunk, rows - first), thread = int(threadIdx.x);
+    for (int i = thread; i < count; i += int(blockDim.x)) {
+        positions[i] = order[first + i];
+        ids[i] = tokens[positions[i]];
+    }
+    __syncthreads();
+    const float4* from = reinterpret_cast<const float4*>(d_stream) + thread;
+    float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    for (int i = 0; i < count; i += 8) {
         float4 v[8];
 #pragma unroll
-        for (int j = 0; j < 8; j++) v[j] = i + j < last ? __ldcs(from + i64(order[i + j]) * (Width / 4)) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        for (int j = 0; j < 8; j++) v[j] = i + j < count ? __ldcs(from + i64(positions[i + j]) * (Width / 4)) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll
+        for (int j = 0; j < 8; j++) {
+            if (i + j >= count) break;
+            sum.x += v[j].x; sum.y += v[j].y; sum.z += v[j].z; sum.w += v[j].w;
+            int token = ids[i + j];
+            if (i + j + 1 < count && ids[i + j + 1] == token) continue;
+            bool begins = starts[token] >= first, ends = starts[token + 1] <= first + count;
+            float4* to = reinterpret_cast<float4*>(begins && ends ? gradient + i64(token) * Width : partials + (i64(blockIdx.x) * 2 + (begins ? 1 : 0)) * Width) + thread;
+            if (begins && ends) {
+                float4 old = *to;
+                sum = make_float4(old.x + sum.x, old.y + sum.y, old.z + sum.z, old.w + sum.w);
+            }
+            *to = sum;
+            sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        }
+    }
+}
+
+template <int Width>
+__device__ __forceinline__ void embedding_long_sums(const int* tokens, const int* starts, const int* order, const float* partials, float* gradient, int rows) {
+    wait_for_previous_kernel();
+    int first = int(blockIdx.x) * EmbeddingChunk, after = first + EmbeddingChunk;
+    if (after >= rows) return;
+    int token = tokens[order[after - 1]], end = starts[token + 1];
+    if (starts[token] < first || end <= after) return;
+    const float4* from = reinterpret_cast<const float4*>(partials) + threadIdx.x;
+    float4* to = reinterpret_cast<float4*>(gradient) + i64(token) * (Width / 4) + threadIdx.x;
+    float4 sum = *to, more = from[(i64(blockIdx.x) * 2 + 1) * (Width / 4)];
+    sum = make_float4(sum.x + more.x, sum.y + more.y, sum.z + more.z, sum.w + more.w);
+    int last = (end - 1) / EmbeddingChunk;
+    for (int chunk = int(blockIdx.x) + 1; chunk <= last; chunk += 8) {
+        float4 v[8];
+#pragma unroll
+        for (int j = 0; j < 8; j++) v[j] = chunk + j <= last ? from[i64(chunk + j) * 2 * (Width / 4)] : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
 #pragma unroll
         for (int j = 0; j < 8; j++) { sum.x += v[j].x; sum.y += v[j].y; sum.z += v[j].z; sum.w += v[j].w; }
     }

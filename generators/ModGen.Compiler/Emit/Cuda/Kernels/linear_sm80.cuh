@@ -1,19 +1,19 @@
 // The matrix products of linear_sm90 for every GPU from Ampere on: C (m x n) = A (m x k) . B (k x n), bfloat16 in, float32
 // accumulation, the same three layouts (k-major or mn-major operands) and no transposed copies.
 //
-// A block makes 128 x Columns of C, a warp 64 x 64, from a ring of 64-deep tiles filled by cp.async.
+// A block of eight warps makes 128 x Columns of C (a warp 64 x Columns / 4) from a ring of 64-deep tiles filled by cp.async.
 // Shared rows are 128 bytes; the 16-byte chunks of a row are permuted by its number, so that neither the copies nor ldmatrix
 // meet in a bank. A warp's 64 x 64 results leave no registers to read fragments ahead; the other warps fill the gap.
 //
-// Operands are plain row-major pointers with rows of a multiple of 8 elements. Launch: Threads threads, a block a tile,
+// Operands are plain row-major pointers with rows of a multiple of 8 elements. Launch: 256 threads, a block a tile,
 // Stages * (128 + Columns) * 128 bytes of shared memory.
 
-template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = Columns_ == 256 ? 4 : 3, int GroupRows_ = 8>
+template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int GroupRows_ = 8>
 struct LinearTile80 {
-    static constexpr int Rows = 128, Columns = Columns_, Depth = 64, Stages = Stages_, Threads = Columns, GroupRows = GroupRows_;
+    static constexpr int Rows = 128, Columns = Columns_, Depth = 64, Stages = Stages_, Threads = 256, GroupRows = GroupRows_;
     static constexpr bool MnMajorA = MnMajorA_, MnMajorB = MnMajorB_;
-    static constexpr int BytesA = Rows * 128, BytesB = Columns * 128;
-    static_assert(Columns == 128 || Columns == 256, "two warps down, two or four across");
+    static constexpr int BytesA = Rows * 128, BytesB = Columns * 128, WarpColumns = Columns / 4;
+    static_assert(Columns == 128 || Columns == 256, "four warps across, whole 64-element panels");
 };
 
 // Byte offset in a tile of 64-element panels of 128-byte rows.
@@ -66,11 +66,11 @@ __device__ __forceinline__ void linear_fragment_b(u32 (&b)[4], u32 tile, int col
 template <class Tile, class Store>
 __device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf16* b, int pitch_b, int m, int n, int k, const Store& store) {
     extern __shared__ __align__(1024) unsigned char linear_memory[];
-    constexpr int StageBytes = Tile::BytesA + Tile::BytesB, Across = 8, WarpsAcross = Tile::Columns / 64;
+    constexpr int StageBytes = Tile::BytesA + Tile::BytesB, Across = Tile::WarpColumns / 8;
     int tiles_m = ceil_div(m, Tile::Rows), tiles_n = ceil_div(n, Tile::Columns), in_group = Tile::GroupRows * tiles_n;
     int group = int(blockIdx.x) / in_group, inside = int(blockIdx.x) - group * in_group, height = minimum(Tile::GroupRows, tiles_m - group * Tile::GroupRows);
     int column = inside / height * Tile::Columns, row = (group * Tile::GroupRows + inside % height) * Tile::Rows;
-    int warp = int(threadIdx.x) / 32, warp_row = warp / WarpsAcross * 64, warp_column = warp % WarpsAcross * 64, lane = int(threadIdx.x) % 32;
+    int warp = int(threadIdx.x) / 32, warp_row = warp / 4 * 64, warp_column = warp % 4 * Tile::WarpColumns, lane = int(threadIdx.x) % 32;
     int steps = ceil_div(k, Tile::Depth);
     u32 memory = shared_address(linear_memory);
     float acc[4][Across][4];
