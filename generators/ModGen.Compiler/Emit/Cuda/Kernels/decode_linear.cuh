@@ -47,31 +47,21 @@ __device__ __forceinline__ void decode_read(float (&x)[K / 32], const bf16* from
     }
 }
 
-// The gain of a norm, asked for with the weights.
-template <int K>
-struct DecodeGain {
-    uint4 g[K / 128];
-    __device__ __forceinline__ void load(const float* gain) {
-#pragma unroll
-        for (int i = 0; i < K / 128; i++) g[i] = load_in_place(reinterpret_cast<const uint4*>(gain) + i / 2 * 64 + threadIdx.x % 32 * 2 + i % 2);
-    }
-};
-
 // The vector normed: gain . x / rms(x) of (K) f32.
 template <int K>
-__device__ __forceinline__ void decode_norm(float (&x)[K / 32], const float* from, const DecodeGain<K>& gain, float epsilon) {
+__device__ __forceinline__ void decode_norm(float (&x)[K / 32], const float* from, const float* gain, float epsilon) {
     float squares = 0.0f;
 #pragma unroll
     for (int i = 0; i < K / 128; i++) {
-        float4 v = __ldcg(reinterpret_cast<const float4*>(from) + i / 2 * 64 + threadIdx.x % 32 * 2 + i % 2);
+        float4 v = reinterpret_cast<const float4*>(from)[i / 2 * 64 + threadIdx.x % 32 * 2 + i % 2];
         x[4 * i] = v.x; x[4 * i + 1] = v.y; x[4 * i + 2] = v.z; x[4 * i + 3] = v.w;
         squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
     }
     float scale = rsqrtf(warp_sum(squares) * (1.0f / K) + epsilon);
 #pragma unroll
     for (int i = 0; i < K / 128; i++) {
-        x[4 * i] *= scale * __uint_as_float(gain.g[i].x); x[4 * i + 1] *= scale * __uint_as_float(gain.g[i].y);
-        x[4 * i + 2] *= scale * __uint_as_float(gain.g[i].z); x[4 * i + 3] *= scale * __uint_as_float(gain.g[i].w);
+        float4 g = __ldg(reinterpret_cast<const float4*>(gain) + i / 2 * 64 + threadIdx.x % 32 * 2 + i % 2);
+        x[4 * i] *= scale * g.x; x[4 * i + 1] *= scale * g.y; x[4 * i + 2] *= scale * g.z; x[4 * i + 3] *= scale * g.w;
     }
 }
 
@@ -112,8 +102,6 @@ __device__ __forceinline__ void decode_qkv(const DecodeQkv& p) {
             w.load(2 * i + 1, p.weights, row + Head / 2);
         }
     };
-    DecodeGain<K> gain;
-    gain.load(p.gain);
     if constexpr (!Routed) load();
     wait_for_previous_kernel();
     let_next_kernel_start();
@@ -124,7 +112,7 @@ __device__ __forceinline__ void decode_qkv(const DecodeQkv& p) {
 #pragma unroll 1
     for (int b = 0; b < Batch; b++) {
         float x[K / 32], y[2 * Pairs];
-        decode_norm<K>(x, p.x + b * K, gain, p.epsilon);
+        decode_norm<K>(x, p.x + b * K, p.gain, p.epsilon);
         w.multiply(x, y);
         if (lane >= Pairs || pair + lane >= All) continue;
         float low = y[0], high = y[1];
@@ -162,8 +150,6 @@ template <int K, int F, int Pairs, int Batch>
 __device__ __forceinline__ void decode_gate_up(const DecodeGateUp& p) {
     if (p.active != nullptr && *p.active == 0) { wait_for_previous_kernel(); return; }
     int pair = decode_warp() * Pairs, lane = int(threadIdx.x) % 32;
-    DecodeGain<K> gain;
-    gain.load(p.gain);
     DecodeWeights<K, 2 * Pairs> w;
 #pragma unroll
     for (int i = 0; i < Pairs; i++) {
@@ -176,7 +162,7 @@ __device__ __forceinline__ void decode_gate_up(const DecodeGateUp& p) {
 #pragma unroll 1
     for (int b = 0; b < Batch; b++) {
         float x[K / 32], y[2 * Pairs];
-        decode_norm<K>(x, p.x + b * K, gain, p.epsilon);
+        decode_norm<K>(x, p.x + b * K, p.gain, p.epsilon);
         w.multiply(x, y);
 #pragma unroll
         for (int i = 0; i < Pairs; i++)
@@ -223,8 +209,6 @@ __device__ __forceinline__ void decode_residual(const DecodeResidual& p) {
 template <int K, int V, int Rows, int Batch>
 __device__ __forceinline__ void decode_logits(const bf16* weights, const float* x_in, const float* gain, float* logits, float epsilon) {
     int row = decode_warp() * Rows, lane = int(threadIdx.x) % 32;
-    DecodeGain<K> norm;
-    norm.load(gain);
     DecodeWeights<K, Rows> w;
 #pragma unroll
     for (int r = 0; r < Rows; r++) w.load(r, weights, minimum(row + r, V - 1));
@@ -233,7 +217,7 @@ __device__ __forceinline__ void decode_logits(const bf16* weights, const float* 
 #pragma unroll 1
     for (int b = 0; b < Batch; b++) {
         float x[K / 32], y[Rows];
-        decode_norm<K>(x, x_in + b * K, norm, epsilon);
+        decode_norm<K>(x, x_in + b * K, gain, epsilon);
         w.multiply(x, y);
 #pragma unroll
         for (int r = 0; r < Rows; r++) if (lane == r && row + r < V) logits[b * V + row + r] = y[r];
