@@ -41,24 +41,16 @@ public static unsafe class Silu
             where V : struct, ILanes<V>
         {
             var end = Math.Min(length, (piece + 1) * PieceFloats);
-            var i = piece * PieceFloats;
-            for (; i <= end - V.Count; i += V.Count)
-                Step<V>(i, V.Count);
-            if (i < end)
-                Step<V>(i, end - i);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void Step<V>(int i, int count)
-            where V : struct, ILanes<V>
-        {
-            var value = SimdMath.Load<V>(x + i, count);
-            var sigmoid = SimdMath.Sigmoid(value);
-            var silu = value * sigmoid;
-            if (dy is null)
+            for (var i = piece * PieceFloats; i < end; i += V.Count)
+            {
+                var count = end - i;
+                var value = SimdMath.Load<V>(x + i, count);
+                var sigmoid = SimdMath.Sigmoid(value);
+                var silu = value * sigmoid;
+                if (dy is not null)
+                    silu = SimdMath.Load<V>(dy + i, count) * V.MultiplyAdd(silu, V.Splat(1) - sigmoid, sigmoid);
                 SimdMath.Store(result + i, silu, count);
-            else
-                SimdMath.Store(result + i, SimdMath.Load<V>(dy + i, count) * V.MultiplyAdd(silu, V.Splat(1) - sigmoid, sigmoid), count);
+            }
         }
     }
 }

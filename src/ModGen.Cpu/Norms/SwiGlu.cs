@@ -73,51 +73,39 @@ public static unsafe class SwiGlu
             }
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        // One step a method, whole vectors and the remainder alike: a second copy of its exponential would exhaust what the
+        // JIT is ready to inline, and every vector operation would become a call.
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         private void Forward<V>(float* gate, float* y)
             where V : struct, ILanes<V>
         {
-            var i = 0;
-            for (; i <= hidden - V.Count; i += V.Count)
-                ForwardStep<V>(gate + i, y + i, V.Count);
-            if (i < hidden)
-                ForwardStep<V>(gate + i, y + i, hidden - i);
+            for (var i = 0; i < hidden; i += V.Count)
+            {
+                V.Prefetch(gate + i + Ahead);
+                V.Prefetch(gate + i + hidden + Ahead);
+                var count = hidden - i;
+                V g = SimdMath.Load<V>(gate + i, count), up = SimdMath.Load<V>(gate + i + hidden, count);
+                SimdMath.Store(y + i, g * SimdMath.Sigmoid(g) * up, count);
+            }
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void Backward<V>(float* gate, float* d, float* dgate)
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private void Backward<V>(float* gate, float* dy, float* dgate)
             where V : struct, ILanes<V>
         {
-            var i = 0;
-            for (; i <= hidden - V.Count; i += V.Count)
-                BackwardStep<V>(gate + i, d + i, dgate + i, V.Count);
-            if (i < hidden)
-                BackwardStep<V>(gate + i, d + i, dgate + i, hidden - i);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void ForwardStep<V>(float* gate, float* y, int count)
-            where V : struct, ILanes<V>
-        {
-            V.Prefetch(gate + Ahead);
-            V.Prefetch(gate + hidden + Ahead);
-            V g = SimdMath.Load<V>(gate, count), up = SimdMath.Load<V>(gate + hidden, count);
-            SimdMath.Store(y, g * SimdMath.Sigmoid(g) * up, count);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void BackwardStep<V>(float* gate, float* dy, float* dgate, int count)
-            where V : struct, ILanes<V>
-        {
-            V.Prefetch(gate + Ahead);
-            V.Prefetch(gate + hidden + Ahead);
-            V g = SimdMath.Load<V>(gate, count), up = SimdMath.Load<V>(gate + hidden, count), d = SimdMath.Load<V>(dy, count);
-            var sigmoid = SimdMath.Sigmoid(g);
-            var silu = g * sigmoid;
-            // silu' = σ + g·σ·(1 − σ)
-            var slope = V.MultiplyAdd(silu, V.Splat(1) - sigmoid, sigmoid);
-            SimdMath.Store(dgate, d * up * slope, count);
-            SimdMath.Store(dgate + hidden, d * silu, count);
+            for (var i = 0; i < hidden; i += V.Count)
+            {
+                V.Prefetch(gate + i + Ahead);
+                V.Prefetch(gate + i + hidden + Ahead);
+                var count = hidden - i;
+                V g = SimdMath.Load<V>(gate + i, count), up = SimdMath.Load<V>(gate + i + hidden, count), d = SimdMath.Load<V>(dy + i, count);
+                var sigmoid = SimdMath.Sigmoid(g);
+                var silu = g * sigmoid;
+                // silu' = σ + g·σ·(1 − σ)
+                var slope = V.MultiplyAdd(silu, V.Splat(1) - sigmoid, sigmoid);
+                SimdMath.Store(dgate + i, d * up * slope, count);
+                SimdMath.Store(dgate + i + hidden, d * silu, count);
+            }
         }
     }
 }
