@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace ModGen.Cpu;
 
 /// <summary>Exact selection of the largest scores of each sequence.</summary>
@@ -26,21 +28,31 @@ public static unsafe class TopK
 
     private readonly struct Job(float* scores, int* indices, int length, int count) : IJob
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run<V>(int piece, Scratch scratch)
             where V : struct, ILanes<V>
         {
-            // keys of every position, and the candidates that are still equal to the threshold in all digits seen
-            var keys = (uint*)scratch.Floats(2L * length);
+            // keys of every position, the candidates that still equal the threshold in all digits seen, the selection
+            var keys = (uint*)scratch.Floats(2L * length + count + 1);
+            var selected = (int*)(keys + 2 * (nint)length);
             var row = scores + (nint)piece * length;
             for (var i = 0; i < length; i++)
                 keys[i] = Key(row[i]);
             var threshold = Threshold(keys, keys + length, out var ties);
-            var to = indices + (nint)piece * count;
+
+            // Which score is selected cannot be foreseen, so there is no branch on it: each position is written and the
+            // next one overwrites it unless it was selected.
+            var taken = 0;
             for (var i = 0; i < length; i++)
             {
-                if (keys[i] > threshold || (keys[i] == threshold && ties-- > 0))
-                    *to++ = i;
+                var equal = keys[i] == threshold ? 1 : 0;
+                var take = (keys[i] > threshold ? 1 : 0) | (equal & (ties > 0 ? 1 : 0));
+                selected[taken] = i;
+                taken += take;
+                ties -= equal;
             }
+
+            new ReadOnlySpan<int>(selected, count).CopyTo(new Span<int>(indices + (nint)piece * count, count));
         }
 
         // Unsigned order of the keys is the order of the scores.
@@ -53,6 +65,7 @@ public static unsafe class TopK
         }
 
         /// <summary>The count-th largest key by radix selection, a byte at a time, and how many equal to it are selected.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private uint Threshold(uint* keys, uint* candidates, out int ties)
         {
             var histogram = stackalloc int[256];
@@ -72,8 +85,9 @@ public static unsafe class TopK
                 var kept = 0;
                 for (var i = 0; i < remaining; i++)
                 {
-                    if (((candidates[i] >> shift) & 255) == digit)
-                        candidates[kept++] = candidates[i];
+                    var candidate = candidates[i];
+                    candidates[kept] = candidate;
+                    kept += ((candidate >> shift) & 255) == digit ? 1 : 0;
                 }
 
                 remaining = kept;
