@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using ModGen.Cpu;
@@ -82,6 +83,9 @@ internal sealed class Report(Options options)
         var document = new Dictionary<string, object>
         {
             ["verb"] = options.Verb,
+            ["machine"] = Processor(),
+            ["commit"] = Commit(),
+            ["openBlas"] = OpenBlas.Kernel ?? "not installed",
             ["threads"] = options.Threads,
             ["vectorBits"] = CpuWorkers.VectorBits,
             ["processors"] = Environment.ProcessorCount,
@@ -90,4 +94,15 @@ internal sealed class Report(Options options)
         };
         File.WriteAllText(options.Json, JsonSerializer.Serialize(document, Indented) + "\n");
     }
+
+    private static string Processor()
+    {
+        const string CpuInfo = "/proc/cpuinfo";
+        var model = File.Exists(CpuInfo) ? File.ReadLines(CpuInfo).FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal)) : null;
+        return model?[(model.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
+    }
+
+    /// <summary>The commit that was built, as the SDK writes it behind the version.</summary>
+    private static string Commit() =>
+        typeof(Report).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+') is [_, var commit] ? commit : "unknown";
 }
