@@ -1,4 +1,4 @@
-// The units of the hardware that kernels reach through inline PTX: attention_mma.cuh, sm90.cuh and wgmma.cuh, in plain C++.
+// The units of the hardware that kernels reach through inline PTX: sm80.cuh, sm90.cuh and wgmma.cuh, in plain C++.
 #pragma once
 #include "language.h"
 

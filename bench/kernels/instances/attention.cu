@@ -1,4 +1,4 @@
-// families: prelude attention attention_rows attention_mma attention_tiles attention_fwd attention_bwd
+// families: prelude attention attention_rows sm80 attention_tiles attention_fwd attention_bwd
 template <int Width> using Tile = AttentionTile<AttentionHeads<Width, 8, 4>>;
 #define INSTANCE(WIDTH)                                                                                                                    \
     extern "C" __global__ void __launch_bounds__(128) attention_fwd_##WIDTH(AttentionForward p) { attention_fwd<Tile<WIDTH>>(p); }         \

@@ -1,4 +1,4 @@
-// families: prelude attention_mma linear_sm80
+// families: prelude sm80 linear_sm80
 extern "C" __global__ void __launch_bounds__(256, 1) forward(const bf16* x, const bf16* w, bf16* y, int rows) {
     linear_sm80<LinearTile80<256, false, false>>(x, 1024, w, 1024, rows, 3072, 1024, StoreBf16Plain{y, 3072});
 }

@@ -13,7 +13,7 @@ extern "C" __global__ void __launch_bounds__(128) forward(AttentionForward p) { 
 extern "C" __global__ void __launch_bounds__(128) queries(AttentionBackward p, const bf16* qkv, bf16* dqkv) { attention_bwd_queries<Tile>(p, qkv, dqkv); }
 extern "C" __global__ void __launch_bounds__(128) keys(AttentionBackward p, const bf16* qkv, bf16* dqkv) { attention_bwd_keys<Tile>(p, qkv, dqkv); }
 """
-FAMILIES = ("prelude", "attention", "attention_rows", "attention_mma", "attention_tiles", "attention_fwd", "attention_bwd")
+FAMILIES = ("prelude", "attention", "attention_rows", "sm80", "attention_tiles", "attention_fwd", "attention_bwd")
 
 
 class ForwardParameters(C.Structure):

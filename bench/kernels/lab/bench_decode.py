@@ -85,7 +85,7 @@ class Model:
         self.scores = f(layers, batch)
         self.batched = batch > 8
         self.normed, self.inverse_rms = torch.randn(batch, width, device="cuda").bfloat16(), f(batch)
-        families = ("attention_mma", "rms_norm", "decode_linear", "decode_linear_mma") if self.batched else ("decode_linear",)
+        families = ("sm80", "rms_norm", "decode_linear", "decode_linear_mma") if self.batched else ("decode_linear",)
         module = Module(sources("prelude", "sm90", *families, "decode_attention_sm90") + (BATCHED if self.batched else ENTRIES) % dict(
             d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, b=batch))
         names = ("qkv", "attention", "out", "gate_up", "down", "logits") + (("row_norm",) if self.batched else ("qkv_routed", "down_gated"))

@@ -19,7 +19,7 @@ def build(kind, outputs, inputs, columns=256):
     store = f"AccumulateF32Plain{{out, {n}, add != 0}}" if weight else f"StoreBf16Plain{{out, {n}}}"
     text = ENTRY % dict(type="float*" if weight else "bf16*", columns=columns, flags=flags, m=m, n=n, k=k, store=store,
                         pitch_a=inputs if kind == "forward" else outputs, pitch_b=inputs)
-    launch = Module(sources("prelude", "attention_mma", "linear_sm80") + text).kernel("linear", 4 * (128 + columns) * 128)
+    launch = Module(sources("prelude", "sm80", "linear_sm80") + text).kernel("linear", 4 * (128 + columns) * 128)
 
     def bind(a, b, out, add=False):
         height = outputs if weight else a.shape[0]
