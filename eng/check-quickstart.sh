@@ -7,7 +7,7 @@
 # Limits, for two idle cores: SECONDS_LIMIT (150, build included) and LOSS_LIMIT (1.6 nats a byte).
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-result=${1:-/dev/stdout}
+result=$(realpath -m "${1:-/dev/stdout}")
 seconds_limit=${SECONDS_LIMIT:-150} loss_limit=${LOSS_LIMIT:-1.6}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
