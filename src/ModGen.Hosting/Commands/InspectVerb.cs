@@ -45,7 +45,7 @@ internal sealed class InspectVerb<TModel> : Verb<TModel>
         Row("FLOPs a token, forward", $"{Units.Flops(model.FlopsPerToken)}, {Units.Percent(model.FlopsPerToken / model.DenseFlopsPerToken)} of the dense model's {Units.Flops(model.DenseFlopsPerToken)}");
         Row("FLOPs a token, training", Units.Flops(3 * model.FlopsPerToken));
         Row("activations a sequence", Units.Bytes(model.ActivationBytesPerSequence));
-        Row($"memory to train, batch {BatchOfExample}", Units.Bytes(4.0 * 4 * model.Parameters + model.ActivationBytesFixed + (double)BatchOfExample * model.ActivationBytesPerSequence));
+        Row($"memory to train, batch {BatchOfExample}", Units.Bytes(4.0 * 4 * model.Parameters + (double)BatchOfExample * model.ActivationBytesPerSequence));
         Row("fingerprint", model.Fingerprint);
         return table;
 

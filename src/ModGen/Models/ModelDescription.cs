@@ -51,9 +51,6 @@ public sealed record ModelDescription
     /// <summary>Bytes of activations a sequence of a training batch, in float32 on the CPU.</summary>
     public required long ActivationBytesPerSequence { get; init; }
 
-    /// <summary>Bytes of activations that do not grow with the batch.</summary>
-    public required long ActivationBytesFixed { get; init; }
-
     /// <summary>One entry a layer.</summary>
     public required IReadOnlyList<LayerDescription> Layers { get; init; }
 }

@@ -128,7 +128,6 @@ partial class Dense : Runtime::DecoderModel<Dense>, Runtime::IDecoderModel<Dense
         FlopsPerToken = Info.FlopsPerToken,
         DenseFlopsPerToken = Info.DenseFlopsPerToken,
         ActivationBytesPerSequence = Info.ActivationBytesPerSequence,
-        ActivationBytesFixed = 0,
         Layers = DescribeLayers(),
     };
 

@@ -163,7 +163,6 @@ partial class Everything : Runtime::DecoderModel<Everything>, Runtime::IDecoderM
         FlopsPerToken = Info.FlopsPerToken,
         DenseFlopsPerToken = Info.DenseFlopsPerToken,
         ActivationBytesPerSequence = Info.ActivationBytesPerSequence,
-        ActivationBytesFixed = 0,
         Layers = DescribeLayers(),
     };
 

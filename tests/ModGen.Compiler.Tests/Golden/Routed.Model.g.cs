@@ -144,7 +144,6 @@ partial class Routed : Runtime::DecoderModel<Routed>, Runtime::IDecoderModel<Rou
         FlopsPerToken = Info.FlopsPerToken,
         DenseFlopsPerToken = Info.DenseFlopsPerToken,
         ActivationBytesPerSequence = Info.ActivationBytesPerSequence,
-        ActivationBytesFixed = 0,
         Layers = DescribeLayers(),
     };
 

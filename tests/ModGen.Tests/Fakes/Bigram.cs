@@ -29,7 +29,6 @@ internal abstract class Bigram<TModel>(Device device, ulong seed)
         FlopsPerToken = 2.0 * vocabulary * width,
         DenseFlopsPerToken = 2.0 * vocabulary * width,
         ActivationBytesPerSequence = 0,
-        ActivationBytesFixed = 0,
         Layers =
         [
             new LayerDescription(0, context, "dense", "", 0, 0, 0, 0),

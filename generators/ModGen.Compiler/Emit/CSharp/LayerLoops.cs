@@ -35,35 +35,26 @@ internal static class LayerLoops
     /// <param name="summary">Its doc comment.</param>
     /// <param name="segments">The loops over layers.</param>
     /// <param name="offsets">The offset of every layer.</param>
-    public static void WriteOffsets(CodeWriter writer, string name, string summary, EquatableArray<LayerSegment> segments, EquatableArray<long> offsets)
-    {
-        writer.Line($"/// <summary>{summary}</summary>");
-        using (writer.Block($"private static long {name}(int layer)"))
-        {
-            for (var i = 0; i < segments.Count; i++)
-            {
-                var offset = Offset(segments[i], offsets);
-                if (i == segments.Count - 1)
-                    writer.Line($"return {offset};");
-                else
-                    writer.Lines($"if (layer < {Literal.Of(segments[i].First + segments[i].Layers)})\n    return {offset};");
-            }
-        }
-    }
+    public static void WriteOffsets(CodeWriter writer, string name, string summary, EquatableArray<LayerSegment> segments, EquatableArray<long> offsets) =>
+        WriteLookup(writer, $"long {name}", summary, segments, segment => Offset(segment, offsets));
 
     /// <summary>A method that gives the kind of a layer: an index into the model's kinds of blocks.</summary>
-    public static void WriteKinds(CodeWriter writer, EquatableArray<LayerSegment> segments, string kinds)
+    public static void WriteKinds(CodeWriter writer, EquatableArray<LayerSegment> segments, string kinds) =>
+        WriteLookup(writer, "int KindOf", $"Which kind of block a layer is: {kinds}.", segments, Kind);
+
+    /// <summary>A method of the layer's index: one expression a segment.</summary>
+    private static void WriteLookup(
+        CodeWriter writer, string signature, string summary, EquatableArray<LayerSegment> segments, Func<LayerSegment, string> expression)
     {
-        writer.Line($"/// <summary>Which kind of block a layer is: {kinds}.</summary>");
-        using (writer.Block("private static int KindOf(int layer)"))
+        writer.Line($"/// <summary>{summary}</summary>");
+        using (writer.Block($"private static {signature}(int layer)"))
         {
             for (var i = 0; i < segments.Count; i++)
             {
-                var kind = Kind(segments[i]);
                 if (i == segments.Count - 1)
-                    writer.Line($"return {kind};");
+                    writer.Line($"return {expression(segments[i])};");
                 else
-                    writer.Lines($"if (layer < {Literal.Of(segments[i].First + segments[i].Layers)})\n    return {kind};");
+                    writer.Lines($"if (layer < {Literal.Of(segments[i].First + segments[i].Layers)})\n    return {expression(segments[i])};");
             }
         }
     }

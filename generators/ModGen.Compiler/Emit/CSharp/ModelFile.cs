@@ -197,7 +197,6 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             _writer.Line("FlopsPerToken = Info.FlopsPerToken,");
             _writer.Line("DenseFlopsPerToken = Info.DenseFlopsPerToken,");
             _writer.Line("ActivationBytesPerSequence = Info.ActivationBytesPerSequence,");
-            _writer.Line("ActivationBytesFixed = 0,");
             _writer.Line("Layers = DescribeLayers(),");
         }
 
