@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs kernels on the CPU, without a GPU or CUDA: index arithmetic, layouts, pipelines and barriers against float64, with copies
 # that arrive late and warps that fall behind. It says nothing of speed, memory ordering or what ptxas makes of the source.
+# A test whose second line is "// precisions: both" is compiled and run a second time with float32 operands.
 # usage: eng/emulate-kernels.sh [TEST ...]   x86-64; needs clang++ 16 or later (CXX, or Debian's clang++-22)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -23,12 +24,15 @@ for test in "$root"/bench/kernels/emulator/*.cpp; do
         echo "#line 1 \"$test\""
         cat "$test"
     } > "$work/$name.cpp"
-    if "$cxx" -std=c++17 -O2 -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-pass-failed -o "$work/$name" "$work/$name.cpp" && "$work/$name"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED $name"
-    fi
+    float32="0"; if [ "$(sed -n 2p "$test")" = "// precisions: both" ]; then float32="0 1"; fi
+    for f in $float32; do
+        if "$cxx" -std=c++17 -O2 -DMODGEN_FLOAT32="$f" -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-pass-failed -o "$work/$name" "$work/$name.cpp" && "$work/$name"; then
+            passed=$((passed + 1))
+        else
+            failed=$((failed + 1))
+            echo "FAILED $name MODGEN_FLOAT32=$f"
+        fi
+    done
 done
 [ $((passed + failed)) -gt 0 ] || { echo "emulate-kernels: no test '$*'" >&2; exit 2; }
 echo "$passed passed, $failed failed"

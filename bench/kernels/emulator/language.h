@@ -16,6 +16,16 @@ struct uint4 { u32 x, y, z, w; };
 struct float2 { float x, y; };
 struct float4 { float x, y, z, w; };
 struct bf16 { u16 bits; };
+#if MODGEN_FLOAT32
+using element = float;
+#else
+using element = bf16;
+#endif
+struct Rows {
+    const int* counted;
+    int most;
+    int count() const { return counted == nullptr ? most : *counted; }
+};
 
 template <class T> T minimum(T a, T b) { return a < b ? a : b; }
 template <class T> T maximum(T a, T b) { return a > b ? a : b; }
@@ -38,6 +48,10 @@ inline bf16 to_bf16(float x) {
 }
 
 inline float to_float(bf16 x) { return bits_as<float>(u32(x.bits) << 16); }
+inline float to_float(float x) { return x; }
+template <class T> T from_float(float x);
+template <> inline float from_float<float>(float x) { return x; }
+template <> inline bf16 from_float<bf16>(float x) { return to_bf16(x); }
 inline float low_half(u32 pair) { return bits_as<float>(pair << 16); }
 inline float high_half(u32 pair) { return bits_as<float>(pair & 0xffff0000u); }
 inline u32 pack(float low, float high) { return u32(to_bf16(low).bits) | u32(to_bf16(high).bits) << 16; }

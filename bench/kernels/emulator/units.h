@@ -234,7 +234,7 @@ template <int N, bool MnMajorA, bool MnMajorB> struct Wgmma {
 };
 
 // Element (row or column r, depth k) of an operand under the 128-byte swizzle.
-inline float element(u64 descriptor, bool mn_major, int r, int k) {
+inline float operand_element(u64 descriptor, bool mn_major, int r, int k) {
     u32 start = u32(descriptor & 0x3fff) << 4, panel = u32(descriptor >> 16 & 0x3fff) << 4, group = u32(descriptor >> 32 & 0x3fff) << 4;
     u32 at = mn_major ? start + r / 64 * panel + k / 8 * group + k % 8 * 128 + r % 64 * 2 : start + r / 8 * group + r % 8 * 128 + k * 2;
     bf16 x;
@@ -248,9 +248,9 @@ inline void execute(int first_thread, size_t index) {
     auto& any = product(0);
     for (int r = 0; r < 64; r++)
         for (int k = 0; k < 16; k++)
-            a[r][k] = any.registers ? half_of(product(r / 16 * 32 + r % 8 * 4 + k % 8 / 2).fragment[r % 16 / 8 + k / 8 * 2], k % 2) : element(any.a, any.mn_major_a, r, k);
+            a[r][k] = any.registers ? half_of(product(r / 16 * 32 + r % 8 * 4 + k % 8 / 2).fragment[r % 16 / 8 + k / 8 * 2], k % 2) : operand_element(any.a, any.mn_major_a, r, k);
     for (int c = 0; c < any.columns; c++)
-        for (int k = 0; k < 16; k++) b[k][c] = element(any.b, any.mn_major_b, c, k);
+        for (int k = 0; k < 16; k++) b[k][c] = operand_element(any.b, any.mn_major_b, c, k);
     for (int t = 0; t < 128; t++) {
         auto& mine = product(t);
         for (int i = 0; i < mine.columns / 2; i++) {

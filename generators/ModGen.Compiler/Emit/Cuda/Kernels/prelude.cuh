@@ -9,6 +9,22 @@ using u64 = unsigned long long;
 // A bfloat16 as it lies in memory. Arithmetic is done in float; see unpack and pack.
 struct bf16 { u16 bits; };
 
+// What operands of matrix products and attention are made of: the precision of the device. Everything else in memory is
+// float or int.
+#if MODGEN_FLOAT32
+using element = float;
+#else
+using element = bf16;
+#endif
+
+// A number of rows: known at launch (`counted` is null), or counted on the device, at most `most`, which sizes the grid.
+// count() may be called only after wait_for_previous_kernel.
+struct Rows {
+    const int* counted;
+    int most;
+    __device__ __forceinline__ int count() const { return counted == nullptr ? most : *counted; }
+};
+
 #ifndef MODGEN_INFINITY
 #define MODGEN_INFINITY __int_as_float(0x7f800000)
 #endif
@@ -33,6 +49,12 @@ __device__ __forceinline__ bf16 to_bf16(float x) {
     asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(x));
     return bf16{bits};
 }
+
+// For code over both precisions.
+__device__ __forceinline__ float to_float(float x) { return x; }
+template <class T> __device__ __forceinline__ T from_float(float x);
+template <> __device__ __forceinline__ float from_float<float>(float x) { return x; }
+template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) { return to_bf16(x); }
 
 // Eight bfloat16 (16 bytes) to floats and back.
 __device__ __forceinline__ void unpack(uint4 from, float (&to)[8]) {
