@@ -57,10 +57,11 @@ internal sealed class EmittedModel
         Assert.Equal(parameters.Names.Order(StringComparer.Ordinal), model.Parameters.Parameters.Select(p => p.Name).Order(StringComparer.Ordinal));
         foreach (var parameter in model.Parameters.Parameters)
         {
-            var values = model[parameter];
+            var values = new float[parameter.Length];
             Assert.Equal(parameters[parameter.Name].Length, values.Length);
             for (var i = 0; i < values.Length; i++)
                 values[i] = (float)parameters[parameter.Name][i];
+            model.Weights.Write(parameter, values);
         }
 
         return model;

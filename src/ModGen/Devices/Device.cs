@@ -18,6 +18,9 @@ public abstract class Device : IDisposable
     /// <param name="threads">Threads that work on a kernel; 0 for one a processor. Results do not depend on it.</param>
     public static CpuDevice Cpu(int threads = 0) => new(threads);
 
+    /// <summary>Memory for a model's parameters, zeroed.</summary>
+    internal abstract ParameterMemory CreateParameters(long length);
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -39,6 +42,8 @@ public sealed class CpuDevice : Device
 
     /// <inheritdoc/>
     public override string Name => $"CPU, {Workers.Count} thread{(Workers.Count == 1 ? "" : "s")}, {CpuWorkers.VectorBits}-bit vectors";
+
+    internal override ParameterMemory CreateParameters(long length) => new HostParameterMemory(length);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -11,6 +11,7 @@ public static class WeightsFile
     internal const string ModelName = "model.safetensors";
     internal const string IndexName = "model.safetensors.index.json";
     internal const string ConfigName = "config.json";
+    private const int PieceLength = 1 << 18;
 
     /// <summary>Writes <c>model.safetensors</c> and <c>config.json</c> into a folder, which is made when missing. Each file appears whole or not at all.</summary>
     /// <exception cref="WeightsException">The files cannot be written.</exception>
@@ -48,8 +49,16 @@ public static class WeightsFile
             LlamaConfig.Check(config, model.Description);
         using var shards = WeightShards.Open(path);
         var plan = shards.Match(model.Parameters.Parameters, model.Description);
+        var piece = new float[PieceLength];
         foreach (var (parameter, file, tensor) in plan)
-            file.Read(tensor, 0, model[parameter]);
+        {
+            for (var start = 0; start < parameter.Length; start += PieceLength)
+            {
+                var values = piece.AsSpan(0, Math.Min(PieceLength, parameter.Length - start));
+                file.Read(tensor, start, values);
+                model.Weights.Write(parameter.Offset + start, values);
+            }
+        }
     }
 
     internal static FileRecord WriteWeights(DecoderModel model, string path)
@@ -58,7 +67,7 @@ public static class WeightsFile
         foreach (var parameter in model.Parameters.Parameters)
         {
             tensors.Add(new TensorToWrite(parameter.Name, parameter.Shape, parameter.Length, (start, values) =>
-                model.Weights.Span(parameter.Offset + start, values.Length).CopyTo(values)));
+                model.Weights.Read(parameter.Offset + start, values)));
         }
 
         // transformers asks for the format that the tensors came from.

@@ -26,8 +26,16 @@ public abstract class DecoderModel : IDisposable
         Device = device;
         Description = description;
         Parameters = parameters;
-        Weights = new Arena(parameters.Length);
-        ParameterInitializer.Draw(parameters, Weights, seed);
+        Weights = device.CreateParameters(parameters.Length);
+        try
+        {
+            ParameterInitializer.Draw(parameters, Weights, seed);
+        }
+        catch
+        {
+            Weights.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Where the parameters live and the programs run.</summary>
@@ -40,17 +48,7 @@ public abstract class DecoderModel : IDisposable
     public ParameterTable Parameters { get; }
 
     /// <summary>The parameters' values, laid out as <see cref="Parameters"/> says.</summary>
-    public Arena Weights { get; }
-
-    /// <summary>The values of one parameter.</summary>
-    public Span<float> this[Parameter parameter]
-    {
-        get
-        {
-            ArgumentNullException.ThrowIfNull(parameter);
-            return Weights.Span(parameter.Offset, parameter.Length);
-        }
-    }
+    public ParameterMemory Weights { get; }
 
     /// <summary>Makes the program that trains this model with <paramref name="batch"/> sequences a micro-batch.</summary>
     public abstract TrainingProgram CreateTrainingProgram(int batch);

@@ -35,6 +35,7 @@ public abstract partial class CpuInferenceProgram : InferenceProgram
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumRows, 1);
         var description = model.Description;
         _model = model;
+        Weights = HostParameterMemory.Of(model);
         Workers = device.Workers;
         Sequences = sequences;
         MaximumRows = maximumRows;
@@ -63,7 +64,7 @@ public abstract partial class CpuInferenceProgram : InferenceProgram
     protected CpuWorkers Workers { get; }
 
     /// <summary>The model's parameters.</summary>
-    protected Arena Weights => _model.Weights;
+    protected Arena Weights { get; }
 
     /// <summary>The activations: maximum rows × per-row + fixed elements.</summary>
     protected Arena Activations { get; }

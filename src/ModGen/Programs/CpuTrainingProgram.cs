@@ -31,6 +31,7 @@ public abstract class CpuTrainingProgram : TrainingProgram
         if (batch > int.MaxValue / largestTensor)
             throw new ArgumentOutOfRangeException(nameof(batch), batch, $"Batch {batch} makes an activation of {batch * largestTensor} elements; 2147483647 is the most. Use a batch of at most {int.MaxValue / largestTensor} and accumulate.");
         _model = model;
+        Weights = HostParameterMemory.Of(model);
         _runs = [.. ParameterRun.Of(model.Parameters, LongestRun)];
         Batch = batch;
         Workers = device.Workers;
@@ -47,7 +48,7 @@ public abstract class CpuTrainingProgram : TrainingProgram
     protected CpuWorkers Workers { get; }
 
     /// <summary>The model's parameters.</summary>
-    protected Arena Weights => _model.Weights;
+    protected Arena Weights { get; }
 
     /// <summary>The gradients, laid out as the parameters are.</summary>
     protected Arena Gradients => State(TrainingState.Gradients);

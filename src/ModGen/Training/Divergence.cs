@@ -12,8 +12,8 @@ internal static class Divergence
     /// <summary>The exception that names the first tensor with a non-finite value: a weight before any gradient.</summary>
     public static TrainingDivergedException Found(DecoderModel model, TrainingProgram program, long step, string symptom)
     {
-        var (what, parameter, element, value) = First(model.Parameters, "weight", model.Weights.Span, PieceLength)
-            ?? FirstGradient(model, program)
+        var (what, parameter, element, value) = First(model.Parameters, "weight", model.Weights.Read)
+            ?? First(model.Parameters, "gradient", (offset, values) => program.Read(TrainingState.Gradients, offset, values))
             ?? default;
         var place = parameter is null
             ? "all weights and gradients are finite, so an activation left the range of float32"
@@ -23,26 +23,15 @@ internal static class Divergence
             step, parameter?.Name);
     }
 
-    private static (string What, Parameter Parameter, long Element, float Value)? FirstGradient(DecoderModel model, TrainingProgram program)
+    private static (string What, Parameter Parameter, long Element, float Value)? First(ParameterTable table, string what, ReadPiece read)
     {
         var buffer = new float[PieceLength];
-        return First(model.Parameters, "gradient", Piece, PieceLength);
-
-        Span<float> Piece(long offset, int length)
-        {
-            program.Read(TrainingState.Gradients, offset, buffer.AsSpan(0, length));
-            return buffer.AsSpan(0, length);
-        }
-    }
-
-    private static (string What, Parameter Parameter, long Element, float Value)? First(
-        ParameterTable table, string what, Func<long, int, Span<float>> read, int longest)
-    {
         foreach (var parameter in table.Parameters)
         {
-            for (var start = 0; start < parameter.Length; start += longest)
+            for (var start = 0; start < parameter.Length; start += PieceLength)
             {
-                var values = read(parameter.Offset + start, Math.Min(longest, parameter.Length - start));
+                var values = buffer.AsSpan(0, Math.Min(PieceLength, parameter.Length - start));
+                read(parameter.Offset + start, values);
                 var index = Reduction.FirstNonFinite(values);
                 if (index >= 0)
                     return (what, parameter, start + index, values[index]);
@@ -51,4 +40,6 @@ internal static class Divergence
 
         return null;
     }
+
+    private delegate void ReadPiece(long offset, Span<float> values);
 }

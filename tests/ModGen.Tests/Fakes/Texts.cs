@@ -15,5 +15,10 @@ internal static class Texts
         return new TokenBatch<TModel>(Draw(), Draw(), position);
     }
 
-    public static float[] Weights(DecoderModel model) => model.Weights.Span(0, (int)model.Weights.Length).ToArray();
+    public static float[] Weights(DecoderModel model)
+    {
+        var values = new float[model.Weights.Length];
+        model.Weights.Read(0, values);
+        return values;
+    }
 }

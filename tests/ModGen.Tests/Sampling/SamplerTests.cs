@@ -220,16 +220,18 @@ public sealed class SamplerTests : IDisposable
     /// <summary>Makes the model certain that each character of <paramref name="text"/> follows the one before.</summary>
     private void Chain(string start, string text)
     {
-        var embedding = _model[_model.Parameters.Parameters[0]];
-        var head = _model[_model.Parameters.Parameters[2]];
-        head.Clear();
+        var embedding = _model.Weights.Read(_model.Parameters.Parameters[0]);
+        var head = new float[_model.Parameters.Parameters[2].Length];
         var before = start[0];
         for (var i = 0; i < text.Length; i++)
         {
-            embedding.Slice(before * 8, 8).Clear();
+            embedding.AsSpan(before * 8, 8).Clear();
             embedding[before * 8 + i] = 1;
-            head.Slice(text[i] * 8, 8)[i] = 10;
+            head[text[i] * 8 + i] = 10;
             before = text[i];
         }
+
+        _model.Weights.Write(_model.Parameters.Parameters[0], embedding);
+        _model.Weights.Write(_model.Parameters.Parameters[2], head);
     }
 }
