@@ -1,10 +1,10 @@
-// Causal attention and its gradients in float64 by plain loops, on random bfloat16 inputs, and how results are held against it.
+// Causal attention and its gradients in float64 by plain loops, on random operands, and how results are held against it.
 #pragma once
 #include "hold.h"
 
 struct Problem {
     int batch, length, heads, key_heads, width;
-    std::vector<bf16> qkv, doutput;
+    std::vector<element> qkv, doutput;
     std::vector<double> output, lse, dqkv;
     int columns() const { return (heads + 2 * key_heads) * width; }
     float scale() const { return 1.0f / sqrtf(float(width)); }
@@ -17,8 +17,8 @@ inline Problem make_problem(int batch, int length, int heads, int key_heads, int
     i64 rows = i64(batch) * length;
     p.qkv.resize(rows * p.columns());
     p.doutput.resize(rows * heads * width);
-    for (auto& x : p.qkv) x = to_bf16(normal(random));
-    for (auto& x : p.doutput) x = to_bf16(normal(random));
+    for (auto& x : p.qkv) x = from_float<element>(normal(random));
+    for (auto& x : p.doutput) x = from_float<element>(normal(random));
     p.output.assign(p.doutput.size(), 0.0);
     p.lse.assign(rows * heads, 0.0);
     p.dqkv.assign(p.qkv.size(), 0.0);
@@ -61,23 +61,23 @@ inline Problem make_problem(int batch, int length, int heads, int key_heads, int
     return p;
 }
 
-inline void hold_output(const std::string& what, const Problem& p, const std::vector<bf16>& output, const std::vector<float>& lse) {
+inline void hold_output(const std::string& what, const Problem& p, const std::vector<element>& output, const std::vector<float>& lse) {
     auto all = [](size_t) { return true; };
-    hold(what + " output", output, p.output, 6e-3, all);
-    hold(what + " log-sum", lse, p.lse, 1e-5, all);
+    hold(what + " output", output, p.output, sizeof(element) == 4 ? 2e-6 : 6e-3, all);
+    hold(what + " log-sum", lse, p.lse, sizeof(element) == 4 ? 1e-6 : 1e-5, all);
 }
 
-inline void hold_gradients(const std::string& what, const Problem& p, const std::vector<bf16>& dqkv) {
+inline void hold_gradients(const std::string& what, const Problem& p, const std::vector<element>& dqkv) {
     const char* names[] = {" dq", " dk", " dv"};
     int ends[] = {p.heads * p.width, (p.heads + p.key_heads) * p.width, p.columns()};
     for (int part = 0; part < 3; part++)
-        hold(what + names[part], dqkv, p.dqkv, 8e-3, [&](size_t i) {
+        hold(what + names[part], dqkv, p.dqkv, sizeof(element) == 4 ? 2e-6 : 8e-3, [&](size_t i) {
             int column = int(i % size_t(p.columns()));
             return column < ends[part] && (part == 0 || column >= ends[part - 1]);
         });
 }
 
-inline TensorMap map_of(std::vector<bf16>& matrix, const Problem& p, int columns) {
+inline TensorMap map_of(std::vector<element>& matrix, const Problem& p, int columns) {
     return TensorMap{reinterpret_cast<unsigned char*>(matrix.data()), columns, p.length, p.batch, 64};
 }
 

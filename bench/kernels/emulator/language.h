@@ -73,6 +73,14 @@ inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 
 template <class T> T __shfl_xor_sync(u32, T x, int mask) { return bits_as<T>(emulator::exchange(bits_as<u32>(x), emulator::lane() ^ mask)); }
 template <class T> T __shfl_sync(u32, T x, int from) { return bits_as<T>(emulator::exchange(bits_as<u32>(x), from)); }
+inline float warp_sum(float x) {
+    for (int lane = 16; lane > 0; lane >>= 1) x += __shfl_xor_sync(0xffffffffu, x, lane);
+    return x;
+}
+inline float warp_max(float x) {
+    for (int lane = 16; lane > 0; lane >>= 1) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, lane));
+    return x;
+}
 inline void __syncthreads() { emulator::meet(emulator::whole, int(emulator::fibers.size())); }
 inline void __syncwarp() { emulator::meet(emulator::warps[emulator::warp()], 32); }
 template <class T> T __ldg(const T* from) { return *from; }
