@@ -6,15 +6,14 @@ namespace ModGen.Programs;
 /// What the inference programs of all models have in common on the CPU: caches, lengths, routing decisions, argument
 /// checks. Generated code derives from this and supplies the pass.
 /// </summary>
-public abstract partial class CpuInferenceProgram : InferenceProgram
+public abstract class CpuInferenceProgram : InferenceProgram
 {
     private const int FirstCapacity = 64;
-    private readonly DecoderModel _model;
     private readonly KeyValueCache[] _caches;
-    private readonly int[] _lengths;
+    private readonly SequenceLengths _lengths;
     private readonly RowBuffers _call;
     private readonly RowBuffers _routed;
-    private readonly int[] _ordinals;
+    private readonly RoutedLayers _routedLayers;
     private readonly byte[] _entered;
     private int _rows;
     private bool _forced;
@@ -34,17 +33,15 @@ public abstract partial class CpuInferenceProgram : InferenceProgram
         ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumRows, 1);
         var description = model.Description;
-        _model = model;
         Weights = HostParameterMemory.Of(model);
         Workers = device.Workers;
         Sequences = sequences;
         MaximumRows = maximumRows;
-        _lengths = new int[sequences];
         _call = new RowBuffers(maximumRows);
         _routed = new RowBuffers(maximumRows);
-        _ordinals = Ordinals(description.Layers, out var routedLayers);
-        _entered = new byte[checked(routedLayers * maximumRows)];
-        RoutedLayers = routedLayers;
+        _routedLayers = new RoutedLayers(description.Layers);
+        _lengths = new SequenceLengths(description, sequences, maximumRows, _routedLayers.Count);
+        _entered = new byte[checked(_routedLayers.Count * maximumRows)];
         Activations = new Arena(checked(maximumRows * activationsPerRow));
         _caches = new KeyValueCache[description.Layers.Count];
         for (var layer = 0; layer < _caches.Length; layer++)
@@ -58,7 +55,7 @@ public abstract partial class CpuInferenceProgram : InferenceProgram
     public sealed override int MaximumRows { get; }
 
     /// <summary>Number of routed layers.</summary>
-    protected int RoutedLayers { get; }
+    protected int RoutedLayers => _routedLayers.Count;
 
     /// <summary>The threads that kernels run on.</summary>
     protected CpuWorkers Workers { get; }
@@ -90,7 +87,7 @@ public abstract partial class CpuInferenceProgram : InferenceProgram
     /// <param name="logits">(rows) logits of the predictor, or of the router itself.</param>
     protected InferenceRows Enter(int layer, ReadOnlySpan<float> logits)
     {
-        var entered = _entered.AsSpan(Ordinal(layer) * MaximumRows, _rows);
+        var entered = _entered.AsSpan(_routedLayers[layer] * MaximumRows, _rows);
         if (!_forced)
         {
             if (logits.Length != _rows)
@@ -111,10 +108,10 @@ public abstract partial class CpuInferenceProgram : InferenceProgram
     }
 
     /// <inheritdoc/>
-    public sealed override int Length(int sequence) => _lengths[CheckSequence(sequence)];
+    public sealed override int Length(int sequence) => _lengths[sequence];
 
     /// <inheritdoc/>
-    public sealed override int CacheLength(int layer, int sequence) => _caches[layer].Length(CheckSequence(sequence));
+    public sealed override int CacheLength(int layer, int sequence) => _caches[layer].Length(_lengths.Check(sequence));
 
     /// <summary>Bytes that the caches hold.</summary>
     public long CacheBytes => _caches.Sum(cache => cache.Bytes);
@@ -123,24 +120,26 @@ public abstract partial class CpuInferenceProgram : InferenceProgram
     public sealed override void Clear(int sequence)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        _lengths[CheckSequence(sequence)] = 0;
+        _lengths.Clear(sequence);
         foreach (var cache in _caches)
             cache.Clear(sequence);
     }
 
     /// <inheritdoc/>
-    public sealed override ReadOnlySpan<byte> Entered(int layer) => _entered.AsSpan(Ordinal(layer) * MaximumRows, _rows);
+    public sealed override ReadOnlySpan<byte> Entered(int layer) => _entered.AsSpan(_routedLayers[layer] * MaximumRows, _rows);
 
     /// <inheritdoc/>
     public sealed override void Extend(
         ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> logitRows, Span<float> logits, ulong draw, ReadOnlySpan<byte> forced = default)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        CheckRows(tokens, sequences, forced);
-        CheckLogits(tokens.Length, logitRows, logits);
+        _lengths.CheckRows(tokens, sequences, forced);
+        _lengths.CheckLogits(tokens.Length, logitRows, logits);
         if (tokens.IsEmpty)
             return;
-        PlaceRows(tokens, sequences);
+        _lengths.Place(tokens, sequences, _call.Positions);
+        for (var row = 0; row < tokens.Length; row++)
+            _call.Set(row, row, tokens[row], sequences[row], _call.Positions[row]);
         _rows = tokens.Length;
         _forced = !forced.IsEmpty;
         for (var layer = 0; _forced && layer < RoutedLayers; layer++)
@@ -157,8 +156,7 @@ public abstract partial class CpuInferenceProgram : InferenceProgram
             throw;
         }
 
-        foreach (var sequence in sequences)
-            _lengths[sequence]++;
+        _lengths.Advance(sequences);
     }
 
     /// <inheritdoc/>
@@ -170,37 +168,5 @@ public abstract partial class CpuInferenceProgram : InferenceProgram
         Activations.Dispose();
         foreach (var cache in _caches)
             cache.Dispose();
-    }
-
-    private static int[] Ordinals(IReadOnlyList<LayerDescription> layers, out int routed)
-    {
-        var ordinals = new int[layers.Count];
-        routed = 0;
-        for (var layer = 0; layer < ordinals.Length; layer++)
-            ordinals[layer] = layers[layer].IsRouted ? routed++ : -1;
-        return ordinals;
-    }
-
-    private int Ordinal(int layer) =>
-        (uint)layer < (uint)_ordinals.Length && _ordinals[layer] >= 0 ? _ordinals[layer] : throw new ArgumentOutOfRangeException(nameof(layer), $"Layer {layer} is not routed.");
-
-    /// <summary>Gives each row its position, and refuses rows of one sequence that do not stand together or do not fit.</summary>
-    private void PlaceRows(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences)
-    {
-        var context = _model.Description.Context;
-        for (var start = 0; start < tokens.Length;)
-        {
-            var sequence = sequences[start];
-            if (sequences[..start].Contains(sequence))
-                throw new ArgumentException($"The rows of sequence {sequence} do not stand together.", nameof(sequences));
-            var end = start;
-            while (end < tokens.Length && sequences[end] == sequence)
-                end++;
-            if (_lengths[sequence] + (end - start) > context)
-                throw new ArgumentException($"Sequence {sequence} holds {_lengths[sequence]} tokens and would get {end - start} more; Context {context} is the most.", nameof(tokens));
-            for (var row = start; row < end; row++)
-                _call.Set(row, row, tokens[row], sequence, _lengths[sequence] + row - start);
-            start = end;
-        }
     }
 }

@@ -13,6 +13,7 @@ public abstract class CpuTrainingProgram : TrainingProgram
     private readonly DecoderModel _model;
     private readonly Arena?[] _states = new Arena?[3];
     private readonly ParameterRun[] _runs;
+    private readonly TrainingArguments _arguments;
     private float _crossEntropy;
     private bool _disposed;
 
@@ -33,6 +34,7 @@ public abstract class CpuTrainingProgram : TrainingProgram
         _model = model;
         Weights = HostParameterMemory.Of(model);
         _runs = [.. ParameterRun.Of(model.Parameters, LongestRun)];
+        _arguments = new TrainingArguments(model.Description, batch);
         Batch = batch;
         Workers = device.Workers;
         Activations = new Arena(checked(batch * activationsPerSequence));
@@ -76,8 +78,9 @@ public abstract class CpuTrainingProgram : TrainingProgram
     /// <inheritdoc/>
     public sealed override void Accumulate(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets, float scale, ulong draw)
     {
-        CheckTokens(tokens);
-        CheckTargets(targets);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _arguments.CheckTokens(tokens);
+        _arguments.CheckTargets(targets);
         Forward(tokens, draw);
         _crossEntropy = LossAndBackward(tokens, targets, scale);
     }
@@ -85,8 +88,9 @@ public abstract class CpuTrainingProgram : TrainingProgram
     /// <inheritdoc/>
     public sealed override void Evaluate(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets, ulong draw)
     {
-        CheckTokens(tokens);
-        CheckTargets(targets);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _arguments.CheckTokens(tokens);
+        _arguments.CheckTargets(targets);
         Forward(tokens, draw);
         _crossEntropy = Loss(targets);
     }
@@ -94,10 +98,9 @@ public abstract class CpuTrainingProgram : TrainingProgram
     /// <inheritdoc/>
     public sealed override void Logits(ReadOnlySpan<int> tokens, Span<float> logits, ulong draw)
     {
-        CheckTokens(tokens);
-        var expected = (long)tokens.Length * _model.Description.Vocabulary;
-        if (logits.Length != expected)
-            throw new ArgumentException($"{logits.Length} logits were given room for; the batch has {expected}.", nameof(logits));
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _arguments.CheckTokens(tokens);
+        _arguments.CheckLogits(tokens, logits);
         Forward(tokens, draw);
         Head(logits);
     }
@@ -159,29 +162,5 @@ public abstract class CpuTrainingProgram : TrainingProgram
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         return _states[(int)state] ??= new Arena(_model.Parameters.Length);
-    }
-
-    private void CheckTokens(ReadOnlySpan<int> tokens)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        CheckLength(tokens.Length, "tokens");
-        foreach (var token in tokens)
-            if ((uint)token >= (uint)_model.Description.Vocabulary)
-                throw new ArgumentException($"Token {token} is not in the vocabulary: 0 to {_model.Description.Vocabulary - 1}.", nameof(tokens));
-    }
-
-    private void CheckTargets(ReadOnlySpan<int> targets)
-    {
-        CheckLength(targets.Length, "targets");
-        foreach (var target in targets)
-            if (target >= _model.Description.Vocabulary)
-                throw new ArgumentException($"Target {target} is not in the vocabulary: 0 to {_model.Description.Vocabulary - 1}, or negative for none.", nameof(targets));
-    }
-
-    private void CheckLength(int length, string what)
-    {
-        var expected = (long)Batch * _model.Description.Context;
-        if (length != expected)
-            throw new ArgumentException($"{length} {what} were given; batch {Batch} × Context {_model.Description.Context} is {expected}.", what);
     }
 }

@@ -9,7 +9,10 @@ public abstract class TrainingProgram : IDisposable
     /// <summary>Sequences a micro-batch.</summary>
     public abstract int Batch { get; }
 
-    /// <summary>Runs forward and backward and adds <paramref name="scale"/> × the gradient of the total loss to the gradients.</summary>
+    /// <summary>
+    /// Runs forward and backward and adds <paramref name="scale"/> × the gradient of the total loss to the gradients. On
+    /// a device of its own it may come back before that is done; whatever is read from the program waits for it.
+    /// </summary>
     /// <param name="tokens">(batch, context) token ids.</param>
     /// <param name="targets">(batch, context) ids to predict; negative for positions that do not count.</param>
     /// <param name="scale">1 / accumulated micro-batches.</param>
@@ -34,6 +37,17 @@ public abstract class TrainingProgram : IDisposable
 
     /// <summary>Zeroes the gradients.</summary>
     public abstract void ClearGradients();
+
+    /// <summary>
+    /// True when <see cref="Accumulate"/> comes back before its run is done. Asking for a loss then waits for the device;
+    /// a trainer asks once a step, behind <see cref="Update"/>, through <see cref="Recall"/>. Such a program also takes a
+    /// loss that is not finite for a norm that is not: the update changes nothing.
+    /// </summary>
+    internal virtual bool RunsAhead => false;
+
+    /// <summary>Makes the losses those of an earlier run of <see cref="Accumulate"/>, for programs that run ahead.</summary>
+    /// <param name="run">0 for the first since <see cref="Update"/> or <see cref="ClearGradients"/> began a new step.</param>
+    internal virtual void Recall(int run) => throw new NotSupportedException("Losses are at hand behind every run.");
 
     /// <summary>The state arena: gradients or a moment of AdamW, laid out as the model's parameters are.</summary>
     public abstract void Read(TrainingState state, long offset, Span<float> values);

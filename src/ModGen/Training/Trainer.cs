@@ -14,6 +14,7 @@ public sealed class Trainer<TModel> : IDisposable
 {
     private readonly TokenBatch<TModel>[] _one = new TokenBatch<TModel>[1];
     private readonly LossMeter _meter;
+    private readonly List<long> _counts = [];
 
     internal Trainer(TModel model, int batch, AdamW optimizer, TrainingOptions? options)
     {
@@ -91,6 +92,7 @@ public sealed class Trainer<TModel> : IDisposable
         var learningRate = LearningRate;
         var norm = 0.0;
         _meter.Clear();
+        _counts.Clear();
         try
         {
             var micro = 0UL;
@@ -98,6 +100,7 @@ public sealed class Trainer<TModel> : IDisposable
                 for (var row = 0; row < batches[i].Count; row += MicroBatch)
                     Accumulate(batches[i], row, counted, CounterRandom.Hash(Seed, (ulong)step, micro++));
             norm = Program.Update(Optimizer.Update(learningRate, Options.ClipNorm, step));
+            RecallLosses();
             if (!double.IsFinite(norm))
                 throw Divergence.Found(Model, Program, step, $"the norm of the gradient is {norm}");
         }
@@ -173,6 +176,24 @@ public sealed class Trainer<TModel> : IDisposable
         if (count == 0)
             return;
         Program.Accumulate(Micro(batch.Tokens, row), targets, (float)((double)count / counted), draw);
+        if (Program.RunsAhead)
+            _counts.Add(count);
+        else
+            CountLosses(count);
+    }
+
+    /// <summary>The losses of a device that runs ahead: all of a step's are at hand once it has been updated.</summary>
+    private void RecallLosses()
+    {
+        for (var run = 0; run < _counts.Count; run++)
+        {
+            Program.Recall(run);
+            CountLosses(_counts[run]);
+        }
+    }
+
+    private void CountLosses(long count)
+    {
         if (!float.IsFinite(Program.CrossEntropy))
             throw Divergence.Found(Model, Program, Steps + 1, $"the loss is {Program.CrossEntropy}");
         _meter.Add(Program, count);
