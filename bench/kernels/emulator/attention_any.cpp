@@ -6,7 +6,7 @@ template <int Heads, int KeyValueHeads, int Width, int Length> void check(int ba
     std::vector<element> output(p.output.size(), from_float<element>(NAN)), dqkv(p.qkv.size(), from_float<element>(NAN));
     std::vector<float> lse(p.lse.size(), NAN), dots(p.lse.size(), NAN);
     emulator::launch(Any::Tiles * Heads * batch, 256, [&] { attention_any_fwd<Heads, KeyValueHeads, Width, Length>(p.qkv.data(), output.data(), lse.data(), batch); });
-    emulator::launch(ceil_div(batch * Length * Heads, 8), 256, [&] { attention_any_rows<Heads, KeyValueHeads, Width, Length>(output.data(), p.doutput.data(), dots.data(), batch); });
+    emulator::launch(ceil_div(batch * Length * Heads, 32), 256, [&] { attention_any_rows<Heads, KeyValueHeads, Width, Length>(output.data(), p.doutput.data(), dots.data(), batch); });
     emulator::launch(Any::Tiles * Heads * batch, 256, [&] { attention_any_bwd_queries<Heads, KeyValueHeads, Width, Length>(p.qkv.data(), p.doutput.data(), lse.data(), dots.data(), dqkv.data(), batch); });
     emulator::launch(Any::Tiles * KeyValueHeads * batch, 256, [&] { attention_any_bwd_keys<Heads, KeyValueHeads, Width, Length>(p.qkv.data(), p.doutput.data(), lse.data(), dots.data(), dqkv.data(), batch); });
     hold_output("any, " + describe(p, ""), p, output, lse);

@@ -1,10 +1,13 @@
-// families: prelude attention attention_rows sm80 attention_tiles attention_fwd attention_bwd
-template <int Width> using Tile = AttentionTile<AttentionHeads<Width, 8, 4>>;
-#define INSTANCE(WIDTH)                                                                                                                    \
-    extern "C" __global__ void __launch_bounds__(128) attention_fwd_##WIDTH(AttentionForward p) { attention_fwd<Tile<WIDTH>>(p); }         \
-    extern "C" __global__ void __launch_bounds__(128) queries_##WIDTH(AttentionBackward p, const bf16* qkv, bf16* dqkv) { attention_bwd_queries<Tile<WIDTH>>(p, qkv, dqkv); } \
-    extern "C" __global__ void __launch_bounds__(128) keys_##WIDTH(AttentionBackward p, const bf16* qkv, bf16* dqkv) { attention_bwd_keys<Tile<WIDTH>>(p, qkv, dqkv); }
-INSTANCE(32)
-INSTANCE(64)
-INSTANCE(96)
-INSTANCE(128)
+// families: prelude attention attention_any sm80 attention_tiles attention_fwd attention_bwd
+#define INSTANCE(WIDTH, LENGTH)                                                                                                             \
+    extern "C" __global__ void __launch_bounds__(128, 1) fwd_##WIDTH(const element* qkv, element* o, float* lse, int batch) { attention_fwd<8, 4, WIDTH, LENGTH>(qkv, o, lse, batch); } \
+    extern "C" __global__ void __launch_bounds__(128, 1) queries_##WIDTH(const element* qkv, const element* d_o, const float* lse, const float* dots, element* d_qkv, int batch) {     \
+        attention_bwd_queries<8, 4, WIDTH, LENGTH>(qkv, d_o, lse, dots, d_qkv, batch); }                                                    \
+    extern "C" __global__ void __launch_bounds__(128, 1) keys_##WIDTH(const element* qkv, const element* d_o, const float* lse, const float* dots, element* d_qkv, int batch) {        \
+        attention_bwd_keys<8, 4, WIDTH, LENGTH>(qkv, d_o, lse, dots, d_qkv, batch); }
+INSTANCE(16, 2048)
+INSTANCE(32, 2048)
+INSTANCE(48, 250)
+INSTANCE(64, 2048)
+INSTANCE(96, 255)
+INSTANCE(128, 2048)

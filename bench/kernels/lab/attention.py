@@ -42,7 +42,7 @@ class Shape:
         make = lambda columns: torch.randn(self.sequences, self.length, columns, device="cuda").bfloat16()
         width = self.heads * self.head
         return dict(qkv=make(self.columns), o=make(width), log_sums=torch.randn(self.sequences, self.heads, self.length, device="cuda"),
-                    d_o=make(width), d_qkv=make(self.columns), rows=torch.full((2, self.sequences, self.heads, -(-self.length // 64) * 64), float("nan"), device="cuda"))
+                    d_o=make(width), d_qkv=make(self.columns), dots=torch.randn(self.sequences, self.heads, self.length, device="cuda"), rows=torch.full((2, self.sequences, self.heads, -(-self.length // 64) * 64), float("nan"), device="cuda"))
 
     def split(self, qkv, dtype=None):
         """q, k, v as (B, heads, T, head); the key heads as they are."""

@@ -9,7 +9,7 @@ struct AttentionHeads {
     static constexpr int Width = Width_, Heads = Heads_, KeyValueHeads = KeyValueHeads_, Group = Heads / KeyValueHeads;
     static constexpr int Columns = (Heads + 2 * KeyValueHeads) * Width;
     static constexpr int Panels = ceil_div(Width, 64), Panel = 64 * 64 * 2, StripBytes = Panels * Panel;  // of 64 rows x 128 bytes, as TMA lays them
-    static_assert(Width % 32 == 0 && Width <= 128, "heads of 32, 64, 96 and 128");
+    static_assert(Width % 16 == 0 && Width <= 128, "heads are whole steps of the matrix instruction");
     static_assert(Heads % KeyValueHeads == 0, "every key head serves as many query heads");
     static __device__ __forceinline__ int query_column(int head) { return head * Width; }
     static __device__ __forceinline__ int key_column(int head) { return (Heads + head) * Width; }

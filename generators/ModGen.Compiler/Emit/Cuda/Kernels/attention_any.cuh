@@ -6,7 +6,7 @@
 //
 // Launch, with tiles = ceil(Length / 32), 256 threads each:
 //   attention_any_fwd          tiles Heads batch blocks, attention_any_shared(Width, false) = 128 (2 Width + 1) bytes of shared memory
-//   attention_any_rows         ceil(batch Length Heads / 8) blocks, no shared memory
+//   attention_any_rows         ceil(batch Length Heads / 32) blocks, no shared memory
 //   attention_any_bwd_queries  tiles Heads batch blocks, attention_any_shared(Width, true) = 128 (3 Width + 1) bytes
 //   attention_any_bwd_keys     tiles KeyValueHeads batch blocks, the same bytes
 // The backward pass in this order; bwd_queries and bwd_keys share nothing but what they read.
@@ -42,6 +42,26 @@ __device__ __forceinline__ float attention_log(float x) {
     y += fmaf(x, attention_exp(-y), -1.0f);
 #endif
     return y;
+}
+
+// The product of 16 bytes of elements, or of one.
+template <bool Whole>
+__device__ __forceinline__ float attention_dot(const element* x, const element* y) {
+    if constexpr (!Whole) {
+        return to_float(*x) * to_float(*y);
+    } else {
+#if MODGEN_FLOAT32
+        float4 a = *reinterpret_cast<const float4*>(x), b = *reinterpret_cast<const float4*>(y);
+        return fmaf(a.w, b.w, fmaf(a.z, b.z, fmaf(a.y, b.y, a.x * b.x)));
+#else
+        float a[8], b[8], sum = 0.0f;
+        unpack(load_streaming(reinterpret_cast<const uint4*>(x)), a);
+        unpack(__ldg(reinterpret_cast<const uint4*>(y)), b);
+#pragma unroll
+        for (int e = 0; e < 8; e++) sum = fmaf(a[e], b[e], sum);
+        return sum;
+#endif
+    }
 }
 
 template <int Heads, int KeyValueHeads, int Width_, int Length>
@@ -177,19 +197,29 @@ __device__ __forceinline__ void attention_any_fwd(const element* qkv, element* o
     Any::store(sums, total, o + i64(strip.sequence) * Length * Any::OutputColumns + strip.head * Width, Any::OutputColumns, row);
 }
 
-// dots = <o, d_o> of each row and head; a warp each.
+// dots = <o, d_o> of each row and head. A warp has four of them, one after the other or, where 16-byte pieces of a head divide a
+// warp, as many at a time as fit.
 template <int Heads, int KeyValueHeads, int Width, int Length>
 __device__ __forceinline__ void attention_any_rows(const element* o, const element* d_o, float* dots, int batch) {
+    constexpr int Piece = 16 / int(sizeof(element)), Pieces = Width / Piece;
+    constexpr bool Whole = Width % Piece == 0 && Pieces <= 32 && 32 % Pieces == 0;
+    constexpr int Lanes = Whole ? Pieces : 32, Step = 32 / Lanes > 4 ? 4 : 32 / Lanes;
     wait_for_previous_kernel();
     let_next_kernel_start();
     int lane = int(threadIdx.x) % 32;
-    i64 at = i64(blockIdx.x) * 8 + int(threadIdx.x) / 32;  // (sequence, position, head)
-    if (at >= i64(batch) * Length * Heads) return;
-    float sum = 0.0f;
-    for (int c = lane; c < Width; c += 32) sum = fmaf(to_float(o[at * Width + c]), to_float(d_o[at * Width + c]), sum);
-    sum = warp_sum(sum);
-    i64 row = at / Heads;
-    if (lane == 0) dots[(row / Length * Heads + at % Heads) * Length + row % Length] = sum;
+    i64 first = (i64(blockIdx.x) * 8 + int(threadIdx.x) / 32) * 4, end = i64(batch) * Length * Heads;  // (sequence, position, head)
+#pragma unroll
+    for (int i = 0; i < 4; i += Step) {
+        i64 at = first + i + lane / Lanes;
+        bool inside = lane / Lanes < Step && at < end;
+        float sum = 0.0f;
+        if (inside)
+            for (int c = lane % Lanes * (Whole ? Piece : 1); c < Width; c += Whole ? Width : 32) sum += attention_dot<Whole>(o + at * Width + c, d_o + at * Width + c);
+#pragma unroll
+        for (int d = Lanes / 2; d > 0; d >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, d);
+        i64 row = at / Heads;
+        if (inside && lane % Lanes == 0) dots[(row / Length * Heads + at % Heads) * Length + row % Length] = sum;
+    }
 }
 
 // Writes the query columns of d_qkv.

@@ -1,6 +1,23 @@
-// Causal attention backward with mma.sync, for sm_80 and up and heads of 32, 64, 96 and 128: dQ by one kernel, dK and dV by
+// Causal attention backward with mma.sync, for sm_80 and up and heads of 16, 32, ... 128 columns: dQ by one kernel, dK and dV by
 // another, as attention_bwd_sm90 explains, so that the order of every sum is fixed. Blocks of 128 threads own 64 queries (or
-// keys) of a head and walk the other side. Launch: tiles . heads . batch blocks; the query kernel first, it leaves `rows`.
+// keys) of a head and walk the other side. Launch, after attention_any_rows has left the dots: ceil(Length / 64) batch blocks
+// times Heads (queries) or KeyValueHeads (keys), 768 (Width + 8) bytes of shared memory, 512 (Width + 8) where Width is 128.
+
+struct AttentionGradient {
+    const bf16* qkv;    // (batch, length, (Heads + 2 KeyValueHeads) Width) bf16
+    const bf16* d_o;    // (batch, length, Heads Width) bf16
+    const float* lse;   // (batch, Heads, length) f32
+    const float* dots;  // (batch, Heads, length) f32: <o, d_o>
+    bf16* d_qkv;        // as qkv
+    int length, batch;
+    float scale;
+};
+
+// The values of two neighbouring queries of a head, the first one even; `past` beyond the end.
+__device__ __forceinline__ float2 attention_pair(const float* of, int query, int length, float past) {
+    if (length % 2 == 0) return query < length ? *reinterpret_cast<const float2*>(of + query) : make_float2(past, past);
+    return make_float2(query < length ? of[query] : past, query + 1 < length ? of[query + 1] : past);
+}
 
 template <class Tile>
 struct AttentionBwdShared {
@@ -36,7 +53,7 @@ __device__ __forceinline__ void attention_walk(int steps, const Load& load, cons
 }
 
 template <class Tile>
-__device__ __forceinline__ void attention_bwd_queries(const AttentionBackward& p, const bf16* qkv, bf16* dqkv) {
+__device__ __forceinline__ void attention_bwd_queries(const AttentionGradient& p) {
     using Shape = typename Tile::Shape;
     extern __shared__ __align__(1024) unsigned char attention_memory[];
     auto& shared = *reinterpret_cast<AttentionBwdShared<Tile>*>(attention_memory);
@@ -46,12 +63,18 @@ __device__ __forceinline__ void attention_bwd_queries(const AttentionBackward& p
     constexpr int OutputColumns = Shape::Heads * Shape::Width;
     int head = unit.head / Shape::Group, row = unit.tile * Tile::Rows, warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
     i64 start = i64(unit.sequence) * p.length;
-    const bf16* sequence = qkv + start * Shape::Columns;
+    const bf16* sequence = p.qkv + start * Shape::Columns;
     attention_load_tile<Tile>(shared.a, sequence + Shape::query_column(unit.head), Shape::Columns, row, p.length);
-    attention_load_tile<Tile>(shared.b, p.doutput + start * OutputColumns + unit.head * Shape::Width, OutputColumns, row, p.length);
+    attention_load_tile<Tile>(shared.b, p.d_o + start * OutputColumns + unit.head * Shape::Width, OutputColumns, row, p.length);
     int my_row = warp * 16 + lane / 4;
     float lse[2], dot[2];
-    attention_row_sums<Shape>(p, unit.sequence, unit.head, row + my_row, lane % 4, lse, dot);
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        int query = row + my_row + r * 8;
+        i64 at = (i64(unit.sequence) * Shape::Heads + unit.head) * p.length + query;
+        lse[r] = query < p.length ? p.lse[at] * 1.4426950408889634f : MODGEN_INFINITY;  // no weight past the end
+        dot[r] = query < p.length ? p.dots[at] : 0.0f;
+    }
 
     float to_exponent = p.scale * 1.4426950408889634f;
     float dq[Shape::Width / 2];
@@ -79,22 +102,22 @@ __device__ __forceinline__ void attention_bwd_queries(const AttentionBackward& p
         attention_tile_combine<Tile>(dq, ds, shared.c[stage]);
     });
     let_next_kernel_start();
-    attention_store_tile<Tile>(dq, p.scale, p.scale, shared.a, dqkv + start * Shape::Columns + Shape::query_column(unit.head), Shape::Columns, row, p.length);
+    attention_store_tile<Tile>(dq, p.scale, p.scale, shared.a, p.d_qkv + start * Shape::Columns + Shape::query_column(unit.head), Shape::Columns, row, p.length);
 }
 
 template <class Tile>
-__device__ __forceinline__ void attention_bwd_keys(const AttentionBackward& p, const bf16* qkv, bf16* dqkv) {
+__device__ __forceinline__ void attention_bwd_keys(const AttentionGradient& p) {
     using Shape = typename Tile::Shape;
     extern __shared__ __align__(1024) unsigned char attention_memory[];
     auto& shared = *reinterpret_cast<AttentionBwdShared<Tile>*>(attention_memory);
     AttentionUnit unit;
-    int tiles = ceil_div(p.length, Tile::Rows), padded = attention_padded(p.length);
+    int tiles = ceil_div(p.length, Tile::Rows);
     if (!attention_unit(int(blockIdx.x), tiles, Shape::KeyValueHeads, p.batch, false, unit)) return;
     wait_for_previous_kernel();
     constexpr int OutputColumns = Shape::Heads * Shape::Width;
     int row = unit.tile * Tile::Rows, warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32, steps = tiles - unit.tile;
     i64 start = i64(unit.sequence) * p.length;
-    const bf16* sequence = qkv + start * Shape::Columns;
+    const bf16* sequence = p.qkv + start * Shape::Columns;
     attention_load_tile<Tile>(shared.a, sequence + Shape::key_column(unit.head), Shape::Columns, row, p.length);
     attention_load_tile<Tile>(shared.b, sequence + Shape::value_column(unit.head), Shape::Columns, row, p.length);
 
@@ -105,23 +128,23 @@ __device__ __forceinline__ void attention_bwd_keys(const AttentionBackward& p, c
     auto load = [&](int i, int stage) {
         int query_head = unit.head * Shape::Group + i / steps, at = (unit.tile + i % steps) * Tile::Rows;
         attention_load_tile<Tile>(shared.c[stage], sequence + Shape::query_column(query_head), Shape::Columns, at, p.length);
-        attention_load_tile<Tile>(shared.d[stage], p.doutput + start * OutputColumns + query_head * Shape::Width, OutputColumns, at, p.length);
+        attention_load_tile<Tile>(shared.d[stage], p.d_o + start * OutputColumns + query_head * Shape::Width, OutputColumns, at, p.length);
         copy_async_commit();
     };
     attention_walk<Tile>(steps * Shape::Group, load, [&](int i, int stage) {
         int query_head = unit.head * Shape::Group + i / steps, query = (unit.tile + i % steps) * Tile::Rows;
-        const float* lse = p.rows + (i64(unit.sequence) * Shape::Heads + query_head) * padded + query + lane % 4 * 2;
-        const float* dots = lse + i64(p.batch) * Shape::Heads * padded;
+        i64 of = (i64(unit.sequence) * Shape::Heads + query_head) * p.length;
+        query += lane % 4 * 2;
         float s[32];
         u32 weights[16], ds[16];
         attention_tile_scores<Tile>(s, shared.a, warp * 16, shared.c[stage]);
         int hidden = i % steps == 0 ? warp * 16 + lane / 4 - lane % 4 * 2 : -64;  // queries of this tile before this do not see the key
 #pragma unroll
         for (int j = 0; j < 32; j += 4) {
-            float2 sum = *reinterpret_cast<const float2*>(lse + j * 2);
+            float2 sum = attention_pair(p.lse + of, query + j * 2, p.length, MODGEN_INFINITY);
 #pragma unroll
             for (int e = 0; e < 4; e++) {
-                s[j + e] = exp2_fast(fmaf(s[j + e], to_exponent, -(e & 1 ? sum.y : sum.x)));
+                s[j + e] = exp2_fast(fmaf(s[j + e], to_exponent, -1.4426950408889634f * (e & 1 ? sum.y : sum.x)));
                 if (j * 2 + (e & 1) < hidden + (e & 2 ? 8 : 0)) s[j + e] = 0.0f;
             }
         }
@@ -130,14 +153,25 @@ __device__ __forceinline__ void attention_bwd_keys(const AttentionBackward& p, c
         attention_tile_scores<Tile>(s, shared.b, warp * 16, shared.d[stage]);
 #pragma unroll
         for (int j = 0; j < 32; j += 4) {
-            float2 dot = *reinterpret_cast<const float2*>(dots + j * 2);
+            float2 dot = attention_pair(p.dots + of, query + j * 2, p.length, 0.0f);
             ds[j / 2] = pack(low_half(weights[j / 2]) * (s[j] - dot.x), high_half(weights[j / 2]) * (s[j + 1] - dot.y));
             ds[j / 2 + 1] = pack(low_half(weights[j / 2 + 1]) * (s[j + 2] - dot.x), high_half(weights[j / 2 + 1]) * (s[j + 3] - dot.y));
         }
         attention_tile_combine<Tile>(dk, ds, shared.c[stage]);
     });
     let_next_kernel_start();
-    bf16* to = dqkv + start * Shape::Columns;
+    bf16* to = p.d_qkv + start * Shape::Columns;
     attention_store_tile<Tile>(dk, p.scale, p.scale, shared.a, to + Shape::key_column(unit.head), Shape::Columns, row, p.length);
     attention_store_tile<Tile>(dv, 1.0f, 1.0f, shared.b, to + Shape::value_column(unit.head), Shape::Columns, row, p.length);
+}
+
+// The same arguments as attention_any_bwd_queries and attention_any_bwd_keys.
+template <int Heads, int KeyValueHeads, int Width, int Length>
+__device__ __forceinline__ void attention_bwd_queries(const bf16* qkv, const bf16* d_o, const float* lse, const float* dots, bf16* d_qkv, int batch) {
+    attention_bwd_queries<AttentionTile<AttentionHeads<Width, Heads, KeyValueHeads>>>(AttentionGradient{qkv, d_o, lse, dots, d_qkv, Length, batch, 1.0f / sqrtf(float(Width))});
+}
+
+template <int Heads, int KeyValueHeads, int Width, int Length>
+__device__ __forceinline__ void attention_bwd_keys(const bf16* qkv, const bf16* d_o, const float* lse, const float* dots, bf16* d_qkv, int batch) {
+    attention_bwd_keys<AttentionTile<AttentionHeads<Width, Heads, KeyValueHeads>>>(AttentionGradient{qkv, d_o, lse, dots, d_qkv, Length, batch, 1.0f / sqrtf(float(Width))});
 }

@@ -1,6 +1,7 @@
-// Causal attention forward with mma.sync, for sm_80 and up and heads of 32, 64, 96 and 128: O = softmax(Q K^T / sqrt(Width)) V
+// Causal attention forward with mma.sync, for sm_80 and up and heads of 16, 32, ... 128 columns: O = softmax(Q K^T / sqrt(Width)) V
 // and the logarithms of the softmax sums (Dao 2023). A block owns 64 queries of a head and walks the keys from the diagonal
-// down, the next tile on its way while it works on this one. Launch: tiles . Heads . batch blocks of 128 threads.
+// down, the next tile on its way while it works on this one. Launch: ceil(Length / 64) Heads batch blocks of 128 threads,
+// 640 (Width + 8) bytes of shared memory.
 
 template <class Tile>
 struct AttentionFwdShared {
@@ -77,4 +78,10 @@ __device__ __forceinline__ void attention_fwd(const AttentionForward& p) {
     }
     attention_store_tile<Tile>(o, reciprocal(rows.sum[0]), reciprocal(rows.sum[1]), shared.q, p.output + i64(unit.sequence) * p.length * Shape::Heads * Shape::Width + unit.head * Shape::Width,
                                Shape::Heads * Shape::Width, row, p.length);
+}
+
+// The same arguments as attention_any_fwd.
+template <int Heads, int KeyValueHeads, int Width, int Length>
+__device__ __forceinline__ void attention_fwd(const bf16* qkv, bf16* o, float* lse, int batch) {
+    attention_fwd<AttentionTile<AttentionHeads<Width, Heads, KeyValueHeads>>>(AttentionForward{qkv, o, lse, Length, batch, 1.0f / sqrtf(float(Width))});
 }
