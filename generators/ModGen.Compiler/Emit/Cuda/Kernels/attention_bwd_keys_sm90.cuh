@@ -123,3 +123,10 @@ __device__ __forceinline__ void attention_bwd_keys_sm90(const TensorMap& qkv, co
     }
     let_next_kernel_start();
 }
+
+// The entry for fixed sizes, the second of the two. docs/kernels/emit.md states maps and launch.
+template <int Heads, int KeyValueHeads, int Width, int Length>
+__device__ __forceinline__ void attention_bwd_keys_sm90(const TensorMap& qkv, const TensorMap& d_o, const TensorMap& d_qkv, float* rows, int batch) {
+    attention_bwd_keys_sm90<AttentionKeysFor<AttentionHeads<Width, Heads, KeyValueHeads>, Length>>(
+        qkv, d_o, d_qkv, AttentionBackward{nullptr, nullptr, nullptr, rows, Length, batch, 1.0f / sqrtf(float(Width))});
+}

@@ -111,3 +111,11 @@ __device__ __forceinline__ void attention_bwd_queries_sm90(const TensorMap& qkv,
     }
     let_next_kernel_start();
 }
+
+// The entry for fixed sizes, and the first of the two: it leaves `rows`. docs/kernels/emit.md states maps and launch.
+template <int Heads, int KeyValueHeads, int Width, int Length>
+__device__ __forceinline__ void attention_bwd_queries_sm90(const TensorMap& qkv, const TensorMap& d_o, const TensorMap& d_qkv, const bf16* o, const bf16* d_output,
+                                                           const float* lse, float* rows, int batch) {
+    attention_bwd_queries_sm90<AttentionQueriesFor<AttentionHeads<Width, Heads, KeyValueHeads>, Length>>(
+        qkv, d_o, d_qkv, AttentionBackward{o, d_output, lse, rows, Length, batch, 1.0f / sqrtf(float(Width))});
+}

@@ -186,3 +186,9 @@ __device__ __forceinline__ void attention_fwd_sm90(const TensorMap& qkv, const T
     }
     let_next_kernel_start();
 }
+
+// The entry for fixed sizes; docs/kernels/emit.md states maps and launch.
+template <int Heads, int KeyValueHeads, int Width, int Length>
+__device__ __forceinline__ void attention_fwd_sm90(const TensorMap& qkv, const TensorMap& o, float* lse, int batch) {
+    attention_fwd_sm90<AttentionForwardFor<AttentionHeads<Width, Heads, KeyValueHeads>, Length>>(qkv, o, lse, Length, batch, 1.0f / sqrtf(float(Width)));
+}
