@@ -36,6 +36,7 @@ __device__ inline float fabsf(float x) { return __builtin_fabsf(x); }
 __device__ inline float fmaf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 __device__ inline float sqrtf(float x) { return __nvvm_sqrt_rn_f(x); }
 __device__ inline float rsqrtf(float x) { return __nvvm_rsqrt_approx_f(x); }
+extern "C" __device__ float expf(float), logf(float), log1pf(float), tanhf(float);
 __device__ inline int __popc(unsigned x) { return __builtin_popcount(x); }
 __device__ inline void __threadfence() { __nvvm_membar_gl(); }
 __device__ inline void __syncwarp(unsigned mask = 0xffffffffu) { __nvvm_bar_warp_sync(mask); }

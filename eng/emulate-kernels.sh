@@ -26,7 +26,7 @@ for test in "$root"/bench/kernels/emulator/*.cpp; do
     } > "$work/$name.cpp"
     float32="0"; if [ "$(sed -n 2p "$test")" = "// precisions: both" ]; then float32="0 1"; fi
     for f in $float32; do
-        if "$cxx" -std=c++17 -O2 -I"$root/bench/kernels/emulator" -DMODGEN_FLOAT32="$f" -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-pass-failed -o "$work/$name" "$work/$name.cpp" && "$work/$name"; then
+        if "$cxx" -std=c++17 -O2 -I"$root/bench/kernels/emulator" -I"$kernels" -DMODGEN_FLOAT32="$f" -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-pass-failed -o "$work/$name" "$work/$name.cpp" && "$work/$name"; then
             passed=$((passed + 1))
         else
             failed=$((failed + 1))

@@ -1,3 +1,15 @@
 // families: prelude cross_entropy
-extern "C" __global__ void __launch_bounds__(512) loss_and_gradient(CrossEntropy p) { cross_entropy<32768, 512, true>(p); }
-extern "C" __global__ void __launch_bounds__(512) loss_only(CrossEntropy p) { cross_entropy<50304, 512, false>(p); }
+// precisions: both
+#define INSTANCE(VOCABULARY, THREADS)                                                                                                                     \
+    extern "C" __global__ void __launch_bounds__(THREADS) loss_and_gradient_##VOCABULARY(element* logits, const int* targets, float* losses, const float* scale) { \
+        cross_entropy<VOCABULARY, THREADS, true>(logits, targets, losses, scale);                                                                         \
+    }                                                                                                                                                     \
+    extern "C" __global__ void __launch_bounds__(THREADS) loss_##VOCABULARY(element* logits, const int* targets, float* losses) {                         \
+        cross_entropy<VOCABULARY, THREADS, false>(logits, targets, losses, nullptr);                                                                      \
+    }
+INSTANCE(32768, 512)
+INSTANCE(50257, 512)
+INSTANCE(128256, 512)
+INSTANCE(257, 256)
+INSTANCE(2, 256)
+extern "C" __global__ void __launch_bounds__(1024) sum(const float* losses, int rows, const float* inverse_count, float* loss) { sum_losses(losses, rows, inverse_count, loss); }

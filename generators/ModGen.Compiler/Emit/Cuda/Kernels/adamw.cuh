@@ -16,6 +16,7 @@ __device__ __forceinline__ void global_norm(const float* gradient, i64 count, fl
     __shared__ float scratch[32];
     __shared__ bool last;
     wait_for_previous_kernel();
+    let_next_kernel_start();
     const float4* from = reinterpret_cast<const float4*>(gradient);
     i64 groups = count / 4, stride = i64(gridDim.x) * Threads, i = i64(blockIdx.x) * Threads + threadIdx.x;
     float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
@@ -46,15 +47,29 @@ __device__ __forceinline__ void global_norm(const float* gradient, i64 count, fl
 }
 
 struct AdamW {
-    float* master;          // (count) f32
-    float* moment1;         // (count) f32
-    float* moment2;         // (count) f32
-    float* gradient;        // (count) f32
-    bf16* weights;          // (count) bf16 copy of the master
-    i64 count, decayed;     // multiples of 4; weight decay applies to the first `decayed`
+    float* master;          // (count)
+    float* moment1;         // (count)
+    float* moment2;         // (count)
+    float* gradient;        // (count)
+    element* weights;       // (count) copy of the master as operands; null for none
+    i64 count;              // a multiple of 4
+    const i64* run_ends;    // (runs) where each run of elements ends, ascending, the last at count or beyond
+    int runs;               // runs are decayed and not decayed in turns, ...
+    int first_decays;       // ... the first decayed unless this is 0
     const AdamWStep* step;
     const float* norm;      // of the gradient before gradient_scale
 };
+
+// The run that an element is in.
+__device__ __forceinline__ int adamw_run(const AdamW& p, i64 at) {
+    int low = 0;
+    for (int high = p.runs - 1; low < high;) {
+        int middle = (low + high) / 2;
+        if (p.run_ends[middle] <= at) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
 
 __device__ __forceinline__ float adamw_update(float& w, float& m, float& v, float g, const AdamWStep& s, float scale, float decay) {
     g *= scale;
@@ -65,12 +80,13 @@ __device__ __forceinline__ float adamw_update(float& w, float& m, float& v, floa
     return w;
 }
 
-// Groups groups of four parameters a thread, all their loads before the first use. A norm that is not finite leaves the
+// Groups groups of four parameters a thread, all their loads before the first use: ceil(count / (4 * Threads * Groups)) blocks. A norm that is not finite leaves the
 // parameters and the moments as they are; the host sees the norm and reports it. Clear zeroes the gradient, for a step
 // whose first batch adds to it and does not store.
 template <int Threads, int Groups, bool Clear>
 __device__ __forceinline__ void adamw(const AdamW& p) {
     wait_for_previous_kernel();
+    let_next_kernel_start();
     AdamWStep s = *p.step;
     float norm = *p.norm * s.gradient_scale;
     bool finite = norm < MODGEN_INFINITY;
@@ -87,20 +103,27 @@ __device__ __forceinline__ void adamw(const AdamW& p) {
             g[j] = __ldcs(reinterpret_cast<const float4*>(p.gradient) + i);
         }
     }
+    // Mostly a block lies in one run, and its threads look for it together.
+    i64 begin = i64(blockIdx.x) * (Threads * Groups * 4);
+    int run = adamw_run(p, begin);
+    bool one_run = p.run_ends[run] >= begin + Threads * Groups * 4;
 #pragma unroll
     for (int j = 0; j < Groups; j++) {
         i64 i = first + j * Threads;
         if (i >= groups) continue;
-        float decay = i * 4 < p.decayed ? s.decay : 0.0f;
         if (finite) {
-            adamw_update(w[j].x, m[j].x, v[j].x, g[j].x, s, scale, decay);
-            adamw_update(w[j].y, m[j].y, v[j].y, g[j].y, s, scale, decay);
-            adamw_update(w[j].z, m[j].z, v[j].z, g[j].z, s, scale, decay);
-            adamw_update(w[j].w, m[j].w, v[j].w, g[j].w, s, scale, decay);
+            float decay[4];
+#pragma unroll
+            for (int e = 0; e < 4; e++) decay[e] = ((one_run ? run : adamw_run(p, i * 4 + e)) % 2 == 0) == (p.first_decays != 0) ? s.decay : 0.0f;
+            adamw_update(w[j].x, m[j].x, v[j].x, g[j].x, s, scale, decay[0]);
+            adamw_update(w[j].y, m[j].y, v[j].y, g[j].y, s, scale, decay[1]);
+            adamw_update(w[j].z, m[j].z, v[j].z, g[j].z, s, scale, decay[2]);
+            adamw_update(w[j].w, m[j].w, v[j].w, g[j].w, s, scale, decay[3]);
             __stcs(reinterpret_cast<float4*>(p.master) + i, w[j]);
             __stcs(reinterpret_cast<float4*>(p.moment1) + i, m[j]);
             __stcs(reinterpret_cast<float4*>(p.moment2) + i, v[j]);
-            __stcs(reinterpret_cast<uint2*>(p.weights) + i, make_uint2(pack(w[j].x, w[j].y), pack(w[j].z, w[j].w)));
+            float copy[4] = {w[j].x, w[j].y, w[j].z, w[j].w};
+            if (p.weights != nullptr) store(p.weights + i * 4, copy);
         }
         if constexpr (Clear) __stcs(reinterpret_cast<float4*>(p.gradient) + i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
     }

@@ -1,68 +1,123 @@
 // Softmax cross-entropy of a chunk of logits, loss and gradient in one read and one write: a block holds a row in
-// registers, reduces its maximum and its sum, and writes d loss / d logits over the logits.
+// registers, reduces its maximum and its sum, and writes d loss / d logits over the logits. A row too long for the registers
+// is read three times.
+// Launch: a block of Threads threads a row. Any vocabulary: rows are read as whole words of 16 bytes, the ends of a row that
+// shares a word with its neighbour value by value.
 
-struct CrossEntropy {
-    bf16* logits;        // (rows, Vocabulary) bf16 in, gradient out
-    const int* targets;  // (rows); negative: the row counts for nothing
-    float* losses;       // (rows) f32, nats
-    float scale;         // of the gradient: 1 / number of targets that count
+// Where a row lies in words of 16 bytes.
+template <int Vocabulary, int Threads>
+struct LogitsRow {
+    static constexpr int Group = 16 / int(sizeof(element));
+    static constexpr bool Aligned = Vocabulary % Group == 0;
+    static constexpr int Words = Aligned ? Vocabulary / Group : ceil_div(Vocabulary + Group - 1, Group);  // at most
+    static constexpr int Turns = ceil_div(Words, Threads);
+    static constexpr bool Kept = Turns * Group <= (sizeof(element) == 2 ? 128 : 64);                        // registers allow
+
+    element* row;
+    int lead;  // values of the first word that are the row's before
+
+    // Value j of this thread's word of a turn, as an index into the row; outside of it where the word is shared or past the end.
+    __device__ __forceinline__ int index(int turn, int j) const { return (turn * Threads + int(threadIdx.x)) * Group + j - lead; }
+    __device__ __forceinline__ bool inside(int i) const { return i >= 0 && i < Vocabulary; }
+
+    __device__ __forceinline__ uint4 read(int turn) const {
+        if (inside(index(turn, 0)) && inside(index(turn, Group - 1))) return __ldcs(reinterpret_cast<const uint4*>(row + index(turn, 0)));
+        element part[Group];
+#pragma unroll
+        for (int j = 0; j < Group; j++) part[j] = !Aligned && inside(index(turn, j)) ? row[index(turn, j)] : from_float<element>(-MODGEN_INFINITY);
+        return as_word(part);
+    }
+
+    __device__ __forceinline__ void write(int turn, const float (&v)[Group]) const {
+        if (inside(index(turn, 0)) && inside(index(turn, Group - 1))) return store(row + index(turn, 0), v);
+#pragma unroll
+        for (int j = 0; j < Group; j++)
+            if (!Aligned && inside(index(turn, j))) row[index(turn, j)] = from_float<element>(v[j]);
+    }
+
+    static __device__ __forceinline__ uint4 as_word(const bf16 (&v)[8]) {
+        return make_uint4(u32(v[0].bits) | u32(v[1].bits) << 16, u32(v[2].bits) | u32(v[3].bits) << 16, u32(v[4].bits) | u32(v[5].bits) << 16, u32(v[6].bits) | u32(v[7].bits) << 16);
+    }
+    static __device__ __forceinline__ uint4 as_word(const float (&v)[4]) {
+        return make_uint4(__float_as_uint(v[0]), __float_as_uint(v[1]), __float_as_uint(v[2]), __float_as_uint(v[3]));
+    }
+    static __device__ __forceinline__ void values(uint4 word, float (&v)[8]) { unpack(word, v); }
+    static __device__ __forceinline__ void values(uint4 word, float (&v)[4]) {
+        v[0] = __uint_as_float(word.x); v[1] = __uint_as_float(word.y); v[2] = __uint_as_float(word.z); v[3] = __uint_as_float(word.w);
+    }
 };
 
+// Calls body(turn, values) for each word of this thread, from the registers or from memory again.
+template <class Row, class Body>
+__device__ __forceinline__ void each_logits(const Row& row, const uint4 (&kept)[Row::Kept ? Row::Turns : 1], Body body) {
+    if constexpr (Row::Kept) {
+#pragma unroll
+        for (int turn = 0; turn < Row::Turns; turn++) {
+            float v[Row::Group];
+            Row::values(kept[turn], v);
+            body(turn, v);
+        }
+    } else {
+#pragma unroll 4
+        for (int turn = 0; turn < Row::Turns; turn++) {
+            float v[Row::Group];
+            Row::values(row.read(turn), v);
+            body(turn, v);
+        }
+    }
+}
+
+// logits (rows, Vocabulary): the gradient, times loss_scale[0], takes their place if Gradient. losses (rows) in nats. A negative
+// target counts for nothing: loss and gradient are zero.
 template <int Vocabulary, int Threads, bool Gradient>
-__device__ __forceinline__ void cross_entropy(const CrossEntropy& p) {
-    static_assert(Vocabulary % 8 == 0, "rows are read 16 bytes at a time");
-    constexpr int Chunks = ceil_div(Vocabulary / 8, Threads);
-    static_assert(Chunks <= 16 && Threads <= 512, "a row stays in registers: 65536 logits at most");
-    constexpr float Log2E = 1.4426950408889634f;
-    __shared__ float maxima[Threads / 32], sums[Threads / 32];
+__device__ __forceinline__ void cross_entropy(element* logits, const int* targets, float* losses, const float* loss_scale) {
+    using Row = LogitsRow<Vocabulary, Threads>;
+    __shared__ float maxima[Threads / 32];
+    __shared__ float scratch[Threads / 32];
     int thread = int(threadIdx.x), lane = thread % 32, warp = thread / 32;
     wait_for_previous_kernel();
-    i64 row = blockIdx.x;
-    uint4* logits = reinterpret_cast<uint4*>(p.logits) + row * (Vocabulary / 8);
-    int target = p.targets[row];
-    float at_target = target >= 0 ? to_float(p.logits[row * Vocabulary + target]) : 0.0f;
-    uint4 raw[Chunks];
+    let_next_kernel_start();
+    i64 start = i64(blockIdx.x) * Vocabulary;
+    Row row{logits + start, Row::Aligned ? 0 : int(start % Row::Group)};
+    int target = targets[blockIdx.x];
+    float at_target = target >= 0 ? to_float(row.row[target]) : 0.0f, highest = -MODGEN_INFINITY, sum = 0.0f;
+    uint4 kept[Row::Kept ? Row::Turns : 1];
+    if constexpr (Row::Kept)
 #pragma unroll
-    for (int c = 0; c < Chunks; c++) {
-        int i = c * Threads + thread;
-        raw[c] = i < Vocabulary / 8 ? __ldcs(logits + i) : make_uint4(0xff80ff80u, 0xff80ff80u, 0xff80ff80u, 0xff80ff80u);
-    }
-    float highest = -MODGEN_INFINITY;
+        for (int turn = 0; turn < Row::Turns; turn++) kept[turn] = row.read(turn);
+    each_logits(row, kept, [&](int, const float (&v)[Row::Group]) {
 #pragma unroll
-    for (int c = 0; c < Chunks; c++) {
-        float v[8];
-        unpack(raw[c], v);
-#pragma unroll
-        for (int j = 0; j < 8; j++) highest = fmaxf(highest, v[j]);
-    }
+        for (int j = 0; j < Row::Group; j++) highest = fmaxf(highest, v[j]);
+    });
     highest = warp_max(highest);
     if (lane == 0) maxima[warp] = highest;
     __syncthreads();
     highest = warp_max(lane < Threads / 32 ? maxima[lane] : -MODGEN_INFINITY);
-    float shift = -highest * Log2E, sum = 0.0f;
+    each_logits(row, kept, [&](int, const float (&v)[Row::Group]) {
 #pragma unroll
-    for (int c = 0; c < Chunks; c++) {
-        float v[8];
-        unpack(raw[c], v);
-#pragma unroll
-        for (int j = 0; j < 8; j++) sum += exp2_fast(v[j] * Log2E + shift);
-    }
-    sum = warp_sum(sum);
-    if (lane == 0) sums[warp] = sum;
-    __syncthreads();
-    sum = warp_sum(lane < Threads / 32 ? sums[lane] : 0.0f);
-    if (thread == 0) p.losses[row] = target >= 0 ? highest + log2_fast(sum) * 0.6931471805599453f - at_target : 0.0f;
+        for (int j = 0; j < Row::Group; j++) sum += exponential(v[j] - highest);
+    });
+    sum = block_sum<Threads>(sum, scratch);
+    if (thread == 0) losses[blockIdx.x] = target >= 0 ? highest + logarithm(sum) - at_target : 0.0f;
     if constexpr (Gradient) {
-        float scale = target >= 0 ? p.scale : 0.0f, factor = scale / sum;
+        float scale = target >= 0 ? *loss_scale : 0.0f, factor = scale / sum;
+        each_logits(row, kept, [&](int turn, const float (&v)[Row::Group]) {
+            float d[Row::Group];
 #pragma unroll
-        for (int c = 0; c < Chunks; c++) {
-            int i = c * Threads + thread;
-            if (i >= Vocabulary / 8) continue;
-            float v[8];
-            unpack(raw[c], v);
-#pragma unroll
-            for (int j = 0; j < 8; j++) v[j] = exp2_fast(v[j] * Log2E + shift) * factor - (i * 8 + j == target ? scale : 0.0f);
-            __stcs(logits + i, pack(v));
-        }
+            for (int j = 0; j < Row::Group; j++) d[j] = target < 0 ? 0.0f : exponential(v[j] - highest) * factor - (row.index(turn, j) == target ? scale : 0.0f);
+            row.write(turn, d);
+        });
     }
+}
+
+// loss[0] = the sum of losses (rows) times inverse_count[0]. One block of 1024 threads.
+__device__ __forceinline__ void sum_losses(const float* losses, int rows, const float* inverse_count, float* loss) {
+    __shared__ float scratch[32];
+    wait_for_previous_kernel();
+    let_next_kernel_start();
+    float sum = 0.0f;
+#pragma unroll 8
+    for (int row = int(threadIdx.x); row < rows; row += 1024) sum += losses[row];
+    sum = block_sum<1024>(sum, scratch);
+    if (threadIdx.x == 0) loss[0] = sum * *inverse_count;
 }

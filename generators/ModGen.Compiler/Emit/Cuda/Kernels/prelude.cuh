@@ -1,5 +1,5 @@
-// What every kernel family needs and NVRTC does not give without headers: sizes, bfloat16, reductions,
-// and the launch-dependency instructions. Emitted once, at the top of a model's CUDA source.
+// What every kernel family needs and NVRTC does not give without headers: sizes, the two precisions, counted rows, bfloat16,
+// reductions, groups of values, rows shared by warps, and the launch-dependency instructions. First in every kernel's source.
 
 using u16 = unsigned short;
 using u32 = unsigned int;
@@ -37,6 +37,9 @@ __device__ __forceinline__ float to_float(bf16 x) { return __uint_as_float(u32(x
 __device__ __forceinline__ float low_half(u32 pair) { return __uint_as_float(pair << 16); }
 __device__ __forceinline__ float high_half(u32 pair) { return __uint_as_float(pair & 0xffff0000u); }
 
+#ifdef MODGEN_EMULATOR
+#include "instructions.h"  // the same functions in plain C++: bench/kernels/emulator
+#else
 // Two floats to a bfloat16 pair, round to nearest even; `low` goes to the lower address.
 __device__ __forceinline__ u32 pack(float low, float high) {
     u32 pair;
@@ -50,55 +53,10 @@ __device__ __forceinline__ bf16 to_bf16(float x) {
     return bf16{bits};
 }
 
-// For code over both precisions.
-__device__ __forceinline__ float to_float(float x) { return x; }
-template <class T> __device__ __forceinline__ T from_float(float x);
-template <> __device__ __forceinline__ float from_float<float>(float x) { return x; }
-template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) { return to_bf16(x); }
-
-// Eight bfloat16 (16 bytes) to floats and back.
-__device__ __forceinline__ void unpack(uint4 from, float (&to)[8]) {
-    to[0] = low_half(from.x); to[1] = high_half(from.x);
-    to[2] = low_half(from.y); to[3] = high_half(from.y);
-    to[4] = low_half(from.z); to[5] = high_half(from.z);
-    to[6] = low_half(from.w); to[7] = high_half(from.w);
-}
-
-__device__ __forceinline__ uint4 pack(const float (&from)[8]) {
-    return make_uint4(pack(from[0], from[1]), pack(from[2], from[3]), pack(from[4], from[5]), pack(from[6], from[7]));
-}
-
 // Base-2 exponential and logarithm, reciprocal and reciprocal root of the special-function unit.
 __device__ __forceinline__ float exp2_fast(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 __device__ __forceinline__ float log2_fast(float x) { float y; asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 __device__ __forceinline__ float reciprocal(float x) { float y; asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
-__device__ __forceinline__ float sigmoid(float x) { return reciprocal(1.0f + exp2_fast(-1.4426950408889634f * x)); }
-
-__device__ __forceinline__ float warp_sum(float x) {
-#pragma unroll
-    for (int lane = 16; lane > 0; lane >>= 1) x += __shfl_xor_sync(0xffffffffu, x, lane);
-    return x;
-}
-
-__device__ __forceinline__ float warp_max(float x) {
-#pragma unroll
-    for (int lane = 16; lane > 0; lane >>= 1) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, lane));
-    return x;
-}
-
-__device__ __forceinline__ u32 warp_sum(u32 x) { return __reduce_add_sync(0xffffffffu, x); }
-
-// Sum over a block of Threads threads, the same value in each; `scratch` holds Threads / 32 floats. The order of
-// additions depends on nothing but Threads.
-template <int Threads>
-__device__ __forceinline__ float block_sum(float x, float* scratch) {
-    static_assert(Threads % 32 == 0 && Threads <= 1024, "a block is whole warps");
-    x = warp_sum(x);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = x;
-    __syncthreads();
-    return warp_sum(threadIdx.x % 32 < Threads / 32 ? scratch[threadIdx.x % 32] : 0.0f);
-}
 
 // Streaming accesses: data that this kernel touches once should not push the rest out of the caches.
 __device__ __forceinline__ uint4 load_streaming(const uint4* from) {
@@ -150,3 +108,225 @@ __device__ __forceinline__ void store_release(u32* counter, u32 value) {
 }
 
 __device__ __forceinline__ u32 shared_address(const void* p) { return u32(__cvta_generic_to_shared(p)); }
+
+// A barrier of `threads` threads of the block, whole warps; barrier 0 is __syncthreads.
+__device__ __forceinline__ void team_barrier(int barrier, int threads) {
+    asm volatile("bar.sync %0, %1;" :: "r"(barrier), "r"(threads) : "memory");
+}
+#endif
+
+// For code over both precisions.
+__device__ __forceinline__ float to_float(float x) { return x; }
+template <class T> __device__ __forceinline__ T from_float(float x);
+template <> __device__ __forceinline__ float from_float<float>(float x) { return x; }
+template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) { return to_bf16(x); }
+
+// Eight bfloat16 (16 bytes) to floats and back.
+__device__ __forceinline__ void unpack(uint4 from, float (&to)[8]) {
+    to[0] = low_half(from.x); to[1] = high_half(from.x);
+    to[2] = low_half(from.y); to[3] = high_half(from.y);
+    to[4] = low_half(from.z); to[5] = high_half(from.z);
+    to[6] = low_half(from.w); to[7] = high_half(from.w);
+}
+
+__device__ __forceinline__ uint4 pack(const float (&from)[8]) {
+    return make_uint4(pack(from[0], from[1]), pack(from[2], from[3]), pack(from[4], from[5]), pack(from[6], from[7]));
+}
+
+// e^x, log x and the logistic function, as accurate as the precision of the device asks.
+#if MODGEN_FLOAT32
+__device__ __forceinline__ float exponential(float x) { return expf(x); }
+__device__ __forceinline__ float logarithm(float x) { return logf(x); }
+__device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+#else
+__device__ __forceinline__ float exponential(float x) { return exp2_fast(1.4426950408889634f * x); }
+__device__ __forceinline__ float logarithm(float x) { return 0.6931471805599453f * log2_fast(x); }
+__device__ __forceinline__ float sigmoid(float x) { return reciprocal(1.0f + exp2_fast(-1.4426950408889634f * x)); }
+#endif
+
+__device__ __forceinline__ float warp_sum(float x) {
+#pragma unroll
+    for (int lane = 16; lane > 0; lane >>= 1) x += __shfl_xor_sync(0xffffffffu, x, lane);
+    return x;
+}
+
+__device__ __forceinline__ float warp_max(float x) {
+#pragma unroll
+    for (int lane = 16; lane > 0; lane >>= 1) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, lane));
+    return x;
+}
+
+__device__ __forceinline__ u32 warp_sum(u32 x) { return __reduce_add_sync(0xffffffffu, x); }
+
+// Sum over a block of Threads threads, the same value in each; `scratch` holds Threads / 32 floats. The order of
+// additions depends on nothing but Threads.
+template <int Threads>
+__device__ __forceinline__ float block_sum(float x, float* scratch) {
+    static_assert(Threads % 32 == 0 && Threads <= 1024, "a block is whole warps");
+    x = warp_sum(x);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = x;
+    __syncthreads();
+    return warp_sum(threadIdx.x % 32 < Threads / 32 ? scratch[threadIdx.x % 32] : 0.0f);
+}
+
+// Elements of a group that divides a row of `width` and is at most `most`: 1, 2, 4 or 8.
+__host__ __device__ constexpr int group_of(int width, int most) {
+    while (width % most != 0) most /= 2;
+    return most;
+}
+
+// N neighbouring values to floats and back; they start at a multiple of their size together, or of 16 bytes if that is less.
+template <int N> __device__ __forceinline__ void load(const float* from, float (&v)[N]) {
+    if constexpr (N % 4 == 0) {
+#pragma unroll
+        for (int i = 0; i < N; i += 4) {
+            float4 w = load_streaming(reinterpret_cast<const float4*>(from + i));
+            v[i] = w.x; v[i + 1] = w.y; v[i + 2] = w.z; v[i + 3] = w.w;
+        }
+    } else if constexpr (N == 2) {
+        float2 w = *reinterpret_cast<const float2*>(from);
+        v[0] = w.x; v[1] = w.y;
+    } else {
+        static_assert(N == 1, "groups are of 1, 2 or a multiple of 4");
+        v[0] = *from;
+    }
+}
+
+template <int N> __device__ __forceinline__ void load(const bf16* from, float (&v)[N]) {
+    if constexpr (N == 8) {
+        unpack(load_streaming(reinterpret_cast<const uint4*>(from)), v);
+    } else if constexpr (N == 4) {
+        uint2 w = __ldcs(reinterpret_cast<const uint2*>(from));
+        v[0] = low_half(w.x); v[1] = high_half(w.x); v[2] = low_half(w.y); v[3] = high_half(w.y);
+    } else if constexpr (N == 2) {
+        u32 w = *reinterpret_cast<const u32*>(from);
+        v[0] = low_half(w); v[1] = high_half(w);
+    } else {
+        static_assert(N == 1, "groups are of 1, 2, 4 or 8");
+        v[0] = to_float(*from);
+    }
+}
+
+template <int N> __device__ __forceinline__ void store(float* to, const float (&v)[N]) {
+    if constexpr (N % 4 == 0) {
+#pragma unroll
+        for (int i = 0; i < N; i += 4) *reinterpret_cast<float4*>(to + i) = make_float4(v[i], v[i + 1], v[i + 2], v[i + 3]);
+    } else if constexpr (N == 2) {
+        *reinterpret_cast<float2*>(to) = make_float2(v[0], v[1]);
+    } else {
+        static_assert(N == 1, "groups are of 1, 2 or a multiple of 4");
+        *to = v[0];
+    }
+}
+
+template <int N> __device__ __forceinline__ void store(bf16* to, const float (&v)[N]) {
+    if constexpr (N == 8) {
+        *reinterpret_cast<uint4*>(to) = pack(v);
+    } else if constexpr (N == 4) {
+        *reinterpret_cast<uint2*>(to) = make_uint2(pack(v[0], v[1]), pack(v[2], v[3]));
+    } else if constexpr (N == 2) {
+        *reinterpret_cast<u32*>(to) = pack(v[0], v[1]);
+    } else {
+        static_assert(N == 1, "groups are of 1, 2, 4 or 8");
+        *to = to_bf16(v[0]);
+    }
+}
+
+// Rows of Width values in blocks of 256 threads. A team of 1, 2, 4 or 8 warps shares a row, so that a lane holds 32 values up to
+// a width of 8192; lane l holds groups l, l + Lanes, ... of the row, fewer in the last turn if they do not come out even.
+template <int Width>
+struct RowTeam {
+    static constexpr int Group = group_of(Width, 4), Groups = Width / Group;
+    static constexpr int Warps = Width <= 1024 ? 1 : Width <= 2048 ? 2 : Width <= 4096 ? 4 : 8;
+    static constexpr int Lanes = 32 * Warps, Teams = 8 / Warps, Turns = ceil_div(Groups, Lanes);
+    static_assert(Width >= 1 && Width <= 32768, "a row is held in the registers of a block");
+
+    static __device__ __forceinline__ int team() { return int(threadIdx.x) / Lanes; }
+    static __device__ __forceinline__ int lane() { return int(threadIdx.x) % Lanes; }
+    static __device__ __forceinline__ bool leads() { return lane() == 0; }
+    static __device__ __forceinline__ bool has(int turn) { return Groups % Lanes == 0 || turn * Lanes + lane() < Groups; }
+    static __device__ __forceinline__ int column(int turn) { return (turn * Lanes + lane()) * Group; }
+    // Reads this lane's part of a row; what it has not is zero.
+    template <class T> static __device__ __forceinline__ void read(const T* row, float (&v)[Turns][Group]) {
+#pragma unroll
+        for (int i = 0; i < Turns; i++) {
+            if (has(i)) {
+                load(row + column(i), v[i]);
+            } else {
+#pragma unroll
+                for (int j = 0; j < Group; j++) v[i][j] = 0.0f;
+            }
+        }
+    }
+
+    template <class T> static __device__ __forceinline__ void write(T* row, const float (&v)[Turns][Group]) {
+#pragma unroll
+        for (int i = 0; i < Turns; i++)
+            if (has(i)) store(row + column(i), v[i]);
+    }
+
+    // Vectors that every row meets, such as gains, are worth keeping in the first-level cache.
+    static __device__ __forceinline__ void read_shared(const float* from, int turn, float (&v)[Group]) {
+#pragma unroll
+        for (int j = 0; j < Group; j++) v[j] = 0.0f;
+        if (!has(turn)) return;
+        if constexpr (Group == 4) {
+            float4 w = __ldg(reinterpret_cast<const float4*>(from + column(turn)));
+            v[0] = w.x; v[1] = w.y; v[2] = w.z; v[3] = w.w;
+        } else {
+#pragma unroll
+            for (int j = 0; j < Group; j++) v[j] = __ldg(from + column(turn) + j);
+        }
+    }
+
+    // The sum over the team of a value a lane, in every lane. `scratch` has a float a warp; `parity` alternates between the
+    // successive calls of a team, so that one barrier a call is enough.
+    static __device__ __forceinline__ float sum(float x, float (&scratch)[2][8], int parity) {
+        x = warp_sum(x);
+        if constexpr (Warps == 1) return x;
+        if (threadIdx.x % 32 == 0) scratch[parity][threadIdx.x / 32] = x;
+        team_barrier(1 + team(), Lanes);
+        float total = 0.0f;
+#pragma unroll
+        for (int w = 0; w < Warps; w++) total += scratch[parity][team() * Warps + w];
+        return total;
+    }
+};
+
+// total (Width) = the sum over the block's teams of what each has for its row's values, in the order of the teams.
+template <int Width>
+__device__ __forceinline__ void sum_teams(float (&v)[RowTeam<Width>::Turns][RowTeam<Width>::Group], float (&parts)[256][RowTeam<Width>::Group], float* total) {
+    using Team = RowTeam<Width>;
+#pragma unroll
+    for (int i = 0; i < Team::Turns; i++) {
+        __syncthreads();
+#pragma unroll
+        for (int j = 0; j < Team::Group; j++) parts[threadIdx.x][j] = v[i][j];
+        __syncthreads();
+        if (Team::team() != 0 || !Team::has(i)) continue;
+        for (int t = 1; t < Team::Teams; t++)
+#pragma unroll
+            for (int j = 0; j < Team::Group; j++) v[i][j] += parts[t * Team::Lanes + Team::lane()][j];
+        store(total + Team::column(i), v[i]);
+    }
+}
+
+// Row of the stream that compact row i stands for. `selected` holds positions within a sequence of Length rows of which
+// Selected are chosen, ascending; with Length 0 it holds rows of the stream themselves.
+template <int Length, int Selected>
+__device__ __forceinline__ i64 stream_row(const int* selected, int i) {
+    if constexpr (Length == 0) return selected[i];
+    else return i64(i / Selected) * Length + selected[i];
+}
+
+// Index of `position` among `count` ascending ones, or -1.
+__device__ __forceinline__ int find_position(const int* selected, int count, int position) {
+    int low = 0;
+    for (int n = count; n > 1;) {
+        int half = n / 2;
+        if (selected[low + half] <= position) low += half;
+        n -= half;
+    }
+    return count > 0 && selected[low] == position ? low : -1;
+}

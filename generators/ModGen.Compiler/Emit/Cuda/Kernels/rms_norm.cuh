@@ -1,179 +1,129 @@
-// RMSNorm, one warp a row (a few for a wide one), the row in registers: y = gain . x / rms(x). The same pass adds the block before to the
-// residual stream, scores the router, and gathers the selected rows, so that each byte of the stream is moved once.
+// RMSNorm, y = gain . x / rms(x), and its gradient. What stands before a norm in the stream - the sum with the block before, the
+// gathering of the selected rows - is part of the same pass, so that each byte of the stream is moved once.
+// Forward: 256 threads, ceil(rows / 8) blocks. rstd (rows) = 1 / rms, for the gradient; null where there is none to come.
 
-// Warps that share a row, so that a lane holds at most eight groups of four elements.
-__host__ __device__ constexpr int row_warps(int width) {
-    int warps = 1;
-    while (width % (128 * warps) != 0 || width / (128 * warps) > 8) warps++;
-    return warps;
+// The end of every forward pass: the row is in v, spread over its team.
+template <int Width>
+__device__ __forceinline__ void rms_norm_row(const float (&v)[RowTeam<Width>::Turns][RowTeam<Width>::Group], const float* gain, element* y, float* rstd,
+                                             int row, float epsilon, float (&scratch)[2][8]) {
+    using Team = RowTeam<Width>;
+    float squares = 0.0f;
+#pragma unroll
+    for (int i = 0; i < Team::Turns; i++)
+#pragma unroll
+        for (int j = 0; j < Team::Group; j++) squares += v[i][j] * v[i][j];
+    float scale = rsqrtf(Team::sum(squares, scratch, row / Team::Teams % 2) * (1.0f / Width) + epsilon);
+#pragma unroll
+    for (int i = 0; i < Team::Turns; i++) {
+        float g[Team::Group];
+        Team::read_shared(gain, i, g);
+#pragma unroll
+        for (int j = 0; j < Team::Group; j++) g[j] *= v[i][j] * scale;
+        if (Team::has(i)) store(y + i64(row) * Width + Team::column(i), g);
+    }
+    if (rstd != nullptr && Team::leads()) rstd[row] = scale;
 }
 
 template <int Width>
-struct NormRow {
-    static_assert(Width % 128 == 0 && row_warps(Width) <= 8, "rows are whole groups of 128 elements, 8192 at most or so");
-    static constexpr int Warps = row_warps(Width), Lanes = Warps * 32, Groups = Width / (4 * Lanes);
-    // This thread's group i, in units of four elements.
-    static __device__ __forceinline__ int at(int i) { return i * Lanes + int(threadIdx.x) % Lanes; }
-
-    // The sum over the row, in every thread of it. `scratch` holds a float a warp of the block; Turn alternates between
-    // successive calls, so that one barrier a call is enough.
-    template <int Turn>
-    static __device__ __forceinline__ float sum(float x, float (&scratch)[2][32]) {
-        x = warp_sum(x);
-        if constexpr (Warps == 1) return x;
-        int warp = int(threadIdx.x) / 32, row = warp / Warps;
-        if (threadIdx.x % 32 == 0) scratch[Turn][warp] = x;
-        asm volatile("bar.sync %0, %1;" :: "r"(1 + row), "n"(Lanes) : "memory");
-        float total = 0.0f;
-#pragma unroll
-        for (int w = 0; w < Warps; w++) total += scratch[Turn][row * Warps + w];
-        return total;
-    }
-};
-
-__device__ __forceinline__ float4 widen(uint2 v) { return make_float4(low_half(v.x), high_half(v.x), low_half(v.y), high_half(v.y)); }
-__device__ __forceinline__ uint2 narrow(float4 v) { return make_uint2(pack(v.x, v.y), pack(v.z, v.w)); }
-__device__ __forceinline__ float dot(float4 a, float4 b) { return a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; }
-
-struct RmsNormForward {
-    const float* x;         // (rows of the stream, Width) f32
-    const bf16* delta;      // (rows, Width) bf16, added to x first; Residual only
-    const int* selected;    // (rows) row of the stream to read; Gather only
-    const float* gain;      // (Width) f32
-    const float* router;    // (Width) f32; Router only
-    float* sum;             // (rows, Width) f32: x + delta; Residual only
-    bf16* y;                // (rows, Width) bf16
-    float* inverse_rms;     // (rows) f32
-    float* scores;          // (rows) f32: router . (x + delta); Router only
-    int rows;
-    float epsilon;
-};
-
-template <int Width, bool Residual, bool Gather, bool Router>
-__device__ __forceinline__ void rms_norm_fwd(const RmsNormForward& p) {
-    using Row = NormRow<Width>;
-    __shared__ float scratch[2][32];
-    int row = int(blockIdx.x) * (int(blockDim.x) / Row::Lanes) + int(threadIdx.x) / Row::Lanes;
-    if (row >= p.rows) return;
+__device__ __forceinline__ void rms_norm_fwd(const float* x, const float* gain, element* y, float* rstd, Rows rows, float epsilon) {
+    using Team = RowTeam<Width>;
+    __shared__ float scratch[2][8];
     wait_for_previous_kernel();
-    const float4* x = reinterpret_cast<const float4*>(p.x) + i64(Gather ? p.selected[row] : row) * (Width / 4);
-    const uint2* delta = reinterpret_cast<const uint2*>(p.delta) + i64(row) * (Width / 4);
-    float4 v[Row::Groups];
-    uint2 d[Residual ? Row::Groups : 1];
-#pragma unroll
-    for (int i = 0; i < Row::Groups; i++) {
-        v[i] = load_streaming(x + Row::at(i));
-        if constexpr (Residual) d[i] = __ldcs(delta + Row::at(i));
-    }
-    float squares = 0.0f, score = 0.0f;
-#pragma unroll
-    for (int i = 0; i < Row::Groups; i++) {
-        if constexpr (Residual) {
-            float4 w = widen(d[i]);
-            v[i] = make_float4(v[i].x + w.x, v[i].y + w.y, v[i].z + w.z, v[i].w + w.w);
-            reinterpret_cast<float4*>(p.sum)[i64(row) * (Width / 4) + Row::at(i)] = v[i];
-        }
-        squares += dot(v[i], v[i]);
-        if constexpr (Router) score += dot(v[i], __ldg(reinterpret_cast<const float4*>(p.router) + Row::at(i)));
-    }
-    float scale = rsqrtf(Row::template sum<0>(squares, scratch) * (1.0f / Width) + p.epsilon);
-    if constexpr (Router) score = Row::template sum<1>(score, scratch);
-#pragma unroll
-    for (int i = 0; i < Row::Groups; i++) {
-        float4 g = __ldg(reinterpret_cast<const float4*>(p.gain) + Row::at(i));
-        reinterpret_cast<uint2*>(p.y)[i64(row) * (Width / 4) + Row::at(i)] =
-            narrow(make_float4(v[i].x * scale * g.x, v[i].y * scale * g.y, v[i].z * scale * g.z, v[i].w * scale * g.w));
-    }
-    if (threadIdx.x % Row::Lanes == 0) {
-        p.inverse_rms[row] = scale;
-        if constexpr (Router) p.scores[row] = score;
+    let_next_kernel_start();
+    int end = minimum(rows.count(), int(blockIdx.x) * 8 + 8);
+    for (int row = int(blockIdx.x) * 8 + Team::team(); row < end; row += Team::Teams) {
+        float v[Team::Turns][Team::Group];
+        Team::read(x + i64(row) * Width, v);
+        rms_norm_row<Width>(v, gain, y, rstd, row, epsilon, scratch);
     }
 }
 
-struct RmsNormBackward {
-    const bf16* dy;            // (rows, Width) bf16
-    const float* x;            // (rows of the stream, Width) f32: what was normed
-    const int* selected;       // (rows) row of the stream; Gather only
-    const float* inverse_rms;  // (rows) f32
-    const float* gain;         // (Width) f32
-    float* dx;                 // (rows of the stream, Width) f32, added to
-    float* gain_partials;      // (blocks, Width) f32, overwritten; summed by rms_norm_gain_gradient
-    int rows;
-};
-
-// Persistent blocks; the warps of a row walk their rows in order and keep their part of the gain's gradient.
-template <int Width, bool Gather, int Threads>
-__device__ __forceinline__ void rms_norm_bwd(const RmsNormBackward& p) {
-    using Row = NormRow<Width>;
-    constexpr int Rows = Threads / Row::Lanes;
-    static_assert(Threads % Row::Lanes == 0, "a block is whole rows");
-    __shared__ float4 parts[Rows][Row::Lanes];
-    __shared__ float scratch[2][32];
-    int mine = int(threadIdx.x) / Row::Lanes, lane = int(threadIdx.x) % Row::Lanes;
-    float4 dgain[Row::Groups];
-#pragma unroll
-    for (int i = 0; i < Row::Groups; i++) dgain[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+// sum (rows, Width) = x + a, normed; sum may be x.
+template <int Width, class Delta>
+__device__ __forceinline__ void rms_norm_add_fwd(const float* x, const Delta* a, const float* gain, float* sum, element* y, float* rstd, Rows rows, float epsilon) {
+    using Team = RowTeam<Width>;
+    __shared__ float scratch[2][8];
     wait_for_previous_kernel();
-    int turn = 0;
-    for (int row = int(blockIdx.x) * Rows + mine; row < p.rows; row += int(gridDim.x) * Rows, turn ^= 1) {
-        i64 stream = i64(Gather ? p.selected[row] : row) * (Width / 4);
-        const float4* x = reinterpret_cast<const float4*>(p.x) + stream;
-        const uint2* dy = reinterpret_cast<const uint2*>(p.dy) + i64(row) * (Width / 4);
-        float4* dx = reinterpret_cast<float4*>(p.dx) + stream;
-        float4 n[Row::Groups], out[Row::Groups];
-        uint2 d[Row::Groups];
+    let_next_kernel_start();
+    int end = minimum(rows.count(), int(blockIdx.x) * 8 + 8);
+    for (int row = int(blockIdx.x) * 8 + Team::team(); row < end; row += Team::Teams) {
+        float v[Team::Turns][Team::Group], d[Team::Turns][Team::Group];
+        Team::read(x + i64(row) * Width, v);
+        Team::read(a + i64(row) * Width, d);
 #pragma unroll
-        for (int i = 0; i < Row::Groups; i++) {
-            n[i] = load_streaming(x + Row::at(i));
-            d[i] = __ldcs(dy + Row::at(i));
-            out[i] = load_streaming(dx + Row::at(i));
-        }
-        float scale = p.inverse_rms[row], along = 0.0f;
+        for (int i = 0; i < Team::Turns; i++)
 #pragma unroll
-        for (int i = 0; i < Row::Groups; i++) {
-            float4 g = __ldg(reinterpret_cast<const float4*>(p.gain) + Row::at(i)), w = widen(d[i]);
-            n[i] = make_float4(n[i].x * scale, n[i].y * scale, n[i].z * scale, n[i].w * scale);
-            dgain[i].x += w.x * n[i].x; dgain[i].y += w.y * n[i].y; dgain[i].z += w.z * n[i].z; dgain[i].w += w.w * n[i].w;
-            along += w.x * g.x * n[i].x + w.y * g.y * n[i].y + w.z * g.z * n[i].z + w.w * g.w * n[i].w;
-        }
-        float mean = (turn ? Row::template sum<1>(along, scratch) : Row::template sum<0>(along, scratch)) * (1.0f / Width);
-#pragma unroll
-        for (int i = 0; i < Row::Groups; i++) {
-            float4 g = __ldg(reinterpret_cast<const float4*>(p.gain) + Row::at(i)), w = widen(d[i]);
-            out[i].x += scale * (w.x * g.x - n[i].x * mean);
-            out[i].y += scale * (w.y * g.y - n[i].y * mean);
-            out[i].z += scale * (w.z * g.z - n[i].z * mean);
-            out[i].w += scale * (w.w * g.w - n[i].w * mean);
-            __stcs(dx + Row::at(i), out[i]);
-        }
+            for (int j = 0; j < Team::Group; j++) v[i][j] += d[i][j];
+        Team::write(sum + i64(row) * Width, v);
+        rms_norm_row<Width>(v, gain, y, rstd, row, epsilon, scratch);
     }
+}
+
+// gathered (rows, Width) = the selected rows of x, normed; see stream_row.
+template <int Width, int Length, int Selected>
+__device__ __forceinline__ void rms_norm_gather_fwd(const float* x, const int* selected, const float* gain, float* gathered, element* y, float* rstd, Rows rows, float epsilon) {
+    using Team = RowTeam<Width>;
+    __shared__ float scratch[2][8];
+    wait_for_previous_kernel();
+    let_next_kernel_start();
+    int end = minimum(rows.count(), int(blockIdx.x) * 8 + 8);
+    for (int row = int(blockIdx.x) * 8 + Team::team(); row < end; row += Team::Teams) {
+        float v[Team::Turns][Team::Group];
+        Team::read(x + stream_row<Length, Selected>(selected, row) * Width, v);
+        Team::write(gathered + i64(row) * Width, v);
+        rms_norm_row<Width>(v, gain, y, rstd, row, epsilon, scratch);
+    }
+}
+
+// dx = the gradient of the norm (Add: + residual, which may be dx) and dx_narrow the same as operands (Narrow).
+// gain_partials (gridDim.x, Width) = each block's part of the gain's gradient; add_column_partials adds them up.
+// 256 threads, any number of blocks; with the registers this takes, one a processor.
+template <int Width, class Dy, bool Add, bool Narrow>
+__device__ __forceinline__ void rms_norm_bwd(const Dy* dy, const float* x, const float* gain, const float* rstd, const float* residual, float* dx,
+                                             element* dx_narrow, float* gain_partials, Rows rows) {
+    using Team = RowTeam<Width>;
+    constexpr int Turns = Team::Turns, Group = Team::Group;
+    __shared__ float scratch[2][8];
+    __shared__ float parts[256][Group];
+    float dgain[Turns][Group];
 #pragma unroll
-    for (int i = 0; i < Row::Groups; i++) {
-        parts[mine][lane] = dgain[i];
-        __syncthreads();
-        if (mine == 0) {
-            float4 sum = parts[0][lane];
-            for (int r = 1; r < Rows; r++) {
-                float4 more = parts[r][lane];
-                sum = make_float4(sum.x + more.x, sum.y + more.y, sum.z + more.z, sum.w + more.w);
+    for (int i = 0; i < Turns; i++)
+#pragma unroll
+        for (int j = 0; j < Group; j++) dgain[i][j] = 0.0f;
+    wait_for_previous_kernel();
+    let_next_kernel_start();
+    int count = rows.count(), parity = 0;
+    for (int row = int(blockIdx.x) * Team::Teams + Team::team(); row < count; row += int(gridDim.x) * Team::Teams, parity ^= 1) {
+        i64 start = i64(row) * Width;
+        float n[Turns][Group], d[Turns][Group], out[Turns][Group];
+        Team::read(x + start, n);
+        Team::read(dy + start, d);
+        if constexpr (Add) Team::read(residual + start, out);
+        float scale = rstd[row], along = 0.0f;
+#pragma unroll
+        for (int i = 0; i < Turns; i++) {
+            float g[Group];
+            Team::read_shared(gain, i, g);
+#pragma unroll
+            for (int j = 0; j < Group; j++) {
+                n[i][j] *= scale;
+                dgain[i][j] += d[i][j] * n[i][j];
+                along += d[i][j] * g[j] * n[i][j];
             }
-            reinterpret_cast<float4*>(p.gain_partials)[i64(blockIdx.x) * (Width / 4) + Row::at(i)] = sum;
         }
-        __syncthreads();
+        float mean = Team::sum(along, scratch, parity) * (1.0f / Width);
+#pragma unroll
+        for (int i = 0; i < Turns; i++) {
+            float g[Group];
+            Team::read_shared(gain, i, g);
+#pragma unroll
+            for (int j = 0; j < Group; j++) {
+                float change = scale * (d[i][j] * g[j] - n[i][j] * mean);
+                out[i][j] = Add ? out[i][j] + change : change;
+            }
+        }
+        Team::write(dx + start, out);
+        if constexpr (Narrow) Team::write(dx_narrow + start, out);
     }
-}
-
-// gradient (Width) += the sum over blocks of partials (blocks, Width), in order. 32 columns a block of 256 threads.
-template <int Width>
-__device__ __forceinline__ void rms_norm_gain_gradient(const float* partials, float* gradient, int blocks) {
-    __shared__ float parts[8][32];
-    int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32, column = int(blockIdx.x) * 32 + lane;
-    wait_for_previous_kernel();
-    float sum = 0.0f;
-    for (int b = warp; b < blocks; b += 8) sum += partials[i64(b) * Width + column];
-    parts[warp][lane] = sum;
-    __syncthreads();
-    if (warp != 0) return;
-    for (int w = 1; w < 8; w++) sum += parts[w][lane];
-    gradient[column] += sum;
+    sum_teams<Width>(dgain, parts, gain_partials + i64(blockIdx.x) * Width);
 }

@@ -1,44 +1,33 @@
-// Exact top-k of a sequence's router scores in one launch, one block a sequence: the Selected largest, ties to the
-// earlier position, written in order of position. Floats become order-preserving integers in shared memory; four
-// histogram passes over eight bits each find the k-th key and how many of its equals to keep; one scan writes.
+// Exact top-k of a sequence's router scores in one launch: the Selected largest, ties to the earlier position, NaN below
+// everything, written in order of position. Floats become order-preserving integers in shared memory; four histogram passes over
+// eight bits each find the k-th key and how many of its equals to keep; one scan writes.
+// Launch: one block of 1024 threads a sequence, Length * 4 bytes of dynamic shared memory.
 
-struct TopK {
-    const float* scores;  // (B, Length) f32
-    const float* guesses; // (B, Length) f32, logits of the predictor; Predictor only
-    int* selected;        // (B, Selected): rows b * Length + position, ascending
-    int* slots;           // (B, Length): index of the position among the selected of the batch, or -1
-    float* losses;        // (B, Predictor ? 2 : 1): sums over the sequence of the binary cross-entropy of score and guess
-};
-
-// A key that orders as the float does; -0 equals +0. NaN sorts above infinity (below for a negative one).
+// A key that orders as the float does; -0 equals +0, and NaN is the least.
 __device__ __forceinline__ u32 ordered_key(float x) {
     u32 bits = __float_as_uint(x + 0.0f);
+    if (x != x) return 0;
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-// log(1 + e^x) - target . x without overflow.
-__device__ __forceinline__ float binary_cross_entropy(float x, bool target) {
-    return fmaxf(x, 0.0f) + 0.6931471805599453f * log2_fast(1.0f + exp2_fast(-1.4426950408889634f * fabsf(x))) - (target ? x : 0.0f);
-}
-
-template <int Length, int Selected, bool Predictor, int Threads = 1024>
-__device__ __forceinline__ void top_k(const TopK& p) {
+// scores (B, Length) to selected (B, Selected): positions within the sequence, ascending.
+template <int Length, int Selected>
+__device__ __forceinline__ void top_k(const float* scores, int* selected) {
     static_assert(Selected >= 1 && Selected <= Length, "k is between 1 and the length of the sequence");
-    static_assert(Length <= 32768, "keys fit in shared memory and counts in 16 bits");
-    static_assert(Threads == 1024, "the scan below is over 32 warps");
-    constexpr int Rounds = ceil_div(Length, Threads);
+    static_assert(Length <= 57000, "keys fit in shared memory and counts in 16 bits");
+    constexpr int Threads = 1024, Rounds = ceil_div(Length, Threads);  // the scan below is over 32 warps
     extern __shared__ u32 top_k_keys[];  // Length keys
     __shared__ u32 histogram[2][256];
     __shared__ u32 found[2];             // prefix of the k-th key so far; how many of the k still to find below it
     __shared__ u32 totals[32];
-    __shared__ float scratch[32];
     int thread = int(threadIdx.x), lane = thread % 32, warp = thread / 32;
     i64 first = i64(blockIdx.x) * Length;
 
     if (thread < 256) histogram[0][thread] = 0;
     if (thread == 0) { found[0] = 0; found[1] = Selected; }
     wait_for_previous_kernel();
-    for (int i = thread; i < Length; i += Threads) top_k_keys[i] = ordered_key(p.scores[first + i]);
+    let_next_kernel_start();
+    for (int i = thread; i < Length; i += Threads) top_k_keys[i] = ordered_key(scores[first + i]);
     __syncthreads();
 
 #pragma unroll 1
@@ -78,7 +67,6 @@ __device__ __forceinline__ void top_k(const TopK& p) {
     }
 
     u32 threshold = found[0], keep = found[1], seen = 0;  // seen: greater keys in the low half, equal ones in the high half
-    float loss = 0.0f, guess_loss = 0.0f;
 #pragma unroll 1
     for (int round = 0; round < Rounds; round++) {
         int i = round * Threads + thread;
@@ -95,19 +83,7 @@ __device__ __forceinline__ void top_k(const TopK& p) {
         seen += __shfl_sync(0xffffffffu, upto, 31);
         u32 equals = mine >> 16, slot = (mine & 0xffffu) + minimum(equals, keep);
         bool chosen = greater || (equal && equals < keep);
-        if (i < Length) {
-            i64 out = i64(blockIdx.x) * Selected + slot;
-            if (chosen) p.selected[out] = int(first) + i;
-            p.slots[first + i] = chosen ? int(out) : -1;
-            loss += binary_cross_entropy(p.scores[first + i], chosen);
-            if constexpr (Predictor) guess_loss += binary_cross_entropy(p.guesses[first + i], chosen);
-        }
+        if (chosen) selected[i64(blockIdx.x) * Selected + slot] = i;
         __syncthreads();
-    }
-    loss = block_sum<Threads>(loss, scratch);
-    if constexpr (Predictor) guess_loss = block_sum<Threads>(guess_loss, scratch);
-    if (thread == 0) {
-        p.losses[int(blockIdx.x) * (Predictor ? 2 : 1)] = loss;
-        if constexpr (Predictor) p.losses[int(blockIdx.x) * 2 + 1] = guess_loss;
     }
 }

@@ -1,0 +1,151 @@
+// Scores of tokens, the gates made of them, and the routing losses. All in float32, in either precision of the device.
+// Launch, unless said: 256 threads, ceil(rows / 2048) blocks. `selected` (B, Selected) holds ascending positions within sequences of
+// Length rows. Families: prelude rows routing (router_*: one warp a row), else prelude routing.
+
+// Calls body(row) for each of the block's 2048 rows.
+template <class Body>
+__device__ __forceinline__ void for_values(Rows rows, Body body) {
+    wait_for_previous_kernel();
+    let_next_kernel_start();
+    int count = rows.count();
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        i64 row = i64(blockIdx.x) * 2048 + i * 256 + threadIdx.x;
+        if (row < count) body(int(row));
+    }
+}
+
+// scores (rows) = x (rows, Width) . w (Width). ceil(rows / 8) blocks.
+template <int Width>
+__device__ __forceinline__ void router_scores(const float* x, const float* w, float* scores, Rows rows) {
+    using Team = RowTeam<Width>;
+    __shared__ float scratch[2][8];
+    wait_for_previous_kernel();
+    let_next_kernel_start();
+    int end = minimum(rows.count(), int(blockIdx.x) * 8 + 8);
+    for (int row = int(blockIdx.x) * 8 + Team::team(); row < end; row += Team::Teams) {
+        float v[Team::Turns][Team::Group], score = 0.0f;
+        Team::read(x + i64(row) * Width, v);
+#pragma unroll
+        for (int i = 0; i < Team::Turns; i++) {
+            float weight[Team::Group];
+            Team::read_shared(w, i, weight);
+#pragma unroll
+            for (int j = 0; j < Team::Group; j++) score += v[i][j] * weight[j];
+        }
+        score = Team::sum(score, scratch, row / Team::Teams % 2);
+        if (Team::leads()) scores[row] = score;
+    }
+}
+
+// dx (rows, Width) += dscores . w, and partials (gridDim.x, Width) = each block's part of dw = sum of dscores . x, which
+// add_column_partials adds up. Any number of blocks. Rows whose dscore is 0, most of them without an auxiliary loss, are not read.
+template <int Width>
+__device__ __forceinline__ void router_bwd(const float* x, const float* w, const float* dscores, float* dx, float* partials, Rows rows) {
+    using Team = RowTeam<Width>;
+    __shared__ float parts[256][Team::Group];
+    float dw[Team::Turns][Team::Group];
+#pragma unroll
+    for (int i = 0; i < Team::Turns; i++)
+#pragma unroll
+        for (int j = 0; j < Team::Group; j++) dw[i][j] = 0.0f;
+    wait_for_previous_kernel();
+    let_next_kernel_start();
+    int count = rows.count();
+    for (int row = int(blockIdx.x) * Team::Teams + Team::team(); row < count; row += int(gridDim.x) * Team::Teams) {
+        float d = dscores[row];
+        if (d == 0.0f) continue;
+        float v[Team::Turns][Team::Group], out[Team::Turns][Team::Group];
+        Team::read(x + i64(row) * Width, v);
+        Team::read(dx + i64(row) * Width, out);
+#pragma unroll
+        for (int i = 0; i < Team::Turns; i++) {
+            float weight[Team::Group];
+            Team::read_shared(w, i, weight);
+#pragma unroll
+            for (int j = 0; j < Team::Group; j++) {
+                dw[i][j] += d * v[i][j];
+                out[i][j] += d * weight[j];
+            }
+        }
+        Team::write(dx + i64(row) * Width, out);
+    }
+    sum_teams<Width>(dw, parts, partials + i64(blockIdx.x) * Width);
+}
+
+// SplitMix64's finalizer.
+__device__ __forceinline__ u64 mix(u64 z) {
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return z ^ (z >> 31);
+}
+
+// scores = u - offset with u uniform in [0, 1), 24 bits: a pure function of the draw, the layer, the sequence's index (row / Length;
+// 0 where Length is 0) and the position; the same bits as on the CPU.
+template <int Length>
+__device__ __forceinline__ void random_scores(const int* positions, float* scores, const u64* draw, int layer, float offset, Rows rows) {
+    for_values(rows, [&](int row) {
+        int sequence = 0;
+        if constexpr (Length > 0) sequence = row / Length;
+        u64 key = mix(mix(*draw + u64(i64(layer)) * 0x9E3779B97F4A7C15ull) + u64(sequence));
+        scores[row] = float(u32(mix(key + u64(i64(positions[row])) * 0x9E3779B97F4A7C15ull) >> 40)) * (1.0f / (1 << 24)) - offset;
+    });
+}
+
+enum class Gate { Identity, Sigmoid, Tanh };
+
+// gates (compact) = g of the scores at the selected positions. `rows` are compact.
+template <Gate Kind, int Length, int Selected>
+__device__ __forceinline__ void gates(const float* scores, const int* selected, float* gates, Rows rows) {
+    for_values(rows, [&](int row) {
+        float score = scores[stream_row<Length, Selected>(selected, row)];
+        gates[row] = Kind == Gate::Identity ? score : Kind == Gate::Sigmoid ? 1.0f / (1.0f + expf(-score)) : tanhf(score);
+    });
+}
+
+// dscores (all rows of the stream) = dgates . g', from the gate's value, where selected, and 0 elsewhere.
+template <Gate Kind, int Length, int Selected>
+__device__ __forceinline__ void gate_bwd(const float* gates, const float* dgates, const int* selected, float* dscores, Rows rows) {
+    static_assert(Length > 0, "a row of the stream finds its place in the selection of its sequence");
+    for_values(rows, [&](int row) {
+        int sequence = row / Length, at = find_position(selected + i64(sequence) * Selected, Selected, row % Length);
+        float d = 0.0f;
+        if (at >= 0) {
+            float gate = gates[i64(sequence) * Selected + at];
+            float slope = Kind == Gate::Identity ? 1.0f : Kind == Gate::Sigmoid ? gate * (1.0f - gate) : (1.0f - gate) * (1.0f + gate);
+            d = dgates[i64(sequence) * Selected + at] * slope;
+        }
+        dscores[row] = d;
+    });
+}
+
+// loss[0] = the mean over all rows of the binary cross-entropy, in nats, of sigmoid(logit) against membership in the selection.
+// One block of 1024 threads.
+template <int Length, int Selected>
+__device__ __forceinline__ void routing_loss(const float* logits, const int* selected, float* loss, int rows) {
+    __shared__ float scratch[32];
+    wait_for_previous_kernel();
+    let_next_kernel_start();
+    float sum = 0.0f;
+#pragma unroll 8
+    for (int row = int(threadIdx.x); row < rows; row += 1024) {
+        float x = logits[row];
+        sum += fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x)));
+    }
+    int chosen = rows / Length * Selected;
+#pragma unroll 4
+    for (int i = int(threadIdx.x); i < chosen; i += 1024) sum -= logits[stream_row<Length, Selected>(selected, i)];
+    sum = block_sum<1024>(sum, scratch);
+    if (threadIdx.x == 0) loss[0] = sum / float(rows);
+}
+
+// dlogits (Add: +)= (sigmoid(logit) - member) . *scale . weight / rows.
+template <int Length, int Selected, bool Add>
+__device__ __forceinline__ void routing_loss_bwd(const float* logits, const int* selected, const float* scale, float weight, float* dlogits, int rows) {
+    for_values(Rows{nullptr, rows}, [&](int row) {
+        int sequence = row / Length;
+        bool member = find_position(selected + i64(sequence) * Selected, Selected, row % Length) >= 0;
+        float d = (1.0f / (1.0f + expf(-logits[row])) - (member ? 1.0f : 0.0f)) * (*scale * weight / float(rows));
+        dlogits[row] = Add ? dlogits[row] + d : d;
+    });
+}
