@@ -16,8 +16,14 @@ inline uint4 load_streaming(const uint4* from) { return *from; }
 inline float4 load_streaming(const float4* from) { return *from; }
 inline void wait_for_previous_kernel() { }
 inline void let_next_kernel_start() { }
-inline u32 load_acquire(const u32* counter) { return *counter; }
-inline void store_release(u32* counter, u32 value) { *counter = value; }
+inline u32 load_acquire(const u32* counter) {  // whoever asks again and again lets the others go on
+    emulator::yield();
+    return *counter;
+}
+inline void store_release(u32* counter, u32 value) {
+    *counter = value;
+    emulator::progress++;
+}
 inline u32 shared_address(const void* p) { return u32(static_cast<const unsigned char*>(p) - emulator::shared_memory); }
 inline void named_barrier(int barrier, int threads);  // units.h
 inline void team_barrier(int barrier, int threads) { named_barrier(barrier, threads); }

@@ -1,66 +1,129 @@
 """Matrix products of the portable family (mma.sync) against cuBLAS on the card at hand."""
+import concurrent.futures
+import functools
+import os
+
 import torch
 
-from .device import Module, sources
+from .device import PROCESSORS, Module, sources
 from .linear import YARDSTICK, expected, operands, peer
 from .measure import check, check_equal, race, rotations
 
 ENTRY = """
-extern "C" __global__ void __launch_bounds__(256, 1) linear(const bf16* a, const bf16* b, %(type)s out, int rows, int add) {
-    linear_sm80<LinearTile80<%(columns)d, %(flags)s>>(a, %(pitch_a)s, b, %(pitch_b)s, %(m)s, %(n)s, %(k)s, %(store)s);
+struct StoreByPairs : StoreElement {
+    static constexpr bool Packs = false;
+    __device__ StoreByPairs(bf16* y_, int n_) : StoreElement(y_, n_) { }
+};
+extern "C" __global__ void __launch_bounds__(%(threads)d, %(blocks)d) linear(const bf16* a, const bf16* b, %(type)s out, u32* turns, int rows, int slices) {
+    linear_sm80<LinearTile80<%(columns)d, %(flags)s, %(stages)d, %(group)d, %(threads)d>>(a, %(pitch_a)s, b, %(pitch_b)s, %(m)s, %(n)s, %(k)s, %(store)s, slices, turns);
 }
 """
 
 
-def build(kind, outputs, inputs, columns=256):
+class Tile:
+    """The constants of LinearTile80 and how many blocks are launched: `resident`, as many as run at once, else one a tile."""
+
+    def __init__(self, columns=256, stages=4, group=8, threads=256, resident=True, packed=True, slices=1):
+        self.columns, self.stages, self.group, self.threads = columns, stages, group, threads
+        self.resident, self.packed, self.slices = resident, packed, slices
+
+    def __repr__(self):
+        marks = ("" if self.resident else "t") + ("" if self.packed else "p") + (f"/{self.slices}" if self.slices > 1 else "")
+        return f"{self.columns}x{self.threads}s{self.stages}g{self.group}{marks}"
+
+    def shared(self):
+        return self.stages * (128 + self.columns) * 128
+
+    def grid(self, m, n):
+        units = -(-m // 128) * -(-n // self.columns) * self.slices
+        return min(units, PROCESSORS * (256 // self.threads)) if self.resident else units
+
+
+@functools.lru_cache(maxsize=None)
+def module(text):
+    torch.zeros(1, device="cuda")  # the thread that compiles needs the context
+    return Module(sources("prelude", "sm80", "linear_stores", "linear_sm80") + text)
+
+
+def entry(kind, outputs, inputs, tile):
     m, n, k = {"forward": ("rows", outputs, inputs), "input": ("rows", inputs, outputs), "weight": (outputs, inputs, "rows")}[kind]
     flags = {"forward": "false, false", "input": "false, true", "weight": "true, true"}[kind]
     weight = kind == "weight"
-    store = f"AccumulateF32Plain{{out, {n}, add != 0}}" if weight else f"StoreBf16Plain{{out, {n}}}"
-    text = ENTRY % dict(type="float*" if weight else "bf16*", columns=columns, flags=flags, m=m, n=n, k=k, store=store,
-                        pitch_a=inputs if kind == "forward" else outputs, pitch_b=inputs)
-    launch = Module(sources("prelude", "sm80", "linear_sm80") + text).kernel("linear", 4 * (128 + columns) * 128)
+    store = f"Accumulate{{out, {n}}}" if weight else f"{'StoreElement' if tile.packed else 'StoreByPairs'}(out, {n})"
+    return ENTRY % dict(type="float*" if weight else "bf16*", columns=tile.columns, stages=tile.stages, group=tile.group, threads=tile.threads,
+                        blocks=256 // tile.threads, flags=flags, m=m, n=n, k=k, store=store, pitch_a=inputs if kind == "forward" else outputs, pitch_b=inputs)
 
-    def bind(a, b, out, add=False):
-        height = outputs if weight else a.shape[0]
-        grid = -(-height // 128) * -(-n // columns)
-        return lambda: launch(grid, 256, a, b, out, a.shape[0], int(add))
+
+def build(kind, outputs, inputs, tile):
+    weight = kind == "weight"
+    launch = module(entry(kind, outputs, inputs, tile)).kernel("linear", tile.shared())
+    turns = torch.zeros(4096, device="cuda", dtype=torch.int32)
+
+    def bind(a, b, out):
+        m, n = (outputs, inputs) if weight else (a.shape[0], outputs if kind == "forward" else inputs)
+        grid = tile.grid(m, n)
+        return lambda: launch(grid, tile.threads, a, b, out, turns, a.shape[0], tile.slices)
     return bind
 
 
-def verify(kind, rows, outputs, inputs, columns):
+def prepare(texts):
+    """Compiles on every core at once; module() then finds what it is asked for."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in [pool.submit(module, text) for text in set(texts)]:
+            done.result()
+
+
+def verify(kind, rows, outputs, inputs, tile):
     a, b, out = operands(kind, rows, outputs, inputs)
-    bind = build(kind, outputs, inputs, columns)
+    bind = build(kind, outputs, inputs, tile)
     want = expected(kind, a, b, torch.arange(out.shape[0], device="cuda"))
-    for add in (False, True) if kind == "weight" else (False,):
-        start = torch.randn_like(out) if add else torch.full_like(out, float("nan"))
-        results = []
-        for _ in range(2):
-            out.copy_(start)
-            bind(a, b, out, add)()
-            results.append(out.clone())
-        check(f"sm80 {kind} {rows}x{outputs}x{inputs}", out, want + start.double() if add else want, 1e-5 if kind == "weight" else 4e-3)
-        check_equal("sm80 repeated", results[1], results[0])
+    start = torch.randn_like(out) if kind == "weight" else torch.full_like(out, float("nan"))
+    results = []
+    for _ in range(2):
+        out.copy_(start)
+        bind(a, b, out)()
+        torch.cuda.synchronize()
+        results.append(out.clone())
+    check(f"sm80 {kind} {rows}x{outputs}x{inputs} {tile}", out, want + start.double() if kind == "weight" else want, 1e-5 if kind == "weight" else 4e-3)
+    check_equal("sm80 repeated", results[1], results[0])
+
+
+def tiles(kind, explore):
+    some = [Tile()] if kind != "weight" else [Tile(slices=s) for s in (1, 2, 3, 4)]
+    if not explore:
+        return some
+    if kind == "weight":
+        return some + [Tile(128, threads=128, stages=3, slices=s) for s in (1, 2, 3)]
+    return some + [Tile(packed=False), Tile(resident=False), Tile(stages=3), Tile(group=4), Tile(group=16), Tile(128, threads=128, stages=3),
+                   Tile(128, threads=128, stages=3, resident=False), Tile(128, stages=4)]
 
 
 def verify_all():
-    for kind in ("forward", "input", "weight"):
-        for columns in (128, 256):
-            verify(kind, 1000, 768, 520, columns)
-            verify(kind, 77, 200, 64, columns)
+    shapes = [(kind, rows, 768, 520, tile) for kind in ("forward", "input", "weight") for rows in (1000, 4095)
+              for tile in (Tile(slices=3 if kind == "weight" else 1), Tile(128), Tile(64), Tile(128, threads=128, stages=3, resident=False))]
+    shapes += [(kind, 77, 200, 64, Tile(columns)) for kind in ("forward", "input", "weight") for columns in (64, 128, 256)]
+    prepare([entry(kind, outputs, inputs, tile) for kind, _, outputs, inputs, tile in shapes])
+    for shape in shapes:
+        verify(*shape)
 
 
 def run(explore):
+    kinds, names = ("forward", "input", "weight"), ("qkv", "o", "up", "down", "head")
+    if explore:
+        names = ("qkv", "down")
+    prepare([entry(kind, *YARDSTICK[name], tile) for kind in kinds for name in names for tile in tiles(kind, explore)])
     record = []
     for rows in (32768, 4096):
-        for kind in ("forward", "input", "weight"):
-            for name in ("qkv", "down"):
+        for kind in kinds:
+            for name in names:
                 outputs, inputs = YARDSTICK[name]
+                if name == "head" and rows == 32768:
+                    continue  # logits are made in chunks of tokens
                 sets = [operands(kind, rows, outputs, inputs) for _ in range(rotations(2 * rows * (inputs + outputs), most=3))]
                 contestants = {"cublas": [peer(kind, *s) for s in sets]}
-                for columns in (256, 128):
-                    bind = build(kind, outputs, inputs, columns)
-                    contestants[f"128x{columns}"] = [bind(*s) for s in sets]
+                for tile in tiles(kind, explore):
+                    bind = build(kind, outputs, inputs, tile)
+                    contestants[str(tile)] = [bind(*s) for s in sets]
                 rates = {n: 2.0 * rows * outputs * inputs / t / 1e6 for n, t in race(contestants, repeats=6, rounds=5).items()}
                 print(f"   {kind:8}{name:6}{rows:6} " + "  ".join(f"{n} {r:.0f}" for n, r in rates.items()), flush=True)
                 record.append(dict(rows=rows, kind=kind, matrix=name, tflops=rates))

@@ -59,7 +59,7 @@ __device__ __forceinline__ void linear_any_multiply(float (&part)[4][4], const f
     }
 }
 
-// Calls store(row, column, c0, c1) for each pair of results; see linear_stores.
+// What becomes of the results: see linear_stores.
 template <bool MnMajorA, bool MnMajorB, class M, class K, class Store>
 __device__ __forceinline__ void linear_any(const element* a, int pitch_a, const element* b, int pitch_b, M most, int n, K length, const Store& store) {
     using L = LinearAny;
@@ -94,9 +94,11 @@ __device__ __forceinline__ void linear_any(const element* a, int pitch_a, const 
     let_next_kernel_start();
     row += int(threadIdx.x) / 16 * 4;
     column += int(threadIdx.x) % 16 * 4;
+    decltype(store.ask(0, 0)) asked[4][2];
 #pragma unroll
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 8; i++)
+        if (row + i / 2 < m && column + i % 2 * 2 < n) asked[i / 2][i % 2] = store.ask(row + i / 2, column + i % 2 * 2);
 #pragma unroll
-        for (int j = 0; j < 4; j += 2)
-            if (row + i < m && column + j < n) store(row + i, column + j, sum[i][j], sum[i][j + 1]);
+    for (int i = 0; i < 8; i++)
+        if (row + i / 2 < m && column + i % 2 * 2 < n) store(row + i / 2, column + i % 2 * 2, sum[i / 2][i % 2 * 2], sum[i / 2][i % 2 * 2 + 1], asked[i / 2][i % 2]);
 }

@@ -1,144 +1,251 @@
-// The matrix products of linear_sm90 for every GPU from Ampere on: C (m x n) = A (m x k) . B (k x n), bfloat16 in, float32
-// accumulation, the same three layouts (k-major or mn-major operands) and no transposed copies.
+// The matrix products of linear_any in bfloat16 on the tensor cores of every GPU from Ampere on (mma.sync): C (m x n) =
+// A (m x k) . B (k x n), float32 accumulation, the same three layouts (k-major or mn-major operands) and no transposed copies.
 //
-// A block of eight warps makes 128 x Columns of C (a warp 64 x Columns / 4) from a ring of 64-deep tiles filled by cp.async.
+// A block makes tiles of 128 x Columns, a warp 64 x (Columns / half the warps) of it, from a ring of 64-deep stages filled by
+// cp.async. A warp reads its fragments of the next 16 steps, and its part of a stage to come is asked for, between the products
+// of the present ones. The ring runs on into the next tile, so that its first stages arrive while results are stored.
 // Shared rows are 128 bytes; the 16-byte chunks of a row are permuted by its number, so that neither the copies nor ldmatrix
-// meet in a bank. A warp's 64 x 64 results leave no registers to read fragments ahead; the other warps fill the gap.
+// meet in a bank, and a step along the tile is an exclusive-or with, or an addition of, a constant.
 //
-// Operands are plain row-major pointers with rows of a multiple of 8 elements. Launch: 256 threads, a block a tile,
-// Stages * (128 + Columns) * 128 bytes of shared memory.
+// Operands have rows of a multiple of 8 elements and start on 16 bytes; n and k (m and k where A is mn-major) are multiples
+// of 8, but for k where it counts rows. m or k may be Rows. A reduction may be cut into slices, whose sums are stored in turn,
+// in order, so that every run gives the same: the store must then be one that adds, and `turns` holds a zero a tile, and is
+// left so.
+//
+// Launch: Tile::Threads threads, Tile::SharedBytes of dynamic shared memory, and a block a tile and slice, or fewer, as many
+// as run at once (processors * Tile::Blocks). Families: prelude sm80 linear_stores linear_sm80.
 
-template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int GroupRows_ = 8>
+template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int GroupRows_ = 8, int Threads_ = 256>
 struct LinearTile80 {
-    static constexpr int Rows = 128, Columns = Columns_, Depth = 64, Stages = Stages_, Threads = 256, GroupRows = GroupRows_;
+    static constexpr int Rows = 128, Columns = Columns_, Depth = 64, Stages = Stages_, Threads = Threads_, GroupRows = GroupRows_;
     static constexpr bool MnMajorA = MnMajorA_, MnMajorB = MnMajorB_;
-    static constexpr int BytesA = Rows * 128, BytesB = Columns * 128, WarpColumns = Columns / 4;
-    static_assert(Columns == 128 || Columns == 256, "four warps across, whole 64-element panels");
+    static constexpr int BytesA = Rows * 128, BytesB = Columns * 128, StageBytes = BytesA + BytesB, SharedBytes = Stages * StageBytes;
+    static constexpr int WarpColumns = Columns / (Threads / 64), Blocks = 256 / Threads;
+    static_assert(WarpColumns == 16 || WarpColumns == 32 || WarpColumns == 64, "a warp's columns lie in one panel of 64");
+    static_assert(Stages >= 3 && SharedBytes * Blocks <= 227 * 1024, "the ring fits in shared memory");
 };
 
-// Byte offset in a tile of 64-element panels of 128-byte rows.
-template <int PanelRows>
-__device__ __forceinline__ u32 panel_offset(int panel, int row, int chunk) { return u32(panel * PanelRows * 128 + row * 128 + ((chunk ^ (row & 7)) << 4)); }
-
-// One stage of an operand: Size output elements by 64 reduction elements, from a row-major matrix. Mn-major: (reduction, output)
-// with rows of `pitch` elements; k-major: (output, reduction).
+// This thread's share of the copies of an operand's stages: Size outputs by 64 reduction steps, in tiles of 64-element panels of
+// 128-byte rows. Mn-major: a row a reduction step, panels of outputs; k-major: a row an output, one panel.
 template <int Size, bool MnMajor, int Threads>
-__device__ __forceinline__ void linear_copy(u32 to, const bf16* from, int pitch, int output, int outputs, int depth, int depths) {
-    constexpr int Chunks = Size * 8;  // of 16 bytes
+struct LinearCopy80 {
+    static constexpr int Across = MnMajor ? Size / 8 : 8, Stride = Threads / Across, Count = Size * 8 / Threads;
+    static_assert(Threads % Across == 0 && Stride % 8 == 0, "a thread's chunks are in one column, and permuted alike");
+    const bf16* from;
+    u32 to;
+    int pitch, rows, chunk_left;  // rows left from this thread's first; where chunk_left is not positive all is outside
+
+    __device__ __forceinline__ LinearCopy80(const bf16* operand, int pitch_, int output, int outputs, int depth, int depths) : pitch(pitch_) {
+        int row = int(threadIdx.x) / Across, across = int(threadIdx.x) % Across;
+        int first = MnMajor ? depth : output, second = (MnMajor ? output : depth) + across * 8;
+        from = operand + i64(first + row) * pitch + second;
+        to = u32(across / 8 * 8192 + row * 128 + ((across % 8 ^ (row & 7)) << 4));
+        rows = (MnMajor ? depths : outputs) - first - row;
+        chunk_left = (MnMajor ? outputs : depths) - second;
+    }
+    __device__ __forceinline__ void copy(int i, u32 stage) const {
+        copy_async(stage + to + i * Stride * 128, from + i64(i) * Stride * pitch, chunk_left > 0 && i * Stride < rows);
+    }
+    __device__ __forceinline__ void advance() {
+        from += MnMajor ? i64(64) * pitch : 64;
+        (MnMajor ? rows : chunk_left) -= 64;
+    }
+};
+
+// Where this lane finds fragments in an operand's tile: of 16 outputs from first + 16 * i, 16 reduction steps from 16 * step. What
+// load gives is, of A, the fragment of mma.m16n8k16 and, of B, {b0, b1} of the first eight outputs and of the second.
+template <bool MnMajor, bool IsA>
+struct LinearFragments80 {
+    u32 at;
+
+    __device__ __forceinline__ explicit LinearFragments80(int first) {
+        int lane = int(threadIdx.x) % 32, low = lane & 7, middle = lane >> 3 & 1, high = lane >> 4;
+        if constexpr (MnMajor) at = u32(first / 64 * 8192 + (low + (IsA ? high : middle) * 8) * 128 + ((first % 64 / 8 + (IsA ? middle : high) ^ low) << 4));
+        else at = u32((first + low + (IsA ? middle : high) * 8) * 128 + (((IsA ? high : middle) ^ low) << 4));
+    }
+    __device__ __forceinline__ void load(u32 (&v)[4], u32 tile, int i, int step) const {
+        if constexpr (MnMajor) load_matrices_transposed((tile + at ^ u32(i << 5)) + u32(step * 2048), v);
+        else load_matrices((tile + at ^ u32(step << 5)) + u32(i * 2048), v);
+    }
+};
+
+// Which tile and which steps of the reduction: slices outermost, then groups of GroupRows tile rows that are walked column by
+// column, so that what runs together shares its operands in the second-level cache.
+struct LinearUnit80 { int row, column, tile, slice, step, last; };
+
+template <class Tile>
+struct LinearUnits80 {
+    int tiles_m, tiles_n, steps, slices, count;
+
+    __device__ __forceinline__ LinearUnits80(int m, int n, int k, int slices_)
+        : tiles_m(ceil_div(m, Tile::Rows)), tiles_n(ceil_div(n, Tile::Columns)), steps(maximum(1, ceil_div(k, Tile::Depth))),
+          slices(minimum(slices_, steps)), count(tiles_m * tiles_n * slices) { }
+
+    __device__ __forceinline__ LinearUnit80 operator[](int unit) const {
+        int tiles = tiles_m * tiles_n, in_group = Tile::GroupRows * tiles_n, slice = unit / tiles, tile = unit - slice * tiles;
+        int group = tile / in_group, inside = tile - group * in_group, height = minimum(Tile::GroupRows, tiles_m - group * Tile::GroupRows);
+        int column = inside / height, row = group * Tile::GroupRows + inside - column * height;
+        return {row * Tile::Rows, column * Tile::Columns, tile, slice, steps * slice / slices, steps * (slice + 1) / slices};
+    }
+};
+
+// Four lanes that hold a pair each of four groups of eight columns: each gets the eight columns of the group of its number.
+__device__ __forceinline__ uint4 transpose_quad(u32 p0, u32 p1, u32 p2, u32 p3) {
+    bool odd = threadIdx.x & 1, upper = threadIdx.x & 2;
+    u32 a = __shfl_xor_sync(0xffffffffu, odd ? p0 : p1, 1), b = __shfl_xor_sync(0xffffffffu, odd ? p2 : p3, 1);
+    if (odd) { p0 = a; p2 = b; } else { p1 = a; p3 = b; }
+    a = __shfl_xor_sync(0xffffffffu, upper ? p0 : p2, 2);
+    b = __shfl_xor_sync(0xffffffffu, upper ? p1 : p3, 2);
+    if (upper) { p0 = a; p1 = b; } else { p2 = a; p3 = b; }
+    return make_uint4(p0, p1, p2, p3);
+}
+
+// Stores 16 rows of 32 columns of a warp's accumulators as bfloat16, 64 bytes of a row at a time.
+template <class Store>
+__device__ __forceinline__ void linear_store_packed_80(const float (&d)[4][4], int row, int column, int m, int n, const Store& store) {
+    int quad = int(threadIdx.x) % 4, mine = column + quad * 8;
+    u32 pairs[2][4];
 #pragma unroll
-    for (int i = 0; i < Chunks / Threads; i++) {
-        int c = i * Threads + int(threadIdx.x);
-        if constexpr (MnMajor) {
-            int row = c / (Size / 8), across = c % (Size / 8), o = output + across * 8, d = depth + row;
-            copy_async(to + panel_offset<64>(across / 8, row, across % 8), from + i64(d) * pitch + o, o < outputs && d < depths);
+    for (int j = 0; j < 8; j++) {
+        int c = column + j / 2 * 8 + quad * 2;
+        decltype(store.ask(0, 0)) asked{};
+        if (c < n) asked = store.ask(row, c);
+        pairs[j % 2][j / 2] = store.packed(d[j / 2][j % 2 * 2], d[j / 2][j % 2 * 2 + 1], asked);
+    }
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        uint4 eight = transpose_quad(pairs[half][0], pairs[half][1], pairs[half][2], pairs[half][3]);
+        if (row + half * 8 < m && mine < n) *reinterpret_cast<uint4*>(store.y + i64(row + half * 8) * n + mine) = eight;
+    }
+}
+
+// Stores a warp's accumulators, 16 rows of up to 32 columns at a time.
+template <int Across, class Store>
+__device__ __forceinline__ void linear_store_80(const float (&acc)[4][Across][4], int row, int column, int m, int n, const Store& store) {
+    constexpr int Some = Across < 4 ? Across : 4;
+    int lane = int(threadIdx.x) % 32;
+#pragma unroll
+    for (int part = 0; part < 4 * Across / Some; part++) {
+        int i = part / (Across / Some), first = part % (Across / Some) * Some, top = row + i * 16 + lane / 4, left = column + first * 8;
+        if constexpr (Store::Packs && Some == 4) {
+            linear_store_packed_80(reinterpret_cast<const float (&)[4][4]>(acc[i][first]), top, left, m, n, store);
         } else {
-            int row = c / 8, chunk = c % 8, o = output + row, d = depth + chunk * 8;
-            copy_async(to + panel_offset<Size>(0, row, chunk), from + i64(o) * pitch + d, o < outputs && d < depths);
+            decltype(store.ask(0, 0)) asked[Some * 2];
+#pragma unroll
+            for (int j = 0; j < Some * 2; j++) {
+                int r = top + j % 2 * 8, c = left + j / 2 * 8 + lane % 4 * 2;
+                if (r < m && c < n) asked[j] = store.ask(r, c);
+            }
+#pragma unroll
+            for (int j = 0; j < Some * 2; j++) {
+                int r = top + j % 2 * 8, c = left + j / 2 * 8 + lane % 4 * 2;
+                const float* d = acc[i][first + j / 2] + j % 2 * 2;
+                if (r < m && c < n) store(r, c, d[0], d[1], asked[j]);
+            }
         }
     }
 }
 
-// The A fragment of 16 rows from `row`, 16 reduction steps from 16 * step.
-template <bool MnMajor, int Size>
-__device__ __forceinline__ void linear_fragment_a(u32 (&a)[4], u32 tile, int row, int step) {
-    int lane = int(threadIdx.x) % 32;
-    if constexpr (MnMajor) {  // stored as (reduction, output): transposed on the way
-        int depth = step * 16 + (lane & 7) + (lane >> 4) * 8, output = row + (lane >> 3 & 1) * 8;
-        load_matrices_transposed(tile + panel_offset<64>(output / 64, depth, output % 64 / 8), a);
-    } else {
-        load_matrices(tile + panel_offset<Size>(0, row + (lane & 15), step * 2 + (lane >> 4)), a);
-    }
-}
-
-// Two B fragments: 16 columns from `column`, as {b0, b1} of the first eight and of the second eight.
-template <bool MnMajor, int Size>
-__device__ __forceinline__ void linear_fragment_b(u32 (&b)[4], u32 tile, int column, int step) {
-    int lane = int(threadIdx.x) % 32;
-    if constexpr (MnMajor) {
-        int depth = step * 16 + (lane & 15), output = column + (lane >> 4) * 8;
-        load_matrices_transposed(tile + panel_offset<64>(output / 64, depth, output % 64 / 8), b);
-    } else {
-        load_matrices(tile + panel_offset<Size>(0, column + (lane & 7) + (lane >> 4) * 8, step * 2 + (lane >> 3 & 1)), b);
-    }
-}
-
-// Calls store(row, column, c0, c1) for each pair of neighbouring results inside (m, n).
-template <class Tile, class Store>
-__device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf16* b, int pitch_b, int m, int n, int k, const Store& store) {
+template <class Tile, class M, class K, class Store>
+__device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf16* b, int pitch_b, M most, int n, K length, const Store& store,
+                                            int slices = 1, u32* turns = nullptr) {
     extern __shared__ __align__(1024) unsigned char linear_memory[];
-    constexpr int StageBytes = Tile::BytesA + Tile::BytesB, Across = Tile::WarpColumns / 8;
-    int tiles_m = ceil_div(m, Tile::Rows), tiles_n = ceil_div(n, Tile::Columns), in_group = Tile::GroupRows * tiles_n;
-    int group = int(blockIdx.x) / in_group, inside = int(blockIdx.x) - group * in_group, height = minimum(Tile::GroupRows, tiles_m - group * Tile::GroupRows);
-    int column = inside / height * Tile::Columns, row = (group * Tile::GroupRows + inside % height) * Tile::Rows;
-    int warp = int(threadIdx.x) / 32, warp_row = warp / 4 * 64, warp_column = warp % 4 * Tile::WarpColumns, lane = int(threadIdx.x) % 32;
-    int steps = ceil_div(k, Tile::Depth);
-    u32 memory = shared_address(linear_memory);
-    float acc[4][Across][4];
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-#pragma unroll
-        for (int j = 0; j < Across; j++)
-#pragma unroll
-            for (int e = 0; e < 4; e++) acc[i][j][e] = 0.0f;
-
+    using CopyA = LinearCopy80<Tile::Rows, Tile::MnMajorA, Tile::Threads>;
+    using CopyB = LinearCopy80<Tile::Columns, Tile::MnMajorB, Tile::Threads>;
+    constexpr int Across = Tile::WarpColumns / 8, Copies = CopyA::Count + CopyB::Count;
     wait_for_previous_kernel();
-    auto fill = [&](int step) {
-        u32 to = memory + u32(step % Tile::Stages * StageBytes);
-        if (step < steps) {
-            linear_copy<Tile::Rows, Tile::MnMajorA, Tile::Threads>(to, a, pitch_a, row, m, step * Tile::Depth, k);
-            linear_copy<Tile::Columns, Tile::MnMajorB, Tile::Threads>(to + Tile::BytesA, b, pitch_b, column, n, step * Tile::Depth, k);
-        }
-        copy_async_commit();
+    int m = size_now(most), k = size_now(length);
+    LinearUnits80<Tile> units(m, n, k, slices);
+    int next = int(blockIdx.x);
+    if (next >= units.count) return;
+
+    int warp = int(threadIdx.x) / 32, warp_row = warp % 2 * 64, warp_column = warp / 2 * Tile::WarpColumns;
+    LinearFragments80<Tile::MnMajorA, true> at_a(warp_row);
+    LinearFragments80<Tile::MnMajorB, false> at_b(warp_column);
+    u32 memory = shared_address(linear_memory), end = memory + Tile::SharedBytes, read = memory, write = memory;
+
+    // The stage to be filled next: `left` steps of unit `next` are still to be asked for, in this order.
+    LinearUnit80 fill = units[next];
+    CopyA copy_a(a, pitch_a, fill.row, m, fill.step * Tile::Depth, k);
+    CopyB copy_b(b, pitch_b, fill.column, n, fill.step * Tile::Depth, k);
+    int left = fill.last - fill.step;
+    auto copy = [&](int i) {
+        if (i < CopyA::Count) copy_a.copy(i, write); else copy_b.copy(i - CopyA::Count, write + Tile::BytesA);
     };
+    auto filled = [&] {
+        copy_async_commit();
+        write = write + Tile::StageBytes == end ? memory : write + Tile::StageBytes;
+        copy_a.advance();
+        copy_b.advance();
+        if (--left > 0 || next >= units.count) return;
+        next += int(gridDim.x);
+        if (next >= units.count) return;
+        fill = units[next];
+        copy_a = CopyA(a, pitch_a, fill.row, m, fill.step * Tile::Depth, k);
+        copy_b = CopyB(b, pitch_b, fill.column, n, fill.step * Tile::Depth, k);
+        left = fill.last - fill.step;
+    };
+    auto filling = [&] { return next < units.count; };
+
 #pragma unroll
-    for (int s = 0; s < Tile::Stages - 1; s++) fill(s);
-    for (int step = 0; step < steps; step++) {
-        copy_async_wait<Tile::Stages - 2>();
-        __syncthreads();  // this stage is there, and everyone is done with the one before, which is filled again
-        fill(step + Tile::Stages - 1);
-        u32 tile = memory + u32(step % Tile::Stages * StageBytes);
+    for (int s = 0; s < Tile::Stages - 1; s++) {
+        if (filling())
 #pragma unroll
-        for (int s = 0; s < 4; s++) {
-            u32 fa[4][4], fb[Across / 2][4];
+            for (int i = 0; i < Copies; i++) copy(i);
+        filled();
+    }
+    u32 fa[2][4][4], fb[2][Across / 2][4];
+    auto load = [&](int buffer, int i, int step) {
+        at_a.load(fa[buffer][i], read, i, step);
+        if (i < Across / 2) at_b.load(fb[buffer][i], read + Tile::BytesA, i, step);
+    };
+    copy_async_wait<Tile::Stages - 2>();
+    __syncthreads();
 #pragma unroll
-            for (int i = 0; i < 4; i++) linear_fragment_a<Tile::MnMajorA, Tile::Rows>(fa[i], tile, warp_row + i * 16, s);
+    for (int i = 0; i < 4; i++) load(0, i, 0);
+
+    for (int unit = int(blockIdx.x); unit < units.count; unit += int(gridDim.x)) {
+        LinearUnit80 at = units[unit];
+        float acc[4][Across][4];
 #pragma unroll
-            for (int j = 0; j < Across / 2; j++) linear_fragment_b<Tile::MnMajorB, Tile::Columns>(fb[j], tile + Tile::BytesA, warp_column + j * 16, s);
+        for (int i = 0; i < 4 * Across * 4; i++) acc[i / 4 / Across][i / 4 % Across][i % 4] = 0.0f;
+        for (int step = at.step; step < at.last; step++) {
+            bool ask = filling();
 #pragma unroll
-            for (int i = 0; i < 4; i++)
+            for (int s = 0; s < 4; s++) {
 #pragma unroll
-                for (int j = 0; j < Across; j++) multiply_16x8x16(acc[i][j], fa[i], fb[j / 2][j % 2 * 2], fb[j / 2][j % 2 * 2 + 1]);
+                for (int i = 0; i < 4; i++) {
+                    if (s < 3) {
+                        load((s + 1) % 2, i, s + 1);
+                        if (ask)
+#pragma unroll
+                            for (int c = (s * 4 + i) * Copies / 12; c < (s * 4 + i + 1) * Copies / 12; c++) copy(c);
+                        if (s == 2 && i == 3) filled();
+                    } else if (i > 0) {
+                        if (i == 1) {  // the next stage is there, and everyone is done with this one, which is filled next
+                            copy_async_wait<Tile::Stages - 2>();
+                            __syncthreads();
+                            read = read + Tile::StageBytes == end ? memory : read + Tile::StageBytes;
+                            load(0, 0, 0);
+                        }
+                        load(0, i, 0);
+                    }
+#pragma unroll
+                    for (int j = 0; j < Across; j++) multiply_16x8x16(acc[i][j], fa[s % 2][i], fb[s % 2][j / 2][j % 2 * 2], fb[s % 2][j / 2][j % 2 * 2 + 1]);
+                }
+            }
+        }
+        if (unit + int(gridDim.x) >= units.count) let_next_kernel_start();
+        if (at.slice > 0) {
+            if (threadIdx.x == 0) while (load_acquire(turns + at.tile) != u32(at.slice)) { }
+            __syncthreads();
+        }
+        linear_store_80<Across>(acc, at.row + warp_row, at.column + warp_column, m, n, store);
+        if (units.slices > 1) {
+            __threadfence();
+            __syncthreads();
+            if (threadIdx.x == 0) store_release(turns + at.tile, at.slice + 1 == units.slices ? 0u : u32(at.slice + 1));
         }
     }
     copy_async_wait<0>();
-    let_next_kernel_start();
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-#pragma unroll
-        for (int j = 0; j < Across; j++) {
-            int r = row + warp_row + i * 16 + lane / 4, c = column + warp_column + j * 8 + lane % 4 * 2;
-            if (c >= n) continue;
-            if (r < m) store(r, c, acc[i][j][0], acc[i][j][1]);
-            if (r + 8 < m) store(r + 8, c, acc[i][j][2], acc[i][j][3]);
-        }
 }
-
-struct StoreBf16Plain {
-    bf16* y;  // (m, n) bf16
-    int n;
-    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1) const {
-        *reinterpret_cast<u32*>(y + i64(row) * n + column) = pack(c0, c1);
-    }
-};
-
-// G = C or, with `add`, G += C, in float32.
-struct AccumulateF32Plain {
-    float* gradient;  // (m, n) f32
-    int n;
-    bool add;
-    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1) const {
-        float2* to = reinterpret_cast<float2*>(gradient + i64(row) * n + column);
-        float2 old = add ? *to : make_float2(0.0f, 0.0f);
-        *to = make_float2(old.x + c0, old.y + c1);
-    }
-};

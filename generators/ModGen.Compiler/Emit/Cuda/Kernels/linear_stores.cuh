@@ -1,6 +1,8 @@
-// What becomes of the results of linear_any, linear_sm80 and linear_rows. A store is called with (row, column, c0, c1) once for
-// each pair of neighbouring results, the column even; c1 lies outside where column + 1 == n, the number of columns of C.
-// Memory is (m, n), dense; each element is written by one thread, once, so what a store reads may be what it writes.
+// What becomes of the results of linear_any, linear_sm80 and linear_rows. For each pair of neighbouring results, the column even,
+// a product calls store(row, column, c0, c1, store.ask(row, column)) once; it asks for many pairs before it stores any, so that
+// their reads overlap. c1 lies outside where column + 1 == n, the number of columns of C. Memory is (m, n), dense. Each element
+// is read and written by one thread, so what a store reads may be what it writes. A store that Packs writes bfloat16: a product
+// may instead ask for packed(c0, c1, asked) and write 16 bytes of `y` at a time.
 
 template <class T> __device__ __forceinline__ float2 load_pair(const T* from, int n, int row, int column) {
     const T* at = from + i64(row) * n + column;
@@ -22,48 +24,59 @@ template <class T> __device__ __forceinline__ void store_pair(T* to, int n, int 
     }
 }
 
-// Y = C.
-struct StoreElement {
-    element* y;  // (m, n)
-    int n;
-    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1) const { store_pair(y, n, row, column, c0, c1); }
+struct Nothing { };
+
+// The base of stores that read nothing.
+struct StoreOnly {
+    static constexpr bool Packs = false;
+    __device__ __forceinline__ Nothing ask(int, int) const { return {}; }
 };
 
-struct StoreFloat {
+// Y = C.
+struct StoreElement : StoreOnly {
+    static constexpr bool Packs = sizeof(element) == 2;
+    element* y;  // (m, n)
+    int n;
+    __device__ __forceinline__ StoreElement(element* y_, int n_) : y(y_), n(n_) { }
+    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1, Nothing) const { store_pair(y, n, row, column, c0, c1); }
+    __device__ __forceinline__ u32 packed(float c0, float c1, Nothing) const { return pack(c0, c1); }
+};
+
+struct StoreFloat : StoreOnly {
     float* y;  // (m, n)
     int n;
-    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1) const { store_pair(y, n, row, column, c0, c1); }
+    __device__ __forceinline__ StoreFloat(float* y_, int n_) : y(y_), n(n_) { }
+    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1, Nothing) const { store_pair(y, n, row, column, c0, c1); }
 };
 
 // Y = C + bias, the same for every row.
 template <class Out> struct StoreBias {
+    static constexpr bool Packs = sizeof(Out) == 2;
     Out* y;             // (m, n)
     const float* bias;  // (n)
     int n;
-    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1) const {
-        store_pair(y, n, row, column, c0 + bias[column], column + 1 < n ? c1 + bias[column + 1] : 0.0f);
-    }
+    __device__ __forceinline__ float2 ask(int, int column) const { return make_float2(bias[column], column + 1 < n ? bias[column + 1] : 0.0f); }
+    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1, float2 added) const { store_pair(y, n, row, column, c0 + added.x, c1 + added.y); }
+    __device__ __forceinline__ u32 packed(float c0, float c1, float2 added) const { return pack(c0 + added.x, c1 + added.y); }
 };
 
 // Y = residual + C; y may be residual.
 template <class A, class Out> struct AddTo {
+    static constexpr bool Packs = false;
     const A* residual;  // (m, n)
     Out* y;             // (m, n)
     int n;
-    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1) const {
-        float2 old = load_pair(residual, n, row, column);
-        store_pair(y, n, row, column, old.x + c0, old.y + c1);
-    }
+    __device__ __forceinline__ float2 ask(int row, int column) const { return load_pair(residual, n, row, column); }
+    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1, float2 old) const { store_pair(y, n, row, column, old.x + c0, old.y + c1); }
 };
 
 // G += C.
 struct Accumulate {
+    static constexpr bool Packs = false;
     float* gradient;  // (m, n)
     int n;
-    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1) const {
-        float2 old = load_pair(gradient, n, row, column);
-        store_pair(gradient, n, row, column, old.x + c0, old.y + c1);
-    }
+    __device__ __forceinline__ float2 ask(int row, int column) const { return load_pair(gradient, n, row, column); }
+    __device__ __forceinline__ void operator()(int row, int column, float c0, float c1, float2 old) const { store_pair(gradient, n, row, column, old.x + c0, old.y + c1); }
 };
 
 // A size of a product: a constant, or rows that are counted on the device, which can be asked once the previous kernel is done.
