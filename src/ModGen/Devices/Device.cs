@@ -1,4 +1,5 @@
 using ModGen.Cpu;
+using ModGen.Cuda;
 
 namespace ModGen;
 
@@ -11,12 +12,36 @@ public abstract class Device : IDisposable
     /// <summary>Why this device was chosen.</summary>
     public string Reason { get; private protected init; } = "asked for";
 
-    /// <summary>The best device of this machine. Today that is the CPU with all its cores; <see cref="Reason"/> says why.</summary>
-    public static Device Default => new CpuDevice(threads: 0) { Reason = "the only back end built so far" };
+    /// <summary>
+    /// The best device of this machine: the first CUDA device when driver, NVRTC and GPU answer, else the CPU with all its
+    /// cores. <see cref="Reason"/> says why.
+    /// </summary>
+    public static Device Default
+    {
+        get
+        {
+            if (CudaContext.WhyUnavailable(0) is { } why)
+                return new CpuDevice(threads: 0) { Reason = $"CUDA cannot be used: {why.TrimEnd('.')}" };
+            try
+            {
+                return new CudaDevice(0, CudaPrecision.BFloat16) { Reason = "driver, NVRTC and GPU answer" };
+            }
+            catch (CudaException e)
+            {
+                return new CpuDevice(threads: 0) { Reason = $"CUDA cannot be used: {Errors.OneLine(e).TrimEnd('.')}" };
+            }
+        }
+    }
 
     /// <summary>The CPU.</summary>
     /// <param name="threads">Threads that work on a kernel; 0 for one a processor. Results do not depend on it.</param>
     public static CpuDevice Cpu(int threads = 0) => new(threads);
+
+    /// <summary>An NVIDIA GPU of compute capability 8.0 or above.</summary>
+    /// <param name="ordinal">Its number, from 0, as the driver counts.</param>
+    /// <param name="precision">What operands are held in.</param>
+    /// <exception cref="CudaException">It cannot be used; the message says what is missing: driver, NVRTC, the GPU itself.</exception>
+    public static CudaDevice Cuda(int ordinal = 0, CudaPrecision precision = CudaPrecision.BFloat16) => new(ordinal, precision);
 
     /// <summary>Memory for a model's parameters, zeroed.</summary>
     internal abstract ParameterMemory CreateParameters(long length);

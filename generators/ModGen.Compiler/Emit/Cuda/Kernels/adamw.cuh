@@ -80,9 +80,9 @@ __device__ __forceinline__ float adamw_update(float& w, float& m, float& v, floa
     return w;
 }
 
-// Groups groups of four parameters a thread, all their loads before the first use: ceil(count / (4 * Threads * Groups)) blocks. A norm that is not finite leaves the
-// parameters and the moments as they are; the host sees the norm and reports it. Clear zeroes the gradient, for a step
-// whose first batch adds to it and does not store.
+// Groups groups of four parameters a thread, all their loads before the first use: ceil(count / (4 * Threads * Groups)) blocks. A norm
+// that is not finite leaves everything as it is, the gradient too: the host sees the norm and says which tensor it came
+// from. Clear zeroes the gradient, for a step whose first batch adds to it and does not store.
 template <int Threads, int Groups, bool Clear>
 __device__ __forceinline__ void adamw(const AdamW& p) {
     wait_for_previous_kernel();
@@ -124,7 +124,7 @@ __device__ __forceinline__ void adamw(const AdamW& p) {
             __stcs(reinterpret_cast<float4*>(p.moment2) + i, v[j]);
             float copy[4] = {w[j].x, w[j].y, w[j].z, w[j].w};
             if (p.weights != nullptr) store(p.weights + i * 4, copy);
+            if constexpr (Clear) __stcs(reinterpret_cast<float4*>(p.gradient) + i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
         }
-        if constexpr (Clear) __stcs(reinterpret_cast<float4*>(p.gradient) + i, make_float4(0.0f, 0.0f, 0.0f, 0.0f));
     }
 }

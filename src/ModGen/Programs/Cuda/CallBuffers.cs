@@ -1,0 +1,107 @@
+using System.Runtime.InteropServices;
+using ModGen.Cuda;
+
+namespace ModGen.Programs;
+
+/// <summary>
+/// What a call of an inference program sends and brings back, for calls of up to so many rows: one block of device memory
+/// that arrives in one copy, and one that leaves in one.
+/// </summary>
+internal sealed class CallBuffers : IDisposable
+{
+    // Counts and the draw; behind them four columns of rows, then the forced decisions.
+    private const int HeadBytes = 64, RowsAt = 0, WantedAt = 4, ForcedAt = 8, DrawAt = 16, Columns = 4;
+    private readonly DeviceMemory _in;
+    private readonly DeviceMemory _out;
+    private readonly PinnedMemory _sent;
+    private readonly PinnedMemory _received;
+    private readonly int _routedLayers;
+
+    public CallBuffers(CudaContext context, int most, int routedLayers)
+    {
+        Most = most;
+        _routedLayers = routedLayers;
+        var bytes = checked(HeadBytes + sizeof(int) * most * (Columns + routedLayers));
+        var flags = sizeof(int) * most * Math.Max(routedLayers, 1);
+        _in = context.Allocate(bytes, "the rows of a call");
+        _out = context.Allocate(flags, "routing decisions of a call");
+        _sent = context.AllocatePinned(bytes);
+        _received = context.AllocatePinned(flags);
+    }
+
+    /// <summary>Rows of a call at most.</summary>
+    public int Most { get; }
+
+    /// <summary>An int: rows of the call.</summary>
+    public DevicePointer RowCount => _in.Pointer + RowsAt;
+
+    /// <summary>An int: rows whose logits are wanted.</summary>
+    public DevicePointer WantedCount => _in.Pointer + WantedAt;
+
+    /// <summary>An int: not 0 when decisions are forced.</summary>
+    public DevicePointer Forced => _in.Pointer + ForcedAt;
+
+    /// <summary>An unsigned 64-bit number that random routing draws from.</summary>
+    public DevicePointer Draw => _in.Pointer + DrawAt;
+
+    public DevicePointer Tokens => Column(0);
+
+    public DevicePointer Sequences => Column(1);
+
+    public DevicePointer Positions => Column(2);
+
+    public DevicePointer WantedRows => Column(3);
+
+    /// <summary>(rows) forced decisions of a routed layer, by its number among them.</summary>
+    public DevicePointer ForcedRows(int ordinal) => Column(Columns + ordinal);
+
+    /// <summary>(rows) decisions that were taken in a routed layer.</summary>
+    public DevicePointer Flags(int ordinal) => _out.Pointer + (long)sizeof(int) * Most * ordinal;
+
+    /// <summary>The call's positions, to be filled before it is sent.</summary>
+    public Span<int> HostPositions => HostColumn(2);
+
+    /// <summary>Sends a call whose positions are filled in. The last one must have been received.</summary>
+    public void Send(CudaStream stream, ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, ReadOnlySpan<byte> forced, ulong draw)
+    {
+        var head = _sent.Span<byte>(0, HeadBytes);
+        MemoryMarshal.Write(head[RowsAt..], tokens.Length);
+        MemoryMarshal.Write(head[WantedAt..], wanted.Length);
+        MemoryMarshal.Write(head[ForcedAt..], forced.IsEmpty ? 0 : 1);
+        MemoryMarshal.Write(head[DrawAt..], draw);
+        tokens.CopyTo(HostColumn(0));
+        sequences.CopyTo(HostColumn(1));
+        wanted.CopyTo(HostColumn(3));
+        for (var layer = 0; !forced.IsEmpty && layer < _routedLayers; layer++)
+        {
+            var column = HostColumn(Columns + layer);
+            for (var row = 0; row < tokens.Length; row++)
+                column[row] = forced[layer * tokens.Length + row];
+        }
+
+        var columns = forced.IsEmpty ? Columns : Columns + _routedLayers;
+        stream.Upload(_in.Pointer, _sent.Span<byte>(0, HeadBytes + sizeof(int) * Most * columns));
+    }
+
+    /// <summary>Asks for the decisions of the call in front.</summary>
+    public void FetchFlags(CudaStream stream)
+    {
+        if (_routedLayers > 0)
+            stream.Download(_received.Span<int>(0, Most * _routedLayers), _out.Pointer);
+    }
+
+    /// <summary>The decisions that were asked for, once they are there.</summary>
+    public Span<int> ReceivedFlags(int ordinal, int rows) => _received.Span<int>((long)sizeof(int) * Most * ordinal, rows);
+
+    public void Dispose()
+    {
+        _received.Dispose();
+        _sent.Dispose();
+        _out.Dispose();
+        _in.Dispose();
+    }
+
+    private DevicePointer Column(int index) => _in.Pointer + HeadBytes + (long)sizeof(int) * Most * index;
+
+    private Span<int> HostColumn(int index) => _sent.Span<int>(HeadBytes + (long)sizeof(int) * Most * index, Most);
+}

@@ -1,0 +1,81 @@
+using ModGen.Cuda;
+
+namespace ModGen.Programs;
+
+/// <summary>The device memory of an inference program, freed together.</summary>
+internal sealed class CudaInferenceMemory : IDisposable
+{
+    // Columns of ints that a layer writes for itself.
+    private const int Columns = 5, HeadBytes = 64;
+    private readonly CudaContext _context;
+    private readonly List<IDisposable> _owned = [];
+    private readonly DeviceMemory _floats;
+    private readonly DeviceMemory _operands;
+    private readonly DeviceMemory _logits;
+    private readonly DeviceMemory _columns;
+    private readonly RotaryTable _rotary;
+    private readonly int _maximumRows;
+    private readonly int _routedLayers;
+
+    public CudaInferenceMemory(
+        CudaDevice device, CudaStream stream, ModelDescription model, int sequences, int maximumRows, long floatsPerRow, long operandsPerRow, int routedLayers)
+    {
+        _context = device.Context;
+        _maximumRows = maximumRows;
+        _routedLayers = routedLayers;
+        try
+        {
+            _floats = Own(_context.Allocate(Math.Max(1, checked(sizeof(float) * maximumRows * floatsPerRow)), "activations in float32"));
+            _operands = Own(_context.Allocate(Math.Max(1, checked(device.OperandBytes * maximumRows * operandsPerRow)), "activations as operands"));
+            _logits = Own(_context.Allocate(checked((long)sizeof(float) * maximumRows * model.Vocabulary), "logits"));
+            _columns = Own(_context.Allocate(HeadBytes + (long)sizeof(int) * Columns * maximumRows, "rows of routed layers"));
+            _rotary = Own(new RotaryTable(_context, stream, model));
+            Caches = Own(new CudaCaches(device, model, sequences));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public CudaCaches Caches { get; }
+
+    public DevicePointer Floats => _floats.Pointer;
+
+    public DevicePointer Operands => _operands.Pointer;
+
+    public DevicePointer Logits => _logits.Pointer;
+
+    public DevicePointer RotaryTable => _rotary.Pointer;
+
+    /// <summary>An int: how many rows entered the layer at work.</summary>
+    public DevicePointer ActiveCount => _columns.Pointer;
+
+    /// <summary>(maximum rows) int: one of five columns.</summary>
+    public DevicePointer Column(int index) => _columns.Pointer + HeadBytes + (long)sizeof(int) * _maximumRows * index;
+
+    /// <summary>Buffers for calls of up to so many rows.</summary>
+    public CallBuffers Call(int most) => Own(new CallBuffers(_context, most, _routedLayers));
+
+    /// <summary>Makes whatever is read before it is written show.</summary>
+    public void Poison(CudaStream stream, DeviceMemory workspace)
+    {
+        foreach (var memory in (ReadOnlySpan<DeviceMemory>)[_floats, _operands, _logits, workspace])
+            Programs.Poison.Fill(stream, memory);
+    }
+
+    public void Dispose()
+    {
+        for (var i = _owned.Count - 1; i >= 0; i--)
+            _owned[i].Dispose();
+        _owned.Clear();
+    }
+
+    private T Own<T>(T memory)
+        where T : IDisposable
+    {
+        _owned.Add(memory);
+        return memory;
+    }
+}

@@ -1,0 +1,199 @@
+using ModGen.Cuda;
+
+namespace ModGen.Programs;
+
+/// <summary>
+/// What the inference programs of all models have in common on a GPU: caches, staging, routing decisions, and the graphs
+/// that calls are. Generated code derives from this and supplies the pass, which appends its launches; it is captured once
+/// for calls of a token a sequence and once for the longest ones. Which rows enter a routed layer never comes back to the
+/// host within a call.
+/// </summary>
+public abstract partial class CudaInferenceProgram : InferenceProgram
+{
+    private readonly DecoderModel _model;
+    private readonly CudaDevice _device;
+    private readonly CudaStream _stream;
+    private readonly CudaParameterMemory _weights;
+    private readonly CudaInferenceMemory _memory;
+    private readonly SequenceLengths _lengths;
+    private readonly RoutedLayers _routedLayers;
+    private readonly LaunchWriter _writer;
+    private readonly CallBucket[] _buckets;
+    private readonly byte[] _entered;
+    private CallBucket _bucket;
+    private int _rows;
+    private bool _disposed;
+
+    /// <summary>Allocates the caches, for whole contexts, and the activations of one call.</summary>
+    /// <param name="model">The model to sample from.</param>
+    /// <param name="device">Where it runs.</param>
+    /// <param name="sequences">Sequences held at once, at least 1.</param>
+    /// <param name="maximumRows">Rows of one call, at least 1.</param>
+    /// <param name="floatsPerRow">Elements a row of the arena of 4-byte elements, floats and ints.</param>
+    /// <param name="operandsPerRow">Elements a row of the arena of operands.</param>
+    /// <exception cref="CudaException">The device cannot give the memory.</exception>
+    protected CudaInferenceProgram(DecoderModel model, CudaDevice device, int sequences, int maximumRows, long floatsPerRow, long operandsPerRow)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(device);
+        ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(maximumRows, 1);
+        _model = model;
+        _device = device;
+        _weights = CudaParameterMemory.Of(model);
+        Sequences = sequences;
+        MaximumRows = maximumRows;
+        _routedLayers = new RoutedLayers(model.Description.Layers);
+        _lengths = new SequenceLengths(model.Description, sequences, maximumRows, _routedLayers.Count);
+        _entered = new byte[checked(_routedLayers.Count * maximumRows)];
+        _writer = new LaunchWriter(device.Context, "sampling");
+        _stream = device.CreateStream();
+        try
+        {
+            // A decoded token a sequence needs small grids; a prompt needs large ones.
+            _memory = new CudaInferenceMemory(device, _stream, model.Description, sequences, maximumRows, floatsPerRow, operandsPerRow, _routedLayers.Count);
+            _buckets = sequences < maximumRows
+                ? [new CallBucket(_memory.Call(sequences)), new CallBucket(_memory.Call(maximumRows))]
+                : [new CallBucket(_memory.Call(maximumRows))];
+            _bucket = _buckets[^1];
+        }
+        catch
+        {
+            _memory?.Dispose();
+            device.Release(_stream);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public sealed override int Sequences { get; }
+
+    /// <inheritdoc/>
+    public sealed override int MaximumRows { get; }
+
+    /// <summary>Bytes that the caches hold.</summary>
+    public long CacheBytes => _memory.Caches.Bytes;
+
+    /// <summary>
+    /// Appends all layers over the rows of a call of up to <see cref="Rows"/>.Most: keys and values into the caches, the
+    /// decisions of routed layers into <see cref="EnteredFlags"/>, the wanted logits into <see cref="LogitsOut"/>.
+    /// </summary>
+    protected abstract void Run();
+
+    /// <inheritdoc/>
+    public sealed override int Length(int sequence) => _lengths[sequence];
+
+    /// <inheritdoc/>
+    public sealed override int CacheLength(int layer, int sequence)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentOutOfRangeException.ThrowIfNegative(layer);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, _model.Description.Layers.Count);
+        // A sequence that was cleared is emptied on the device when it is begun again.
+        return _lengths[sequence] == 0 ? 0 : _memory.Caches.Length(_stream, layer, sequence);
+    }
+
+    /// <inheritdoc/>
+    public sealed override void Clear(int sequence)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _lengths.Clear(sequence);
+    }
+
+    /// <inheritdoc/>
+    public sealed override ReadOnlySpan<byte> Entered(int layer) => _entered.AsSpan(_routedLayers[layer] * MaximumRows, _rows);
+
+    /// <inheritdoc/>
+    public sealed override void Extend(
+        ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> logitRows, Span<float> logits, ulong draw, ReadOnlySpan<byte> forced = default)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _lengths.CheckRows(tokens, sequences, forced);
+        _lengths.CheckLogits(tokens.Length, logitRows, logits);
+        if (tokens.IsEmpty)
+            return;
+        var bucket = tokens.Length <= _buckets[0].Call.Most ? _buckets[0] : _buckets[^1];
+        var positions = bucket.Call.HostPositions[..tokens.Length];
+        _lengths.Place(tokens, sequences, positions);
+        _rows = tokens.Length;
+        try
+        {
+            Capture(bucket);
+            bucket.Call.Send(_stream, tokens, sequences, logitRows, forced, draw);
+            if (positions.Contains(0))
+                _stream.Run(bucket.Restart!);
+            bucket.Pass!.Run(_stream);
+            bucket.Call.FetchFlags(_stream);
+            _stream.Download(logits, _memory.Logits);
+            _stream.Synchronize();
+        }
+        catch
+        {
+            // Some caches may hold the rows and others not: such a sequence is of no use.
+            foreach (var sequence in sequences)
+                Clear(sequence);
+            throw;
+        }
+
+        TakeFlags(bucket);
+        _lengths.Advance(sequences);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (!disposing || _disposed)
+            return;
+        _disposed = true;
+        try
+        {
+            _stream.Synchronize();
+        }
+        finally
+        {
+            foreach (var bucket in _buckets)
+                bucket.Pass?.Dispose();
+            _writer.Dispose();
+            _memory.Dispose();
+            _device.Release(_stream);
+        }
+    }
+
+    private void Capture(CallBucket bucket)
+    {
+        if (bucket.Pass is not null)
+            return;
+        if (_writer.IsMeasuring)
+        {
+            _bucket = _buckets[^1];
+            _writer.Measure(Run);
+            if (Poison.IsWanted)
+                _memory.Poison(_stream, _writer.Memory!);
+        }
+
+        _bucket = bucket;
+        bucket.Restart = _memory.Caches.Restart(bucket.Call);
+        bucket.Pass = new CapturedPass(_device.Context, _stream, _writer.Write(Run));
+    }
+
+    private void TakeFlags(CallBucket bucket)
+    {
+        for (var ordinal = 0; ordinal < _routedLayers.Count; ordinal++)
+        {
+            var flags = bucket.Call.ReceivedFlags(ordinal, _rows);
+            var entered = _entered.AsSpan(ordinal * MaximumRows, _rows);
+            for (var row = 0; row < flags.Length; row++)
+                entered[row] = flags[row] != 0 ? (byte)1 : (byte)0;
+        }
+    }
+
+    /// <summary>Calls of up to so many rows, and the graph that they are.</summary>
+    private sealed class CallBucket(CallBuffers call)
+    {
+        public CallBuffers Call { get; } = call;
+
+        public CapturedPass? Pass { get; set; }
+
+        public LaunchList? Restart { get; set; }
+    }
+}

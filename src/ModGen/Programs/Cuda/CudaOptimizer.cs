@@ -1,0 +1,118 @@
+using ModGen.Cuda;
+
+namespace ModGen.Programs;
+
+/// <summary>
+/// Gradients and moments on a GPU, and the launches of an update: the global norm, then AdamW over the whole arenas, which
+/// also writes the operands' copy and zeroes the gradients. What changes between steps lies in device memory.
+/// </summary>
+internal sealed class CudaOptimizer : IDisposable
+{
+    private const int NormThreads = 512, NormBlocksPerProcessor = 4, Threads = 256, ElementsPerThread = 8;
+
+    // AdamWStep of adamw.cuh: nine floats; behind it the norm, its ticket, and a block sum for every block of the norm.
+    private const int StepFloats = 9, NormAt = 64, TicketAt = 68, PartialsAt = 128;
+    private readonly CudaContext _context;
+    private readonly CudaParameterMemory _weights;
+    private readonly DeviceMemory?[] _states = new DeviceMemory?[3];
+    private readonly DeviceMemory _small;
+    private readonly DeviceMemory _runEnds;
+    private readonly PinnedMemory _step;
+    private readonly PinnedMemory _norm;
+    private readonly int _runs;
+    private readonly bool _firstDecays;
+
+    public CudaOptimizer(CudaContext context, CudaStream stream, ParameterTable parameters, CudaParameterMemory weights)
+    {
+        _context = context;
+        _weights = weights;
+        var ends = RunEnds(parameters, weights.PaddedLength, out _firstDecays);
+        _runs = ends.Length;
+        _small = context.Allocate(PartialsAt + (long)sizeof(float) * NormBlocks, "the optimizer's scalars");
+        _runEnds = context.Allocate((long)sizeof(long) * ends.Length, "runs of parameters that decay");
+        _step = context.AllocatePinned(StepFloats * sizeof(float));
+        _norm = context.AllocatePinned(sizeof(float));
+        stream.Upload<long>(_runEnds.Pointer, ends);
+    }
+
+    private int NormBlocks => _context.Processors * NormBlocksPerProcessor;
+
+    private DevicePointer Norm => _small.Pointer + NormAt;
+
+    /// <summary>True when a state has memory already.</summary>
+    public bool Has(TrainingState state) => _states[(int)state] is not null;
+
+    /// <summary>The memory of a state, zeroed when it comes to be.</summary>
+    public DevicePointer State(TrainingState state) => (_states[(int)state] ??= _context.Allocate(Bytes, Describe(state))).Pointer;
+
+    public long Bytes => _weights.PaddedLength * sizeof(float);
+
+    /// <summary>Appends the launches of an update.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="lossSum">Sum of the step's losses: the norm becomes it where it is not finite. Zeroed.</param>
+    public void Append(LaunchWriter writer, DevicePointer lossSum)
+    {
+        var count = _weights.PaddedLength;
+        var gradients = State(TrainingState.Gradients);
+        writer.Launch(OptimizerKernels.Norm, NormBlocks, [gradients, count, _small.Pointer + PartialsAt, _small.Pointer + TicketAt, Norm]);
+        writer.Launch(OptimizerKernels.Guard, 1, [Norm, lossSum]);
+        writer.Launch(
+            OptimizerKernels.AdamW, CudaTrainingProgram.Blocks(count, Threads * ElementsPerThread),
+            [
+                _weights.Master, State(TrainingState.FirstMoment), State(TrainingState.SecondMoment), gradients, _weights.Copy, count,
+                _runEnds.Pointer, _runs, _firstDecays ? 1 : 0, _small.Pointer, Norm,
+            ]);
+    }
+
+    /// <summary>Sends the numbers of a step ahead of its launches.</summary>
+    public void Send(CudaStream stream, in AdamWUpdate update)
+    {
+        var step = _step.Span<float>(0, StepFloats);
+        step[0] = update.LearningRate;
+        step[1] = update.Beta1;
+        step[2] = update.Beta2;
+        step[3] = update.Epsilon;
+        step[4] = update.WeightDecay;
+        step[5] = (float)(1 - Math.Pow(update.Beta1, update.Step));
+        step[6] = (float)(1 - Math.Pow(update.Beta2, update.Step));
+        step[7] = 1;
+        step[8] = update.ClipNorm > 0 ? update.ClipNorm : float.PositiveInfinity;
+        stream.Upload(_small.Pointer, step);
+    }
+
+    /// <summary>Asks for the norm; it is there once the stream has got to it.</summary>
+    public void FetchNorm(CudaStream stream) => stream.Download(_norm.Span<float>(0, 1), Norm);
+
+    /// <summary>The norm that was asked for.</summary>
+    public float LastNorm => _norm.Span<float>(0, 1)[0];
+
+    public void Dispose()
+    {
+        foreach (var state in _states)
+            state?.Dispose();
+        _norm.Dispose();
+        _step.Dispose();
+        _runEnds.Dispose();
+        _small.Dispose();
+    }
+
+    /// <summary>Where runs of elements end that decay alike; decaying and other runs alternate. What lies between tensors is zero and may be in either.</summary>
+    private static long[] RunEnds(ParameterTable parameters, long length, out bool firstDecays)
+    {
+        var runs = ParameterRun.Of(parameters, int.MaxValue).ToList();
+        firstDecays = runs[0].Decays;
+        var ends = new List<long>();
+        for (var i = 1; i < runs.Count; i++)
+            if (runs[i].Decays != runs[i - 1].Decays)
+                ends.Add(runs[i].Offset);
+        ends.Add(length);
+        return [.. ends];
+    }
+
+    private static string Describe(TrainingState state) => state switch
+    {
+        TrainingState.Gradients => "gradients in float32",
+        TrainingState.FirstMoment => "AdamW's first moments",
+        _ => "AdamW's second moments",
+    };
+}

@@ -1,0 +1,245 @@
+using ModGen.Cuda;
+
+namespace ModGen.Programs;
+
+/// <summary>
+/// What the training programs of all models have in common on a GPU: memory, staging, the optimizer, and the graphs that
+/// runs are. Generated code derives from this and supplies the passes, each of which appends its launches; they are
+/// captured once and replayed from then on. <see cref="Accumulate"/> comes back before its run is done.
+/// </summary>
+public abstract partial class CudaTrainingProgram : TrainingProgram
+{
+    private readonly DecoderModel _model;
+    private readonly CudaDevice _device;
+    private readonly TrainingArguments _arguments;
+    private readonly CudaStream _stream;
+    private readonly CudaTrainingMemory _memory;
+    private readonly CudaParameterMemory _weights;
+    private readonly LaunchWriter _writer;
+    private readonly Dictionary<long, Array> _reports = [];
+    private CapturedPass? _evaluate, _accumulate, _update, _logits;
+    private int _runs;
+    private int _recalled;
+    private bool _waiting;
+    private bool _disposed;
+
+    /// <summary>Allocates the activations. Gradients and moments come to be when they are first used, and so do the graphs.</summary>
+    /// <param name="model">The model whose weights are trained.</param>
+    /// <param name="device">Where it runs.</param>
+    /// <param name="batch">Sequences a micro-batch, at least 1.</param>
+    /// <param name="floatsPerSequence">Elements a sequence of the arena of 4-byte elements, floats and ints.</param>
+    /// <param name="operandsPerSequence">Elements a sequence of the arena of operands.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The batch is below 1, or makes more than 2³¹ − 1 rows.</exception>
+    /// <exception cref="CudaException">The device cannot give the memory.</exception>
+    protected CudaTrainingProgram(DecoderModel model, CudaDevice device, int batch, long floatsPerSequence, long operandsPerSequence)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(device);
+        ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
+        var context = model.Description.Context;
+        if (batch > int.MaxValue / context)
+            throw new ArgumentOutOfRangeException(nameof(batch), batch, $"Batch {batch} × Context {context} makes {(long)batch * context} rows; 2147483647 is the most. Use a batch of at most {int.MaxValue / context} and accumulate.");
+        _model = model;
+        _device = device;
+        _weights = CudaParameterMemory.Of(model);
+        _arguments = new TrainingArguments(model.Description, batch);
+        Batch = batch;
+        _stream = device.CreateStream();
+        _writer = new LaunchWriter(device.Context, "training");
+        try
+        {
+            _memory = new CudaTrainingMemory(device, _stream, model, _weights, batch, floatsPerSequence, operandsPerSequence);
+        }
+        catch
+        {
+            device.Release(_stream);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public sealed override int Batch { get; }
+
+    /// <inheritdoc/>
+    public sealed override float CrossEntropy => Losses()[0];
+
+    /// <inheritdoc/>
+    public override float AuxiliaryLoss(int layer) => Losses()[1 + CheckLayer(layer)];
+
+    /// <inheritdoc/>
+    public override float PredictorLoss(int layer) => Losses()[1 + _model.Description.Layers.Count + CheckLayer(layer)];
+
+    internal sealed override bool RunsAhead => true;
+
+    /// <summary>Appends the forward pass up to the final norm.</summary>
+    protected abstract void Forward();
+
+    /// <summary>Appends the losses of the forward pass in front: <see cref="CrossEntropySlot"/>, and those of routers and predictors.</summary>
+    protected abstract void Loss();
+
+    /// <summary>Appends the same, and the backward pass, which adds its gradients to <see cref="Gradients"/>.</summary>
+    protected abstract void LossAndBackward();
+
+    /// <summary>Appends the logits of the forward pass in front, into <see cref="LogitsOut"/>.</summary>
+    protected abstract void Head();
+
+    /// <inheritdoc/>
+    public sealed override void Accumulate(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets, float scale, ulong draw)
+    {
+        Check(tokens, targets);
+        var pass = _accumulate ??= Capture(AppendAccumulate);
+        _memory.Batch.Send(_stream, tokens, targets, scale, draw);
+        pass.Run(_stream);
+        Fetch(++_runs);
+    }
+
+    /// <inheritdoc/>
+    public sealed override void Evaluate(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets, ulong draw)
+    {
+        Check(tokens, targets);
+        var pass = _evaluate ??= Capture(AppendEvaluate);
+        _memory.Batch.Send(_stream, tokens, targets, 0, draw);
+        pass.Run(_stream);
+        // Place 0 is no run of a step.
+        Fetch(0);
+    }
+
+    /// <inheritdoc/>
+    public sealed override void Logits(ReadOnlySpan<int> tokens, Span<float> logits, ulong draw)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _arguments.CheckTokens(tokens);
+        _arguments.CheckLogits(tokens, logits);
+        _memory.AllocateLogits();
+        var pass = _logits ??= Capture(AppendLogits);
+        _memory.Batch.Send(_stream, tokens, default, 0, draw);
+        pass.Run(_stream);
+        _reports.Clear();
+        _stream.Download(logits, _memory.Logits);
+        Wait();
+    }
+
+    /// <inheritdoc/>
+    public sealed override double Update(in AdamWUpdate update)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var pass = _update ??= Capture(AppendUpdate);
+        _memory.Optimizer.Send(_stream, update);
+        pass.Run(_stream);
+        _memory.Optimizer.FetchNorm(_stream);
+        Wait();
+        // The losses of the step can still be recalled; the next run begins another.
+        _runs = 0;
+        return _memory.Optimizer.LastNorm;
+    }
+
+    /// <inheritdoc/>
+    public sealed override void ClearGradients()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _runs = 0;
+        var list = new LaunchList();
+        if (_memory.Optimizer.Has(TrainingState.Gradients))
+            list.Clear(_memory.Optimizer.State(TrainingState.Gradients), _memory.Optimizer.Bytes);
+        list.Clear(_memory.Losses.Sum, sizeof(float));
+        _stream.Run(list);
+    }
+
+    /// <inheritdoc/>
+    public sealed override void Read(TrainingState state, long offset, Span<float> values)
+    {
+        _stream.Download(values, StateAt(state, offset, values.Length));
+        Wait();
+    }
+
+    /// <inheritdoc/>
+    public sealed override void Write(TrainingState state, long offset, ReadOnlySpan<float> values)
+    {
+        _stream.Upload(StateAt(state, offset, values.Length), values);
+        Wait();
+    }
+
+    internal sealed override void Recall(int run) => _recalled = run + 1;
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (!disposing || _disposed)
+            return;
+        _disposed = true;
+        try
+        {
+            _stream.Synchronize();
+        }
+        finally
+        {
+            foreach (var pass in (ReadOnlySpan<CapturedPass?>)[_evaluate, _accumulate, _update, _logits])
+                pass?.Dispose();
+            _writer.Dispose();
+            _memory.Dispose();
+            _device.Release(_stream);
+        }
+    }
+
+    private void Check(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _arguments.CheckTokens(tokens);
+        _arguments.CheckTargets(targets);
+    }
+
+    private DevicePointer StateAt(TrainingState state, long offset, int length)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if ((ulong)offset > (ulong)_weights.Length || (ulong)length > (ulong)(_weights.Length - offset))
+            throw new ArgumentOutOfRangeException(nameof(offset), $"Elements {offset} + {length} leave the parameters' {_weights.Length}.");
+        return _memory.Optimizer.State(state) + sizeof(float) * offset;
+    }
+
+    private void Fetch(int place)
+    {
+        _memory.Losses.Fetch(_stream, place);
+        _reports.Clear();
+        _recalled = place;
+        _waiting = true;
+    }
+
+    private void Wait()
+    {
+        _stream.Synchronize();
+        _waiting = false;
+    }
+
+    private CapturedPass Capture(Action pass)
+    {
+        if (_writer.IsMeasuring)
+        {
+            _writer.Measure(AppendEvaluate, AppendAccumulate, AppendLogits);
+            if (Poison.IsWanted)
+                _memory.Poison(_stream, _writer.Memory!);
+        }
+
+        return new CapturedPass(_device.Context, _stream, _writer.Write(pass));
+    }
+
+    private void AppendEvaluate()
+    {
+        Forward();
+        Loss();
+    }
+
+    private void AppendAccumulate()
+    {
+        Forward();
+        LossAndBackward();
+        Launch(OptimizerKernels.NoteLoss, 1, CrossEntropySlot, _memory.Losses.Sum);
+    }
+
+    private void AppendLogits()
+    {
+        Forward();
+        Head();
+    }
+
+    private void AppendUpdate() => _memory.Optimizer.Append(_writer, _memory.Losses.Sum);
+}

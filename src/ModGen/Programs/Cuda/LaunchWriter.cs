@@ -1,0 +1,80 @@
+using ModGen.Cuda;
+
+namespace ModGen.Programs;
+
+/// <summary>
+/// Appends launches to lists and hands out scratch memory to them. Passes are written twice: once to find out how much
+/// scratch memory they need, and again when there is that much.
+/// </summary>
+internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposable
+{
+    private const long Alignment = 256;
+    private LaunchList _list = new();
+    private DeviceMemory? _workspace;
+    private long _most;
+    private long _used;
+    private long _held;
+
+    /// <summary>Stands for memory that is not there yet while passes are being measured; nothing is launched with it.</summary>
+    public static DevicePointer Nowhere { get; } = new(1UL << 40);
+
+    /// <summary>True until scratch memory has been allocated.</summary>
+    public bool IsMeasuring => _workspace is null;
+
+    /// <summary>The scratch memory, for those who fill it with poison.</summary>
+    public DeviceMemory? Memory => _workspace;
+
+    /// <summary>Writes passes in order to know their needs, and allocates what the hungriest launch asks for.</summary>
+    public void Measure(params ReadOnlySpan<Action> passes)
+    {
+        foreach (var pass in passes)
+            Write(pass);
+        _workspace = context.Allocate(Math.Max(_most, Alignment), $"scratch memory of {owner}");
+    }
+
+    /// <summary>The launches that a pass appends.</summary>
+    public LaunchList Write(Action pass)
+    {
+        _list = new LaunchList();
+        _used = _held = 0;
+        pass();
+        return _list;
+    }
+
+    /// <summary>Appends a launch, with all the scratch memory that was asked for since the last.</summary>
+    public void Launch(Kernel kernel, int blocks, ReadOnlySpan<Argument> arguments)
+    {
+        _list.Add(kernel, blocks, arguments);
+        _used = _held;
+    }
+
+    public void Clear(DevicePointer at, long bytes) => _list.Clear(at, bytes);
+
+    public void Copy(DevicePointer to, DevicePointer from, long bytes) => _list.Copy(to, from, bytes);
+
+    /// <summary>Scratch memory of the launch that is appended next.</summary>
+    public DevicePointer Scratch(long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        var start = _used;
+        _used += (bytes + Alignment - 1) / Alignment * Alignment;
+        _most = Math.Max(_most, _used);
+        if (_workspace is null)
+            return Nowhere + start;
+        if (_used > _workspace.Bytes)
+            throw new InvalidOperationException($"A launch of {owner} asks for {_used} bytes of scratch memory; it asked for {_workspace.Bytes} at most when it was measured.");
+        return _workspace.Pointer + start;
+    }
+
+    /// <summary>Scratch memory that later launches keep, until <see cref="Release"/>; so do they what was asked for before it.</summary>
+    public DevicePointer Hold(long bytes)
+    {
+        var held = Scratch(bytes);
+        _held = _used;
+        return held;
+    }
+
+    public void Release() => _used = _held = 0;
+
+    public void Dispose() => _workspace?.Dispose();
+}
