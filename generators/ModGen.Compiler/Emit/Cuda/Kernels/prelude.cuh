@@ -82,6 +82,9 @@ __device__ __forceinline__ uint4 load_in_place(const uint4* from) {
     return v;
 }
 
+// Asks for the 128 bytes around an address in the second-level cache, where all writes are seen: it may come before the wait.
+__device__ __forceinline__ void prefetch_to_second_level(const void* from) { asm volatile("prefetch.global.L2 [%0];" :: "l"(from)); }
+
 // Programmatic dependent launch: `wait_for_previous_kernel` returns once the kernels that this one depends on have
 // finished and their writes are visible; both do nothing in a launch without the attribute.
 __device__ __forceinline__ void wait_for_previous_kernel() {
