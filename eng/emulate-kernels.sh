@@ -19,7 +19,9 @@ for test in "$root"/bench/kernels/emulator/*.cpp; do
         echo "#include \"$root/bench/kernels/emulator/attention_reference.h\""
         for family in $(sed -n '1s/^\/\/ families: //p' "$test"); do
             echo "#line 1 \"$family.cuh\""
-            sed -e 's/extern __shared__ .* \([a-z]*_memory\)\[\];/auto\& \1 = emulator::shared_memory;/' -e 's/^\( *\)__shared__ /\1static /' "$kernels/$family.cuh"
+            sed -e 's/extern __shared__ .* \([a-z]*_memory\)\[\];/auto\& \1 = emulator::shared_memory;/' \
+                -e 's/extern __shared__ u32 \([a-z_]*\)\[\];/u32* \1 = reinterpret_cast<u32*>(emulator::shared_memory);/' \
+                -e 's/^\( *\)__shared__ /\1static /' "$kernels/$family.cuh"
         done
         echo "#line 1 \"$test\""
         cat "$test"
