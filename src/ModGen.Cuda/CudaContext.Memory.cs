@@ -77,6 +77,7 @@ public sealed partial class CudaContext
         {
             >= (long)Gi => string.Create(CultureInfo.InvariantCulture, $"{bytes / Gi:F1} GiB"),
             >= (long)Mi => string.Create(CultureInfo.InvariantCulture, $"{bytes / Mi:F1} MiB"),
+            >= (long)Ki => string.Create(CultureInfo.InvariantCulture, $"{bytes / Ki:F1} KiB"),
             _ => string.Create(CultureInfo.InvariantCulture, $"{bytes} bytes"),
         };
     }

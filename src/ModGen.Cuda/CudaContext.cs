@@ -10,6 +10,7 @@ public sealed partial class CudaContext : IDisposable
     private readonly KernelBuilder _builder;
     private readonly KernelCache _cache;
     private long _allocated;
+    private volatile bool _disposed;
 
     internal CudaContext(FoundDevice found, ContextHandle handle, KernelBuilder builder, KernelCache cache, bool float32)
     {
@@ -78,7 +79,7 @@ public sealed partial class CudaContext : IDisposable
     internal bool DependentLaunch { get; }
 
     /// <summary>Whether every launch outside a graph is waited for, so that a failing kernel is named: MODGEN_CHECK_LAUNCHES=1.</summary>
-    internal bool CheckEveryLaunch { get; }
+    internal bool CheckEveryLaunch { get; set; }
 
     /// <summary>Why a device cannot be used, in one line; null when it can.</summary>
     /// <param name="ordinal">The device's number, from 0.</param>
@@ -113,6 +114,7 @@ public sealed partial class CudaContext : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _disposed = true;
         lock (_loaded)
         {
             foreach (var kernel in _loaded.Values)
@@ -127,7 +129,8 @@ public sealed partial class CudaContext : IDisposable
     /// <exception cref="ObjectDisposedException">The context has been disposed.</exception>
     internal void Enter()
     {
-        ObjectDisposedException.ThrowIf(Handle.IsClosed, this);
+        // Not the handle's own state: what was made from the context keeps that one open.
+        ObjectDisposedException.ThrowIf(_disposed, this);
         Check(Driver.SetCurrent(Handle.Value), "cuCtxSetCurrent");
     }
 

@@ -25,7 +25,7 @@ internal sealed class CudaPlatform
     /// <summary>This machine's.</summary>
     public static CudaPlatform Machine { get; } = new(
         () => NativeLibraries.LoadDriver() ? new NativeDriver() : null,
-        driver => NativeLibraries.LoadCompiler(driver) is { } problem ? (null, problem) : (new NvrtcCompiler(), null),
+        FindCompiler,
         () => KernelCache.DefaultFolder(OperatingSystem.IsWindows(), Environment.GetEnvironmentVariable));
 
     /// <summary>How many devices the driver sees; 0 when there is no driver or it does not work.</summary>
@@ -38,18 +38,33 @@ internal sealed class CudaPlatform
     public CudaContext Open(int ordinal, bool float32)
     {
         if (Find(ordinal, out var found) is { } problem)
-            throw new CudaException(problem);
+            throw new CudaException($"CUDA device {ordinal} cannot be used: {problem}.");
         var (driver, compiler) = (_driver!, _compiler!);
         var result = driver.RetainContext(found.Device, out var context);
         if (result != CudaResult.Success)
             throw new CudaException($"{found.Name} cannot be opened: cuDevicePrimaryCtxRetain failed with {Failure(driver, result)}; another process may fill or own the device.", "cuDevicePrimaryCtxRetain", null, result, driver.ErrorName(result));
+        var handle = new ContextHandle(driver, found.Device, context);
         var cache = new KernelCache(_cacheFolder());
-        return new CudaContext(found, new ContextHandle(driver, found.Device, context), new KernelBuilder(compiler, cache, found.Capability, float32), cache, float32);
+        return new CudaContext(found, handle, new KernelBuilder(compiler, cache, found.Capability, float32), cache, float32);
     }
 
     /// <summary>The driver's name and words for an error.</summary>
     public static string Failure(IDriver driver, CudaResult result) =>
         string.Create(CultureInfo.InvariantCulture, $"{driver.ErrorName(result)} ({(int)result}): {driver.ErrorText(result)}");
+
+    private static (IKernelCompiler? Compiler, string? Problem) FindCompiler(Version driver)
+    {
+        if (NativeLibraries.LoadCompiler(driver) is { } problem)
+            return (null, problem);
+        try
+        {
+            return (new NvrtcCompiler(), null);
+        }
+        catch (CudaException e)
+        {
+            return (null, $"NVRTC does not answer: {e.Message.TrimEnd('.')}");
+        }
+    }
 
     private string? Find(int ordinal, out FoundDevice found)
     {
@@ -73,7 +88,7 @@ internal sealed class CudaPlatform
             var architecture = 10 * found.Capability.Major + found.Capability.Minor;
             return _compiler.Architectures.Contains(architecture)
                 ? null
-                : $"NVRTC {_compiler.Version} does not know the architecture sm_{architecture} of {found.Name}; install a newer CUDA toolkit.";
+                : $"NVRTC {_compiler.Version} does not know the architecture sm_{architecture} of {found.Name}; install a newer CUDA toolkit";
         }
     }
 
@@ -90,7 +105,7 @@ internal sealed class CudaPlatform
             if (candidate.DriverVersion(out var number) is var read and not CudaResult.Success)
                 return $"the NVIDIA driver does not answer: cuDriverGetVersion failed with {Failure(candidate, read)}";
             if (VersionOf(number) is var version && version < OldestDriver)
-                return $"the NVIDIA driver runs CUDA {version} and ModGen needs {OldestDriver} or newer; update the driver.";
+                return $"the NVIDIA driver runs CUDA {version} and ModGen needs {OldestDriver} or newer; update the driver";
             if (candidate.Initialize() is var result and not CudaResult.Success)
                 return $"the NVIDIA driver cannot be used: cuInit failed with {Failure(candidate, result)}";
             _driver = driver = candidate;
@@ -120,9 +135,9 @@ internal sealed class CudaPlatform
             return $"CUDA device {ordinal} does not answer: {Failure(driver, result)}";
         found = new FoundDevice(ordinal, device, name, new Version(major, minor), processors, shared, bytes, VersionOf(version), new Version());
         if (mode == Prohibited)
-            return $"{name} is set to accept no programs (compute mode PROHIBITED); set it with nvidia-smi -c DEFAULT.";
+            return $"{name} is set to accept no programs (compute mode PROHIBITED); set it with nvidia-smi -c DEFAULT";
         return found.Capability < OldestCapability
-            ? $"{name} has compute capability {found.Capability}; ModGen needs {OldestCapability} (Ampere) or newer."
+            ? $"{name} has compute capability {found.Capability}; ModGen needs {OldestCapability} (Ampere) or newer"
             : null;
 
         void Do(Func<IDriver, CudaResult> call)

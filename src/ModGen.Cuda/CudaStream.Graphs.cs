@@ -110,8 +110,11 @@ public sealed unsafe partial class CudaStream
                 context.Check(driver.GraphNodes(graph, out var nodes), "cuGraphGetNodes");
                 context.Check(driver.InstantiateGraph(graph, out var executable), "cuGraphInstantiateWithFlags", $"a graph of {nodes} launches");
                 var made = new CudaGraph(context, executable, nodes);
-                // The first launch would pay for it.
-                context.Check(driver.UploadGraph(executable, stream.Value), "cuGraphUpload");
+                // Else the first launch pays for it.
+                var uploaded = driver.UploadGraph(executable, stream.Value);
+                if (uploaded != CudaResult.Success)
+                    made.Dispose();
+                context.Check(uploaded, "cuGraphUpload");
                 return made;
             }
             finally

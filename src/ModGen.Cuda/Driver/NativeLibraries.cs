@@ -45,33 +45,41 @@ internal static class NativeLibraries
         {
             if (_compiler != 0)
                 return null;
-            Version? tooNew = null;
+            Version? misfit = null;
             foreach (var name in LibrarySearch.OfThisMachine.Compiler())
             {
                 if (!NativeLibrary.TryLoad(name, out var library))
                     continue;
-                if (VersionOf(library) is { } version && version.Major <= driver.Major)
+                var version = VersionOf(library);
+                if (version is not null && Fits(version, driver))
                 {
                     _compiler = library;
                     return null;
                 }
 
-                tooNew = VersionOf(library) ?? tooNew;
+                misfit = version ?? misfit;
                 NativeLibrary.Free(library);
             }
 
-            return WhyNoCompiler(driver, tooNew, Environment.GetEnvironmentVariable(LibrarySearch.CompilerVariable));
+            return WhyNoCompiler(driver, misfit, Environment.GetEnvironmentVariable(LibrarySearch.CompilerVariable));
         }
     }
 
+    /// <summary>Cubins run on drivers of their own major version and of later ones; Hopper's need a compiler of 12.0.</summary>
+    internal static bool Fits(Version compiler, Version driver) => compiler.Major >= 12 && compiler.Major <= driver.Major;
+
     /// <summary>The line about an NVRTC that cannot be had.</summary>
-    internal static string WhyNoCompiler(Version driver, Version? tooNew, string? chosen)
+    /// <param name="driver">The CUDA version that the driver runs.</param>
+    /// <param name="misfit">An NVRTC that was found and cannot be used; null when none was.</param>
+    /// <param name="chosen">The user's own choice of a file; null or empty for none.</param>
+    internal static string WhyNoCompiler(Version driver, Version? misfit, string? chosen)
     {
-        if (tooNew is not null)
-            return $"NVRTC {tooNew} is newer than the driver, which runs CUDA {driver}; update the driver or point {LibrarySearch.CompilerVariable} to the NVRTC of CUDA {driver.Major}.";
+        var file = $"the file libnvrtc.so.{driver.Major} (on Windows nvrtc64_{driver.Major}0_0.dll)";
+        if (misfit is not null)
+            return $"NVRTC {misfit} does not fit the driver, which runs CUDA {driver} and needs NVRTC 12.0 to {driver.Major}.x; install that one or set {LibrarySearch.CompilerVariable} to {file}";
         if (!string.IsNullOrEmpty(chosen))
-            return $"{LibrarySearch.CompilerVariable} is '{chosen}' and no NVRTC can be loaded from there; point it to the file libnvrtc.so.{driver.Major} (nvrtc64_{driver.Major}0_0.dll), or unset it.";
-        return $"NVRTC, CUDA's compiler library, was not found; install the CUDA toolkit (or its cuda-nvrtc package) or set {LibrarySearch.CompilerVariable} to the file libnvrtc.so.{driver.Major} (nvrtc64_{driver.Major}0_0.dll).";
+            return $"no NVRTC can be loaded from {LibrarySearch.CompilerVariable}='{chosen}'; set it to {file}, or unset it";
+        return $"NVRTC, CUDA's compiler library, was not found; install the CUDA toolkit or its cuda-nvrtc package, or set {LibrarySearch.CompilerVariable} to {file}";
     }
 
     /// <summary>Whether this driver has an entry point that not every supported one has.</summary>

@@ -37,7 +37,7 @@ public static class KernelSource
     {
         if (!string.IsNullOrEmpty(define))
             yield return ("defines", define);
-        foreach (var family in kernel.Families.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var family in kernel.Families.Split(' ', StringSplitOptions.RemoveEmptyEntries).Distinct(StringComparer.Ordinal))
         {
             if (!Texts.TryGetValue(family, out var text))
                 throw new ArgumentException($"Kernel {kernel.Name} names the family '{family}'; there are {string.Join(", ", Texts.Keys.Order(StringComparer.Ordinal))}.", nameof(kernel));

@@ -18,8 +18,9 @@ public sealed class Launch
 {
     private readonly byte[] _parameters;
     private readonly int[] _offsets;
+    private readonly int[] _sizes;
 
-    private Launch(LaunchKind kind, Kernel? kernel = null, string? define = null, int blocks = 0, byte[]? parameters = null, int[]? offsets = null)
+    private Launch(LaunchKind kind, Kernel? kernel = null, string? define = null, int blocks = 0, byte[]? parameters = null, int[]? offsets = null, int[]? sizes = null)
     {
         Kind = kind;
         Kernel = kernel;
@@ -27,6 +28,7 @@ public sealed class Launch
         Blocks = blocks;
         _parameters = parameters ?? [];
         _offsets = offsets ?? [];
+        _sizes = sizes ?? [];
     }
 
     /// <summary>What it does.</summary>
@@ -64,6 +66,9 @@ public sealed class Launch
     /// <summary>Where each argument begins in <see cref="Parameters"/>.</summary>
     internal ReadOnlySpan<int> Offsets => _offsets;
 
+    /// <summary>Bytes of each argument.</summary>
+    internal ReadOnlySpan<int> Sizes => _sizes;
+
     /// <summary>The kernel on the device that last loaded this launch.</summary>
     internal LoadedKernel? Loaded { get; set; }
 
@@ -73,6 +78,7 @@ public sealed class Launch
     internal static Launch Of(Kernel kernel, int blocks, ReadOnlySpan<Argument> arguments, string? define)
     {
         var offsets = new int[arguments.Length];
+        var sizes = new int[arguments.Length];
         var end = 0;
         for (var i = 0; i < arguments.Length; i++)
         {
@@ -80,13 +86,14 @@ public sealed class Launch
                 throw new ArgumentException($"Argument {i} of {kernel.Name} is an empty Argument; convert a value to it.", nameof(arguments));
             var alignment = arguments[i].Alignment;
             offsets[i] = (end + alignment - 1) / alignment * alignment;
-            end = offsets[i] + arguments[i].Bytes;
+            sizes[i] = arguments[i].Bytes;
+            end = offsets[i] + sizes[i];
         }
 
         var parameters = new byte[end];
         for (var i = 0; i < arguments.Length; i++)
             arguments[i].Write(parameters.AsSpan(offsets[i]));
-        return new Launch(LaunchKind.Kernel, kernel, define, blocks, parameters, offsets);
+        return new Launch(LaunchKind.Kernel, kernel, define, blocks, parameters, offsets, sizes);
     }
 
     internal static Launch OfCopy(DevicePointer to, DevicePointer from, long bytes) => new(LaunchKind.Copy) { To = to, From = from, Bytes = bytes };
