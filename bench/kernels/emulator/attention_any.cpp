@@ -20,12 +20,5 @@ int main() {
     check<1, 1, 256, 40>(1);
     check<6, 2, 96, 2>(2);
     check<2, 2, 24, 96>(1);
-    // Weights far apart: what exp2 of a large difference and the rescaling of sums make of it.
-    auto exponent = [](float x) { return double(attention_exp(x)); };
-    for (float x = -86.5f; x <= 1.0f; x += 0.37f) {
-        std::vector<float> got{float(exponent(x))};
-        if (!(std::abs(got[0] / std::exp(double(x)) - 1.0) <= (sizeof(element) == 4 ? 2e-7 : 1e-5))) failures++, std::printf("FAILED exp(%g) = %g\n", x, got[0]);
-    }
-    if (attention_exp(-MODGEN_INFINITY) != 0.0f || !std::isnan(attention_exp(NAN))) failures++, std::printf("FAILED exp(-infinity) = %g, exp(NaN) = %g\n", attention_exp(-MODGEN_INFINITY), attention_exp(NAN));
     return failures == 0 ? 0 : 1;
 }

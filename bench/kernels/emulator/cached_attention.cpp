@@ -1,4 +1,4 @@
-// families: attention_any cached_attention
+// families: cached_attention
 // precisions: both
 #include "cached_reference.h"
 

@@ -1,4 +1,4 @@
-// families: prelude attention_any cached_attention
+// families: prelude cached_attention
 // precisions: both
 extern "C" __global__ void __launch_bounds__(1024) place(const int* sequences, const int* lengths, int* visible, Rows rows) { cache_place(sequences, lengths, visible, rows); }
 extern "C" __global__ void __launch_bounds__(1024) advance(const int* sequences, int* lengths, Rows rows) { cache_advance(sequences, lengths, rows); }

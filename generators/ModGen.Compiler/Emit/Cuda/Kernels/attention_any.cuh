@@ -16,34 +16,6 @@
 
 __host__ __device__ constexpr int attention_any_shared(int width, bool backward) { return 128 * ((backward ? 3 : 2) * width + 1); }
 
-// exp(x) of what a softmax gives it (x not above 88), to two units in the last place where operands are float32.
-__device__ __forceinline__ float attention_exp(float x) {
-#if MODGEN_FLOAT32
-    float bounded = x < -87.0f ? -87.0f : x;
-    float shifted = fmaf(bounded, 1.4426950408889634f, 12582912.0f), n = shifted - 12582912.0f;  // n to the nearest whole number, also in the low bits of `shifted`
-    float r = fmaf(n, 1.9046543e-9f, fmaf(n, -0.693147182f, bounded));  // ln 2 in two parts
-    float y = 1.9875691500e-4f;
-    y = fmaf(y, r, 1.3981999507e-3f);
-    y = fmaf(y, r, 8.3334519073e-3f);
-    y = fmaf(y, r, 4.1665795894e-2f);
-    y = fmaf(y, r, 1.6666665459e-1f);
-    y = fmaf(y, r, 5.0000001201e-1f);
-    y = fmaf(y, r * r, r) + 1.0f;
-    return x < -87.0f ? 0.0f : y * __uint_as_float((__float_as_uint(shifted) + 127u) << 23);
-#else
-    return exp2_fast(x * 1.4426950408889634f);
-#endif
-}
-
-// log(x) of a softmax sum; one Newton step brings the unit's approximation to float32.
-__device__ __forceinline__ float attention_log(float x) {
-    float y = log2_fast(x) * 0.6931471805599453f;
-#if MODGEN_FLOAT32
-    y += fmaf(x, attention_exp(-y), -1.0f);
-#endif
-    return y;
-}
-
 // The product of 16 bytes of elements, or of one.
 template <bool Whole>
 __device__ __forceinline__ float attention_dot(const element* x, const element* y) {
@@ -178,8 +150,8 @@ __device__ __forceinline__ void attention_any_fwd(const element* qkv, element* o
 #pragma unroll
         for (int r = 0; r < Any::Each; r++) {
             s[r] = key + lane <= row + r ? s[r] * Any::scale() : -MODGEN_INFINITY;
-            float higher = fmaxf(top[r], warp_max(s[r])), decay = attention_exp(top[r] - higher);
-            s[r] = attention_exp(s[r] - higher);
+            float higher = fmaxf(top[r], warp_max(s[r])), decay = exponential(top[r] - higher);
+            s[r] = exponential(s[r] - higher);
             total[r] = total[r] * decay + warp_sum(s[r]);
             top[r] = higher;
 #pragma unroll
@@ -191,7 +163,7 @@ __device__ __forceinline__ void attention_any_fwd(const element* qkv, element* o
     let_next_kernel_start();
 #pragma unroll
     for (int r = 0; r < Any::Each; r++) {
-        if (lane == 0 && row + r < Length) lse[(i64(strip.sequence) * Heads + strip.head) * Length + row + r] = top[r] + attention_log(total[r]);
+        if (lane == 0 && row + r < Length) lse[(i64(strip.sequence) * Heads + strip.head) * Length + row + r] = top[r] + logarithm(total[r]);
         total[r] = 1.0f / total[r];
     }
     Any::store(sums, total, o + i64(strip.sequence) * Length * Any::OutputColumns + strip.head * Width, Any::OutputColumns, row);
@@ -254,7 +226,7 @@ __device__ __forceinline__ void attention_any_bwd_queries(const element* qkv, co
         Any::multiply(s, queries, tile);
 #pragma unroll
         for (int r = 0; r < Any::Each; r++)
-            s[r] = key + lane <= row + r ? attention_exp(fmaf(s[r], Any::scale(), -logs[r])) * (d_weight[r] - dot[r]) : 0.0f;
+            s[r] = key + lane <= row + r ? exponential(fmaf(s[r], Any::scale(), -logs[r])) * (d_weight[r] - dot[r]) : 0.0f;
         Any::combine(sums, s, tile);
     }
     let_next_kernel_start();
@@ -293,7 +265,7 @@ __device__ __forceinline__ void attention_any_bwd_keys(const element* qkv, const
             Any::multiply(s, keys, tile);
 #pragma unroll
             for (int r = 0; r < Any::Each; r++)
-                s[r] = row + r <= query + lane ? attention_exp(fmaf(s[r], Any::scale(), -logs)) : 0.0f;
+                s[r] = row + r <= query + lane ? exponential(fmaf(s[r], Any::scale(), -logs)) : 0.0f;
             Any::load_tile(tile, d_outputs, Any::OutputColumns, query);
             Any::combine(value_sums, s, tile);
             Any::multiply(d_weight, values, tile);

@@ -1,5 +1,5 @@
 // Sampling: keys and values of a layer in a ragged cache, and attention of a call's rows over it. Any rows, any even head width
-// up to 256, both precisions. Needs attention_any (its exponential).
+// up to 256, both precisions.
 //
 // A layer's cache is (sequences, Context, 2, KeyValueHeads Width): an entry is a key and then its value, all heads of each. A
 // sequence's entries are its first lengths[sequence]; a token that skipped the layer left none. Rows of a call come in the order
@@ -122,12 +122,12 @@ struct CachedPartial {
 
     // Scales what is held so far for a new maximum; the factor that others with maximum `theirs` get.
     __device__ __forceinline__ float raise(float theirs) {
-        float higher = fmaxf(top, theirs), zero = higher == -MODGEN_INFINITY ? 0.0f : higher, decay = attention_exp(top - zero);
+        float higher = fmaxf(top, theirs), zero = higher == -MODGEN_INFINITY ? 0.0f : higher, decay = exponential(top - zero);
         top = higher;
         sum *= decay;
 #pragma unroll
         for (int e = 0; e < Each; e++) out[e] *= decay;
-        return attention_exp(theirs - zero);
+        return exponential(theirs - zero);
     }
 };
 
@@ -190,7 +190,7 @@ __device__ __forceinline__ void cached_attention_keys(const element* query, cons
             float zero = partial[h].top == -MODGEN_INFINITY ? 0.0f : partial[h].top;
 #pragma unroll
             for (int i = 0; i < Ahead; i++) {
-                s[h][i] = attention_exp(s[h][i] - zero);
+                s[h][i] = exponential(s[h][i] - zero);
                 partial[h].sum += s[h][i];
             }
         }
