@@ -25,6 +25,17 @@ template <int Vocabulary, int Threads> void check(int rows, float deviation) {
     hold("cross-entropy " + name, losses, want, 3e-7);
     hold("cross-entropy " + name + " gradient", logits, back);
 
+    if constexpr (Vocabulary <= 1024) {
+        auto small = before, untouched = before;
+        Values<float> small_losses(rows), small_alone(rows);
+        int blocks = ceil_div(rows, 8);
+        emulator::launch(blocks, 256, [&] { cross_entropy_rows<Vocabulary, false>(untouched.data(), targets.data(), small_alone.data(), nullptr, rows); });
+        emulator::launch(blocks, 256, [&] { cross_entropy_rows<Vocabulary, true>(small.data(), targets.data(), small_losses.data(), scale.data(), rows); });
+        hold("cross-entropy, a warp a row, " + name, small_losses, want, 3e-7);
+        hold("cross-entropy, a warp a row, " + name + " gradient", small, back);
+        expect("cross-entropy, a warp a row, " + name + " alone", small_alone == small_losses && untouched == before);
+    }
+
     logits = before;
     logits[Vocabulary - 1] = from_float<element>(NAN);
     for (i64 i = 2 * i64(Vocabulary); rows > 2 && i < 3 * i64(Vocabulary); i++) logits[i] = from_float<element>(NAN);
@@ -42,7 +53,7 @@ int main() {
     check<2, 32>(7, 2.0f);
     check<66003, 512>(2, 2.0f);
     for (int rows : {1, 3000}) {
-        auto losses = Values<float>(rows).random();
+        auto losses = Values<float>(rows).random(0.5f, 3.0f);
         Values<float> inverse({0.125f}), loss(1);
         std::vector<double> want(1);
         for (int i = 0; i < rows; i++) want[0] += 0.125 * losses[i];

@@ -110,6 +110,44 @@ __device__ __forceinline__ void cross_entropy(element* logits, const int* target
     }
 }
 
+// The same for a vocabulary of 1024 at most: a warp a row, 256 threads, ceil(rows / 8) blocks.
+template <int Vocabulary, bool Gradient>
+__device__ __forceinline__ void cross_entropy_rows(element* logits, const int* targets, float* losses, const float* loss_scale, int rows) {
+    static_assert(Vocabulary <= 1024, "a warp holds a row");
+    using Team = RowTeam<Vocabulary>;
+    wait_for_previous_kernel();
+    let_next_kernel_start();
+    int row = int(blockIdx.x) * 8 + Team::team();
+    if (row >= rows) return;
+    element* x = logits + i64(row) * Vocabulary;
+    int target = targets[row];
+    float at_target = target >= 0 ? to_float(x[target]) : 0.0f, highest = -MODGEN_INFINITY, sum = 0.0f;
+    float v[Team::Turns][Team::Group];
+    Team::read(x, v);
+#pragma unroll
+    for (int i = 0; i < Team::Turns; i++)
+#pragma unroll
+        for (int j = 0; j < Team::Group; j++) {
+            if (!Team::has(i)) v[i][j] = -MODGEN_INFINITY;
+            highest = fmaxf(highest, v[i][j]);
+        }
+    highest = warp_max(highest);
+#pragma unroll
+    for (int i = 0; i < Team::Turns; i++)
+#pragma unroll
+        for (int j = 0; j < Team::Group; j++) sum += v[i][j] = exponential(v[i][j] - highest);
+    sum = warp_sum(sum);
+    if (Team::leads()) losses[row] = target >= 0 ? highest + logarithm(sum) - at_target : 0.0f;
+    if constexpr (Gradient) {
+        float scale = target >= 0 ? *loss_scale : 0.0f, factor = scale / sum;
+#pragma unroll
+        for (int i = 0; i < Team::Turns; i++)
+#pragma unroll
+            for (int j = 0; j < Team::Group; j++) v[i][j] = target < 0 ? 0.0f : v[i][j] * factor - (Team::column(i) + j == target ? scale : 0.0f);
+        Team::write(x, v);
+    }
+}
+
 // loss[0] = the sum of losses (rows) times inverse_count[0]. One block of 1024 threads.
 __device__ __forceinline__ void sum_losses(const float* losses, int rows, const float* inverse_count, float* loss) {
     __shared__ float scratch[32];

@@ -176,7 +176,7 @@ __device__ __forceinline__ void rotary(element* x, const int* positions, const f
         if (Part::at(p) >= groups) continue;
         load(x + place[p], a[p]);
         load(x + place[p] + Half, b[p]);
-        load(reinterpret_cast<const float*>(table) + (i64(positions[row]) * Half + pair % HeadGroups * Group) * 2, turn[p]);
+        load_cached(reinterpret_cast<const float*>(table) + (i64(positions[row]) * Half + pair % HeadGroups * Group) * 2, turn[p]);
     }
 #pragma unroll
     for (int p = 0; p < Part::Parts; p++) {
@@ -235,6 +235,7 @@ __device__ __forceinline__ void add_column_partials(const float* partials, float
     wait_for_previous_kernel();
     let_next_kernel_start();
     float sum = 0.0f;
+#pragma unroll 8
     for (int b = warp; column < Width && b < blocks; b += 8) sum += partials[i64(b) * Width + column];
     parts[warp][lane] = sum;
     __syncthreads();

@@ -20,73 +20,71 @@ __device__ __forceinline__ void embedding_fwd(const int* tokens, const float* ta
         if (first + p * 256 < groups) store(stream + (first + p * 256) * Group, v[p]);
 }
 
-// Tokens that a block of embedding_order counts in shared memory.
-constexpr int EmbeddingRange = 51200;
+// Tokens that a block of embedding_order lists at a time.
+constexpr int EmbeddingRange = 256;
 
 // starts (Vocabulary + 1): where each token's positions begin; order (rows): positions by token, ascending within one.
-// 1024 threads; any number of blocks, of which ceil(Vocabulary / 51200) have work; 4 * min(Vocabulary, 51200) bytes of dynamic
-// shared memory. A token out of range is a caller's error.
+// A block counts and places the positions of 256 tokens; its warps share the positions, each a run of them, so that the places
+// follow from how many of a token the warps before have. 1024 threads, ceil(Vocabulary / 256) blocks (fewer take turns).
+// A token out of range is a caller's error.
 template <int Vocabulary>
 __device__ __forceinline__ void embedding_order(const int* tokens, int* starts, int* order, int rows) {
-    constexpr int Range = Vocabulary < EmbeddingRange ? Vocabulary : EmbeddingRange;
-    extern __shared__ u32 embedding_counters[];  // Range counters, then places
-    __shared__ u32 totals[32];
-    __shared__ u32 lesser;                       // positions of tokens below the range
-    int thread = int(threadIdx.x), lane = thread % 32, warp = thread / 32, lowest = int(blockIdx.x) * Range;
-    if (lowest >= Vocabulary) return;
-    for (int t = thread; t < Range; t += 1024) embedding_counters[t] = 0;
-    if (thread == 0) lesser = 0;
+    constexpr int Range = EmbeddingRange;
+    __shared__ u32 places[32][Range];  // of a warp's positions of a token: how many, then where the next one goes
+    __shared__ u32 below[32];          // a warp's positions of tokens before the range
+    __shared__ u32 sums[Range / 32];
+    int thread = int(threadIdx.x), lane = thread % 32, warp = thread / 32;
+    int share = ceil_div(rows, 1024) * 32, first = minimum(warp * share, rows), last = minimum(first + share, rows);
     wait_for_previous_kernel();
     let_next_kernel_start();
-    __syncthreads();
-    u32 below = 0;
-    for (int i = thread; i < rows; i += 1024) {
-        int token = tokens[i] - lowest;
-        if (token < 0) below++;
-        else if (token < Range) atomicAdd(&embedding_counters[token], 1u);
-    }
-    if (lowest > 0) atomicAdd(&lesser, below);
-    __syncthreads();
-
-    // Exclusive prefix sums: each thread owns a run of tokens.
-    constexpr int Run = ceil_div(Range, 1024);
-    int first = minimum(thread * Run, Range), last = minimum(first + Run, Range);
-    u32 mine = 0;
-    for (int t = first; t < last; t++) mine += embedding_counters[t];
-    u32 upto = mine;
-#pragma unroll
-    for (int d = 1; d < 32; d <<= 1) { u32 other = __shfl_up_sync(0xffffffffu, upto, d); if (lane >= d) upto += other; }
-    if (lane == 31) totals[warp] = upto;
-    __syncthreads();
-    u32 before = lesser + upto - mine;
-    for (int w = 0; w < warp; w++) before += totals[w];
-    for (int t = first; t < last; t++) {
-        u32 count = embedding_counters[t];
-        embedding_counters[t] = before;
-        if (lowest + t < Vocabulary) starts[lowest + t] = int(before);
-        before += count;
-    }
-    if (thread == 1023 && lowest + Range >= Vocabulary) starts[Vocabulary] = rows;
-    __syncthreads();
-
-    // One warp hands out the places in order of position; the lanes of a token's group rank themselves.
-    if (warp != 0) return;
-    auto token_at = [&](int i) {
-        int token = i < rows ? tokens[i] - lowest : -1;
-        return token < Range ? token : -1;
-    };
-    int ahead = token_at(lane);
-    for (int i = 0; i < rows; i += 32) {
-        int token = maximum(ahead, -1);
-        ahead = token_at(i + 32 + lane);
-        u32 same = __match_any_sync(0xffffffffu, token), rank = __popc(same & ((1u << lane) - 1u));
-        u32 base = token >= 0 ? embedding_counters[token] : 0u;
+    for (int lowest = int(blockIdx.x) * Range; lowest < Vocabulary; lowest += int(gridDim.x) * Range) {
+        for (int t = lane; t < Range; t += 32) places[warp][t] = 0;
         __syncwarp();
-        if (token >= 0) {
-            order[base + rank] = i + lane;
-            if (rank == 0) embedding_counters[token] = base + __popc(same);
+        u32 lesser = 0;
+#pragma unroll 8
+        for (int i = first + lane; i < last; i += 32) {
+            int token = tokens[i] - lowest;
+            if (token < 0) lesser++;
+            else if (token < Range) atomicAdd(&places[warp][token], 1u);
         }
-        __syncwarp();
+        lesser = warp_sum(lesser);
+        if (lane == 0) below[warp] = lesser;
+        __syncthreads();
+
+        // Exclusive prefix sums: a thread a token, over the warps and then over the tokens.
+        u32 count = 0;
+        for (int w = 0; thread < Range && w < 32; w++) count += places[w][thread];
+        u32 upto = count;
+#pragma unroll
+        for (int d = 1; d < 32; d <<= 1) { u32 other = __shfl_up_sync(0xffffffffu, upto, d); if (lane >= d) upto += other; }
+        if (thread < Range && lane == 31) sums[warp] = upto;
+        __syncthreads();
+        u32 place = warp_sum(below[lane]) + upto - count;
+        if (thread < Range) {
+            for (int w = 0; w < warp; w++) place += sums[w];
+            if (lowest + thread < Vocabulary) starts[lowest + thread] = int(place);
+            if (lowest + thread == Vocabulary - 1) starts[Vocabulary] = rows;
+            for (int w = 0; w < 32; w++) {
+                u32 here = places[w][thread];
+                places[w][thread] = place;
+                place += here;
+            }
+        }
+        __syncthreads();
+
+        // The lanes of a token's group rank themselves.
+        int ahead = first + lane < last ? tokens[first + lane] - lowest : -1;
+        for (int i = first; i < last; i += 32) {
+            int token = ahead < Range ? maximum(ahead, -1) : -1;
+            ahead = i + 32 + lane < last ? tokens[i + 32 + lane] - lowest : -1;
+            if (__ballot_sync(0xffffffffu, token >= 0) == 0) continue;
+            u32 same = __match_any_sync(0xffffffffu, token), rank = __popc(same & ((1u << lane) - 1u));
+            if (token >= 0) order[places[warp][token] + rank] = i + lane;
+            __syncwarp();
+            if (token >= 0 && rank == 0) places[warp][token] += __popc(same);
+            __syncwarp();
+        }
+        __syncthreads();
     }
 }
 

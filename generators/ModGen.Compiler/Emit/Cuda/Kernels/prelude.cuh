@@ -211,6 +211,20 @@ template <int N> __device__ __forceinline__ void load(const bf16* from, float (&
     }
 }
 
+// The same of what many threads read and no kernel of the step writes, such as gains and tables: through the first-level cache.
+template <int N> __device__ __forceinline__ void load_cached(const float* from, float (&v)[N]) {
+    if constexpr (N % 4 == 0) {
+#pragma unroll
+        for (int i = 0; i < N; i += 4) {
+            float4 w = __ldg(reinterpret_cast<const float4*>(from + i));
+            v[i] = w.x; v[i + 1] = w.y; v[i + 2] = w.z; v[i + 3] = w.w;
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < N; i++) v[i] = __ldg(from + i);
+    }
+}
+
 template <int N> __device__ __forceinline__ void store(float* to, const float (&v)[N]) {
     if constexpr (N % 4 == 0) {
 #pragma unroll
@@ -269,17 +283,13 @@ struct RowTeam {
             if (has(i)) store(row + column(i), v[i]);
     }
 
-    // Vectors that every row meets, such as gains, are worth keeping in the first-level cache.
-    static __device__ __forceinline__ void read_shared(const float* from, int turn, float (&v)[Group]) {
-#pragma unroll
-        for (int j = 0; j < Group; j++) v[j] = 0.0f;
-        if (!has(turn)) return;
-        if constexpr (Group == 4) {
-            float4 w = __ldg(reinterpret_cast<const float4*>(from + column(turn)));
-            v[0] = w.x; v[1] = w.y; v[2] = w.z; v[3] = w.w;
+    // This lane's group of a vector that every row meets.
+    static __device__ __forceinline__ void read_cached(const float* from, int turn, float (&v)[Group]) {
+        if (has(turn)) {
+            load_cached(from + column(turn), v);
         } else {
 #pragma unroll
-            for (int j = 0; j < Group; j++) v[j] = __ldg(from + column(turn) + j);
+            for (int j = 0; j < Group; j++) v[j] = 0.0f;
         }
     }
 

@@ -16,7 +16,7 @@ __device__ __forceinline__ void rms_norm_row(const float (&v)[RowTeam<Width>::Tu
 #pragma unroll
     for (int i = 0; i < Team::Turns; i++) {
         float g[Team::Group];
-        Team::read_shared(gain, i, g);
+        Team::read_cached(gain, i, g);
 #pragma unroll
         for (int j = 0; j < Team::Group; j++) g[j] *= v[i][j] * scale;
         if (Team::has(i)) store(y + i64(row) * Width + Team::column(i), g);
@@ -103,7 +103,7 @@ __device__ __forceinline__ void rms_norm_bwd(const Dy* dy, const float* x, const
 #pragma unroll
         for (int i = 0; i < Turns; i++) {
             float g[Group];
-            Team::read_shared(gain, i, g);
+            Team::read_cached(gain, i, g);
 #pragma unroll
             for (int j = 0; j < Group; j++) {
                 n[i][j] *= scale;
@@ -115,7 +115,7 @@ __device__ __forceinline__ void rms_norm_bwd(const Dy* dy, const float* x, const
 #pragma unroll
         for (int i = 0; i < Turns; i++) {
             float g[Group];
-            Team::read_shared(gain, i, g);
+            Team::read_cached(gain, i, g);
 #pragma unroll
             for (int j = 0; j < Group; j++) {
                 float change = scale * (d[i][j] * g[j] - n[i][j] * mean);

@@ -29,7 +29,7 @@ __device__ __forceinline__ void router_scores(const float* x, const float* w, fl
 #pragma unroll
         for (int i = 0; i < Team::Turns; i++) {
             float weight[Team::Group];
-            Team::read_shared(w, i, weight);
+            Team::read_cached(w, i, weight);
 #pragma unroll
             for (int j = 0; j < Team::Group; j++) score += v[i][j] * weight[j];
         }
@@ -61,7 +61,7 @@ __device__ __forceinline__ void router_bwd(const float* x, const float* w, const
 #pragma unroll
         for (int i = 0; i < Team::Turns; i++) {
             float weight[Team::Group];
-            Team::read_shared(w, i, weight);
+            Team::read_cached(w, i, weight);
 #pragma unroll
             for (int j = 0; j < Team::Group; j++) {
                 dw[i][j] += d * v[i][j];
