@@ -1,0 +1,167 @@
+namespace ModGen.Cuda;
+
+/// <summary>
+/// Which tiles a matrix product C (m × n) over k is cut into: the ones with the shortest estimated time on a number of
+/// multiprocessors. A product runs in waves of one tile a multiprocessor (or of one pair of tiles a pair), and a wave takes
+/// as long as its steps of the reduction, 64 deep, and the handing over of its results. Where results are added to memory the
+/// reduction may be cut into slices too, which add in turn.
+/// </summary>
+public static class LinearTiles
+{
+    private const int Depth = 64;
+
+    // Microseconds, measured on an H100; what counts is their ratio. Turn: of waiting for the slice before.
+    private readonly record struct Cost(double Step, double Store, double Turn);
+
+    private static readonly (int Columns, int Consumers, int Stages, Cost Cost)[] HopperShapes =
+    [
+        (256, 2, 4, new(0.66, 4.0, 6.0)),
+        (192, 2, 4, new(0.53, 3.5, 5.0)),
+        (128, 2, 6, new(0.37, 3.5, 3.0)),
+        (128, 3, 5, new(0.52, 3.5, 5.0)),
+        (64, 2, 6, new(0.28, 3.0, 2.0)),
+    ];
+
+    private static readonly (int Columns, Cost Cost)[] PortableShapes =
+    [
+        (256, new(1.30, 2.5, 6.0)),
+        (128, new(0.78, 2.0, 3.0)),
+        (64, new(0.52, 1.5, 2.0)),
+    ];
+
+    // More slices than this wait for one another longer than they save.
+    private const int MostSlices = 6;
+
+    /// <summary>The tiles of a product of linear_sm90.</summary>
+    /// <param name="m">Rows of C, at least 1.</param>
+    /// <param name="n">Columns of C, at least 1.</param>
+    /// <param name="k">Length of the reduction.</param>
+    /// <param name="adds">Whether results are added to memory (a weight gradient), so that the reduction may be sliced.</param>
+    /// <param name="processors">Multiprocessors of the device.</param>
+    public static HopperTile Hopper(int m, int n, int k, bool adds, int processors)
+    {
+        Validate(m, n, k, processors);
+        if (!adds)
+        {
+            // In pairs that share an operand, except in a single wave and where there is no second row of tiles.
+            var alone = Fastest(1, cluster: 1);
+            return m <= alone.Rows || alone.Waves(m, n, processors) == 1 ? alone : Fastest(1, cluster: 2);
+        }
+
+        var best = Fastest(MostSlices, cluster: 2);
+        var single = Fastest(MostSlices, cluster: 1);
+        return Estimate(best) <= Estimate(single) ? best : single;
+
+        HopperTile Fastest(int slices, int cluster) =>
+            HopperShapes
+                .Where(s => adds || s.Consumers == 2)
+                .SelectMany(s => Slices(k, slices).Select(count => new HopperTile(s.Columns, s.Stages, cluster, s.Consumers, count)))
+                .MinBy(Estimate);
+
+        double Estimate(HopperTile tile)
+        {
+            var cost = HopperShapes.First(s => s.Columns == tile.Columns && s.Consumers == tile.Consumers).Cost;
+            // A narrow tile alone asks the second-level cache for more than it gives.
+            var step = cost.Step * (tile is { Cluster: 1, Columns: <= 128 } ? 1.25 : 1.0);
+            return Time(cost with { Step = step }, tile.Waves(m, n, processors), k, tile.Slices);
+        }
+    }
+
+    /// <summary>The tiles of a product of linear_sm80.</summary>
+    /// <inheritdoc cref="Hopper"/>
+    public static PortableTile Portable(int m, int n, int k, bool adds, int processors)
+    {
+        Validate(m, n, k, processors);
+        return PortableShapes
+            .SelectMany(s => Slices(k, adds ? MostSlices : 1).Select(slices => (Tile: new PortableTile(s.Columns, slices), s.Cost)))
+            .MinBy(c => Time(c.Cost, Tiles(c.Tile.Units(m, n), processors), k, c.Tile.Slices)).Tile;
+    }
+
+    /// <summary>How many pieces of a size hold a count.</summary>
+    internal static int Tiles(int count, int size) => (int)(((long)count + size - 1) / size);
+
+    private static IEnumerable<int> Slices(int k, int most) => Enumerable.Range(1, Math.Clamp(Tiles(k, Depth), 1, most));
+
+    private static double Time(Cost cost, int waves, int k, int slices) =>
+        waves * (Tiles(Tiles(k, Depth), slices) * cost.Step + cost.Store) + (slices - 1) * cost.Turn;
+
+    private static void Validate(int m, int n, int k, int processors)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(m, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(n, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(k);
+        ArgumentOutOfRangeException.ThrowIfLessThan(processors, 1);
+    }
+}
+
+/// <summary>Tiles of linear_sm90: 64 rows a consumer by <see cref="Columns"/>.</summary>
+/// <param name="Columns">Columns of C in a tile.</param>
+/// <param name="Stages">Stages of the ring of operands.</param>
+/// <param name="Cluster">Blocks that share the second operand: 1 or 2, one above the other.</param>
+/// <param name="Consumers">Warpgroups that multiply.</param>
+/// <param name="Slices">Parts of the reduction.</param>
+public readonly record struct HopperTile(int Columns, int Stages, int Cluster, int Consumers, int Slices)
+{
+    private const int StagingBytes = 16 * 1024, PanelColumns = 64;
+
+    /// <summary>Rows of C in a tile.</summary>
+    public int Rows => 64 * Consumers;
+
+    /// <summary>Threads of a block.</summary>
+    public int Threads => 128 * (Consumers + 1);
+
+    /// <summary>What the entry point's text names: put before its source.</summary>
+    public string Define =>
+        FormattableString.Invariant($"#define LINEAR_COLUMNS {Columns}\n#define LINEAR_STAGES {Stages}\n#define LINEAR_CLUSTER {Cluster}\n#define LINEAR_CONSUMERS {Consumers}\n#define LINEAR_THREADS {Threads}\n#define LINEAR_SLICES {Slices}\n");
+
+    /// <summary>Dynamic shared memory of a block.</summary>
+    /// <param name="staged">Whether results leave through the copy engine (StoreBf16 and the fused stores built on it).</param>
+    public int SharedBytes(bool staged) => 1024 + Stages * (Rows + Columns) * 128 + (staged ? Consumers * StagingBytes : 1024) + 1024;
+
+    /// <summary>Blocks of the grid: as many as run at once, in whole clusters.</summary>
+    public int Blocks(int processors) => Math.Max(1, processors / Cluster) * Cluster;
+
+    /// <summary>Box of the first operand's map, innermost first.</summary>
+    /// <param name="mnMajor">Whether the operand lies as (reduction, output).</param>
+    public (int Columns, int Rows) BoxA(bool mnMajor) => (PanelColumns, mnMajor ? 64 : Rows);
+
+    /// <summary>Box of the second operand's map, innermost first.</summary>
+    /// <inheritdoc cref="BoxA"/>
+    public (int Columns, int Rows) BoxB(bool mnMajor) => (PanelColumns, (mnMajor ? 64 : Columns) / Cluster);
+
+    /// <summary>Box of the result's map, innermost first.</summary>
+    public static (int Columns, int Rows) BoxC => (PanelColumns, 64);
+
+    /// <summary>Words of `turns`, zero before and after, of a sliced product.</summary>
+    public int Turns(int m, int n) => LinearTiles.Tiles(m, Rows * Cluster) * Cluster * LinearTiles.Tiles(n, Columns) * Consumers;
+
+    /// <summary>Times that the device is filled.</summary>
+    internal int Waves(int m, int n, int processors) =>
+        LinearTiles.Tiles(LinearTiles.Tiles(m, Rows * Cluster) * LinearTiles.Tiles(n, Columns) * Slices, Math.Max(1, processors / Cluster));
+}
+
+/// <summary>Tiles of linear_sm80: 128 by <see cref="Columns"/>, by eight warps.</summary>
+/// <param name="Columns">Columns of C in a tile.</param>
+/// <param name="Slices">Parts of the reduction.</param>
+public readonly record struct PortableTile(int Columns, int Slices)
+{
+    private const int Rows = 128, Stages = 4;
+
+    /// <summary>Threads of a block.</summary>
+    public static int Threads => 256;
+
+    /// <inheritdoc cref="HopperTile.Define"/>
+    public string Define => FormattableString.Invariant($"#define LINEAR_COLUMNS {Columns}\n#define LINEAR_SLICES {Slices}\n");
+
+    /// <summary>Dynamic shared memory of a block.</summary>
+    public int SharedBytes => Stages * (Rows + Columns) * 128;
+
+    /// <summary>Blocks of the grid: a block a tile and slice, or as many as run at once.</summary>
+    public int Blocks(int m, int n, int processors) => Math.Min(Units(m, n), processors);
+
+    /// <inheritdoc cref="HopperTile.Turns"/>
+    public int Turns(int m, int n) => LinearTiles.Tiles(m, Rows) * LinearTiles.Tiles(n, Columns);
+
+    /// <summary>Tiles times slices.</summary>
+    internal int Units(int m, int n) => Turns(m, n) * Slices;
+}
