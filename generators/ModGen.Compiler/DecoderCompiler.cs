@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using ModGen.Compiler.Emit;
 using ModGen.Compiler.Emit.CSharp;
+using ModGen.Compiler.Emit.Cuda;
 using ModGen.Compiler.Graph;
 using ModGen.Compiler.Planning;
 using ModGen.Compiler.Spec;
@@ -9,7 +10,7 @@ using ModGen.Compiler.Spec;
 namespace ModGen.Compiler;
 
 /// <summary>One file of generated source.</summary>
-/// <param name="Name">Its place among the model's files: <c>Model</c>, <c>Training</c>, <c>Inference</c>.</param>
+/// <param name="Name">Its place among the model's files: <c>Model</c>, <c>Training</c>, <c>CudaKernels</c>.</param>
 /// <param name="Text">Its text; lines end with \n.</param>
 public sealed record GeneratedFile(string Name, string Text);
 
@@ -24,14 +25,20 @@ public static class DecoderCompiler
     public static CompiledModel Compile(ModelSpec spec)
     {
         var graph = ModelGraph.Build(spec);
-        var training = TrainingPlan.Create(graph, CpuKernels.Rules);
-        var inference = InferencePlan.Create(graph, CpuKernels.Rules);
+        var training = TrainingPlan.Create(graph, CpuKernels.BackEnd);
+        var inference = InferencePlan.Create(graph, CpuKernels.BackEnd);
         var cost = CostReport.Of(training);
+        var kernels = new KernelCatalog();
+        var cudaTraining = new CudaTrainingFile(TrainingPlan.Create(graph, CudaKernels.Training), kernels).Write();
+        var cudaInference = new CudaInferenceFile(InferencePlan.Create(graph, CudaKernels.Sampling), kernels).Write();
         return new CompiledModel(
             EquatableArray.Of(
                 new GeneratedFile("Model", new ModelFile(training, cost, Fingerprint(spec)).Write()),
                 new GeneratedFile("Training", new TrainingFile(training).Write()),
-                new GeneratedFile("Inference", new InferenceFile(inference).Write())),
+                new GeneratedFile("Inference", new InferenceFile(inference).Write()),
+                new GeneratedFile("CudaTraining", cudaTraining),
+                new GeneratedFile("CudaInference", cudaInference),
+                new GeneratedFile("CudaKernels", CudaKernelsFile.Write(spec, kernels))),
             cost);
     }
 

@@ -9,7 +9,7 @@ namespace ModGen.Compiler.Tests;
 public sealed class PlanVerifierTests
 {
     private readonly SectionPlan _plan = SectionPlanner.PlanTraining(
-        ModelGraph.Build(TestSpec.Features["both"]).Kinds[^1].Training, onePass: false, CpuKernels.Rules);
+        ModelGraph.Build(TestSpec.Features["both"]).Kinds[^1].Training, onePass: false, CpuKernels.BackEnd);
 
     public static TheoryData<string> Features => [.. TestSpec.Features.Keys];
 
@@ -17,10 +17,10 @@ public sealed class PlanVerifierTests
     [MemberData(nameof(Features))]
     public void EveryFeatureHasASoundPlan(string feature)
     {
-        var plan = TrainingPlan.Create(ModelGraph.Build(TestSpec.Features[feature]), CpuKernels.Rules);
+        var plan = TrainingPlan.Create(ModelGraph.Build(TestSpec.Features[feature]), CpuKernels.BackEnd);
         foreach (var section in (SectionPlan[])[plan.Embedding, .. plan.Blocks, plan.LossAndGradient, plan.Loss, plan.Logits])
             PlanVerifier.Verify(section);
-        var inference = InferencePlan.Create(plan.Model, CpuKernels.Rules);
+        var inference = InferencePlan.Create(plan.Model, CpuKernels.BackEnd);
         foreach (var section in (SectionPlan[])[inference.Embedding, .. inference.Blocks, inference.Logits])
             PlanVerifier.Verify(section);
     }

@@ -21,6 +21,12 @@ public sealed record Add : Op
     }
 }
 
+/// <summary>x as an operand of matrix products: rounded to the precision that the back end multiplies in.</summary>
+public sealed record Narrow : Op
+{
+    public override IReadOnlyList<TensorType> Infer(IReadOnlyList<TensorType> inputs) => [inputs.Single()];
+}
+
 /// <summary>x times a constant of the model.</summary>
 public sealed record Scale(double Factor) : Op
 {

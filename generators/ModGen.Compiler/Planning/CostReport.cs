@@ -25,7 +25,7 @@ public sealed record CostReport(
             layer, spec.Blocks[layer].Routing?.Tokens ?? spec.Context, plan.Blocks[kind].ParameterElements,
             model.Kinds[kind].Training.Graph.Flops / spec.Context));
         return new CostReport(
-            ParametersOf(plan), FlopsOf(model), FlopsOf(ModelGraph.Build(dense)), plan.Memory.Elements * sizeof(float), layers.ToEquatableArray());
+            ParametersOf(plan), FlopsOf(model), FlopsOf(ModelGraph.Build(dense)), plan.Memory.Total.Words * sizeof(float), layers.ToEquatableArray());
     }
 
     private static long ParametersOf(TrainingPlan plan)

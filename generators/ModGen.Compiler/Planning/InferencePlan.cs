@@ -12,8 +12,8 @@ namespace ModGen.Compiler.Planning;
 /// <param name="Blocks">One plan a kind of block.</param>
 /// <param name="Logits">The head on the wanted rows.</param>
 /// <param name="Segments">The loops over layers.</param>
-/// <param name="Scratch">Where scratch starts: the stream lies before it.</param>
-/// <param name="Elements">Elements a row in all.</param>
+/// <param name="Scratch">Where the words of scratch start: the stream lies before it. Those of operands start at 0.</param>
+/// <param name="Total">Elements a row in all.</param>
 /// <param name="Parameters">Where parameters lie: as in training.</param>
 public sealed record InferencePlan(
     ModelGraph Model,
@@ -22,15 +22,15 @@ public sealed record InferencePlan(
     SectionPlan Logits,
     EquatableArray<LayerSegment> Segments,
     long Scratch,
-    long Elements,
+    Footprint Total,
     ParameterLayout Parameters)
 {
     /// <summary>Plans <paramref name="model"/> for the back end with the given table.</summary>
-    public static InferencePlan Create(ModelGraph model, IReadOnlyList<KernelRule> rules)
+    public static InferencePlan Create(ModelGraph model, BackEnd backEnd)
     {
-        var embedding = SectionPlanner.Plan(model.InferenceEmbedding, rules, StreamUse.InPlace);
-        var blocks = model.Kinds.Select(k => SectionPlanner.Plan(k.Inference, rules, StreamUse.InPlace)).ToList();
-        var logits = SectionPlanner.Plan(model.InferenceLogits, rules, StreamUse.InPlace);
+        var embedding = SectionPlanner.Plan(model.InferenceEmbedding, backEnd, StreamUse.InPlace);
+        var blocks = model.Kinds.Select(k => SectionPlanner.Plan(k.Inference, backEnd, StreamUse.InPlace)).ToList();
+        var logits = SectionPlanner.Plan(model.InferenceLogits, backEnd, StreamUse.InPlace);
         foreach (var kind in model.Kinds)
             if (!ParameterOrder.Of(kind.Inference.Graph).Select(p => p.Parameter).SequenceEqual(ParameterOrder.Of(kind.Training.Graph).Select(p => p.Parameter)))
                 throw new GraphException($"{kind.Name}: training and inference order their parameters differently.");
@@ -38,7 +38,7 @@ public sealed record InferencePlan(
         var scratch = Storage.Align(model.Spec.Width);
         return new InferencePlan(
             model, embedding, blocks, logits, LayerSegments.Of(model.KindOfLayer), scratch,
-            scratch + all.Max(s => s.ScratchElements),
+            new Footprint(scratch, 0) + all.Select(s => s.Scratch).Aggregate(Footprint.Max),
             ParameterLayout.Create(model, blocks.Select(b => b.ParameterElements).ToList()));
     }
 }

@@ -14,7 +14,7 @@ public static class PlanVerifier
     /// <exception cref="GraphException">A kernel would read something else than the plan says.</exception>
     public static void Verify(SectionPlan plan)
     {
-        var memory = new Dictionary<StorageKind, List<(long Begin, long End, Value Owner)>>();
+        var memory = new Dictionary<(StorageKind, Precision), List<(long Begin, long End, Value Owner)>>();
         var graph = plan.Graph;
         foreach (var given in graph.Inputs.Concat(graph.Parameters))
             Write(given);
@@ -43,7 +43,7 @@ public static class PlanVerifier
             var storage = StorageOf(value);
             if (IsOutside(storage))
                 return;
-            var cells = Cells(storage.Kind);
+            var cells = Cells(storage);
             cells.RemoveAll(c => c.Begin < storage.Offset + storage.Length && storage.Offset < c.End);
             cells.Add((storage.Offset, storage.Offset + storage.Length, value));
         }
@@ -53,7 +53,7 @@ public static class PlanVerifier
             var storage = StorageOf(value);
             if (IsOutside(storage))
                 return;
-            if (!Cells(storage.Kind).Any(c => c.Owner == value))
+            if (!Cells(storage).Any(c => c.Owner == value))
                 throw new GraphException($"{plan.Section.Name}: {(object?)launch ?? "the caller"} reads {value.Name}, whose memory holds something else.");
         }
 
@@ -65,7 +65,7 @@ public static class PlanVerifier
             foreach (var other in launch.Operands.Where(o => o != written))
             {
                 var place = StorageOf(other.Value);
-                var overlaps = place.Kind == storage.Kind && place.Offset < storage.Offset + storage.Length && storage.Offset < place.Offset + place.Length;
+                var overlaps = place.Kind == storage.Kind && place.Precision == storage.Precision && place.Offset < storage.Offset + storage.Length && storage.Offset < place.Offset + place.Length;
                 if (overlaps && !(other.Value == written.InPlaceOf && place == storage))
                     throw new GraphException($"{plan.Section.Name}: {launch} writes {written.Value.Name} over its own operand {other.Value.Name}.");
             }
@@ -75,8 +75,8 @@ public static class PlanVerifier
             ? storage
             : throw new GraphException($"{plan.Section.Name}: {value.Name} has no place.");
 
-        List<(long Begin, long End, Value Owner)> Cells(StorageKind kind) =>
-            memory.TryGetValue(kind, out var cells) ? cells : memory[kind] = [];
+        List<(long Begin, long End, Value Owner)> Cells(Storage storage) =>
+            memory.TryGetValue((storage.Kind, storage.Precision), out var cells) ? cells : memory[(storage.Kind, storage.Precision)] = [];
     }
 
     private static bool IsOutside(Storage storage) =>

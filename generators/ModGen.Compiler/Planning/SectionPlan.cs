@@ -10,8 +10,8 @@ namespace ModGen.Compiler.Planning;
 /// <param name="Backward">Launches of the backward pass; empty without one.</param>
 /// <param name="Storage">The place of every value that a launch touches.</param>
 /// <param name="ParameterElements">Parameters of the section.</param>
-/// <param name="SavedElements">Elements a sequence that each layer keeps for its backward pass.</param>
-/// <param name="ScratchElements">Largest need of shared scratch, elements a sequence.</param>
+/// <param name="Saved">Elements a sequence that each layer keeps for its backward pass.</param>
+/// <param name="Scratch">Largest need of shared scratch, elements a sequence.</param>
 /// <param name="Gradients">The differentiated section, or null.</param>
 public sealed record SectionPlan(
     Section Section,
@@ -20,6 +20,6 @@ public sealed record SectionPlan(
     IReadOnlyList<Launch> Backward,
     IReadOnlyDictionary<Value, Storage> Storage,
     long ParameterElements,
-    long SavedElements,
-    long ScratchElements,
+    Footprint Saved,
+    Footprint Scratch,
     Autodiff.DifferentiatedSection? Gradients);

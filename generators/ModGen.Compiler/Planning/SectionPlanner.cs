@@ -22,22 +22,27 @@ internal sealed class SectionPlanner
     private readonly Section _section;
     private readonly DifferentiatedSection? _gradients;
     private readonly TensorGraph _graph;
+    private readonly IReadOnlyCollection<Value> _operands;
     private readonly IReadOnlyList<Launch> _launches;
     private readonly int _forwardLaunches;
     private readonly StreamUse _streamUse;
     private readonly Dictionary<Value, Storage> _storage = [];
     private readonly BufferGroups _groups;
 
-    private SectionPlanner(Section section, DifferentiatedSection? gradients, bool onePass, IReadOnlyList<KernelRule> rules, StreamUse streamUse)
+    private SectionPlanner(Section section, DifferentiatedSection? gradients, bool onePass, BackEnd backEnd, StreamUse streamUse)
     {
         _section = section;
         _gradients = gradients;
         _streamUse = streamUse;
         GraphVerifier.Verify(gradients?.Graph ?? section.Graph, section.Name);
-        _graph = Simplifier.Simplify(gradients?.Graph ?? section.Graph);
+        var precise = PrecisionGraph.Of(
+            Simplifier.Simplify(gradients?.Graph ?? section.Graph), Simplifier.Simplify(section.Graph).Nodes.Count, backEnd.Precisions,
+            [.. section.Reports.Select(r => r.Value)]);
+        _graph = precise.Graph;
+        _operands = precise.Operands;
         GraphVerifier.Verify(_graph, section.Name);
-        _launches = Fusion.Cover(_graph, rules, Exported());
-        var forward = new HashSet<Node>(_graph.Nodes.Take(Simplifier.Simplify(section.Graph).Nodes.Count));
+        _launches = Fusion.Cover(_graph, backEnd.Rules, Exported());
+        var forward = new HashSet<Node>(_graph.Nodes.Take(precise.ForwardNodes));
         _forwardLaunches = onePass ? 0 : _launches.TakeWhile(l => l.Nodes.All(forward.Contains)).Count();
         if (!onePass && _launches.Skip(_forwardLaunches).Any(l => l.Nodes.All(forward.Contains)))
             throw new GraphException($"{section.Name}: a forward kernel stands behind a backward one.");
@@ -45,15 +50,15 @@ internal sealed class SectionPlanner
     }
 
     /// <summary>Plans a section that is run forward only.</summary>
-    public static SectionPlan Plan(Section section, IReadOnlyList<KernelRule> rules, StreamUse streamUse) =>
-        new SectionPlanner(section, null, onePass: false, rules, streamUse).Plan();
+    public static SectionPlan Plan(Section section, BackEnd backEnd, StreamUse streamUse) =>
+        new SectionPlanner(section, null, onePass: false, backEnd, streamUse).Plan();
 
     /// <summary>Plans a section with its backward pass.</summary>
     /// <param name="section">The section.</param>
     /// <param name="onePass">True when the backward pass follows the forward pass at once, as in the head: then nothing is kept between them.</param>
-    /// <param name="rules">The back end's table.</param>
-    public static SectionPlan PlanTraining(Section section, bool onePass, IReadOnlyList<KernelRule> rules) =>
-        new SectionPlanner(section, Differentiator.Differentiate(section), onePass, rules, StreamUse.Layered).Plan();
+    /// <param name="backEnd">The back end.</param>
+    public static SectionPlan PlanTraining(Section section, bool onePass, BackEnd backEnd) =>
+        new SectionPlanner(section, Differentiator.Differentiate(section), onePass, backEnd, StreamUse.Layered).Plan();
 
     private SectionPlan Plan()
     {
@@ -63,7 +68,7 @@ internal sealed class SectionPlanner
         JoinInPlaceResults();
         VerifyStreams();
         var saved = PlaceSaved();
-        var scratch = Math.Max(PlaceScratch(0, _forwardLaunches), PlaceScratch(_forwardLaunches, _launches.Count));
+        var scratch = Footprint.Max(PlaceScratch(0, _forwardLaunches), PlaceScratch(_forwardLaunches, _launches.Count));
         var plan = new SectionPlan(
             _section,
             _graph,
@@ -129,7 +134,7 @@ internal sealed class SectionPlanner
             foreach (var operand in _launches[i].Operands.Where(o => o.InPlaceOf is not null))
             {
                 var over = operand.InPlaceOf!;
-                if (MayOverwrite(over, i) && !_storage.ContainsKey(operand.Value) && over.Type.Elements == operand.Value.Type.Elements)
+                if (MayOverwrite(over, i) && !_storage.ContainsKey(operand.Value) && over.Type.Elements == operand.Value.Type.Elements && PrecisionOf(over) == PrecisionOf(operand.Value))
                     _groups.Join(operand.Value, over);
                 else if (operand.MustBeInPlace)
                     throw new GraphException($"{_section.Name}: {_launches[i]} must overwrite {over.Name}, which is still needed.");
@@ -165,40 +170,42 @@ internal sealed class SectionPlanner
     }
 
     /// <summary>Gives a place in the layer's slab to what the backward pass or the caller reads after the forward pass.</summary>
-    private long PlaceSaved()
+    private Footprint PlaceSaved()
     {
-        var offset = 0L;
+        var end = new Footprint();
         foreach (var root in _groups.Roots().Where(r => !_storage.ContainsKey(r)))
         {
             var written = _groups.FirstWrite(root);
             var outlives = written < _forwardLaunches && _groups.LastRead(root) >= _forwardLaunches && _gradients is not null;
             if (!outlives && !_section.Reports.Any(r => _groups.Root(r.Value) == root))
                 continue;
-            _storage[root] = new Storage(StorageKind.Saved, offset, root.Type.Elements);
-            offset = Storage.Align(offset + root.Type.Elements);
+            var precision = PrecisionOf(root);
+            _storage[root] = new Storage(StorageKind.Saved, end[precision], root.Type.Elements, precision);
+            end += Aligned(root.Type.Elements, precision);
         }
 
-        return offset;
+        return end;
     }
 
     /// <summary>First fit over lifetimes within one pass.</summary>
-    private long PlaceScratch(int begin, int end)
+    private Footprint PlaceScratch(int begin, int end)
     {
-        List<(long Offset, long End, int LastUse)> live = [];
-        var most = 0L;
+        List<(Precision Precision, long Offset, long End, int LastUse)> live = [];
+        var most = new Footprint();
         foreach (var root in _groups.Roots().Where(r => !_storage.ContainsKey(r)))
         {
             var first = _groups.FirstWrite(root);
             if (first < begin || first >= end)
                 continue;
             live.RemoveAll(l => l.LastUse < first);
+            var precision = PrecisionOf(root);
             var offset = 0L;
-            foreach (var other in live.OrderBy(l => l.Offset))
+            foreach (var other in live.Where(l => l.Precision == precision).OrderBy(l => l.Offset))
                 if (offset + root.Type.Elements > other.Offset && offset < other.End)
                     offset = Storage.Align(other.End);
-            live.Add((offset, offset + root.Type.Elements, Math.Max(first, _groups.LastRead(root))));
-            _storage[root] = new Storage(StorageKind.Scratch, offset, root.Type.Elements);
-            most = Math.Max(most, Storage.Align(offset + root.Type.Elements));
+            live.Add((precision, offset, offset + root.Type.Elements, Math.Max(first, _groups.LastRead(root))));
+            _storage[root] = new Storage(StorageKind.Scratch, offset, root.Type.Elements, precision);
+            most = Footprint.Max(most, Aligned(offset + root.Type.Elements, precision));
         }
 
         foreach (var value in _launches.Skip(begin).Take(end - begin).SelectMany(l => l.Writes))
@@ -206,4 +213,9 @@ internal sealed class SectionPlanner
                 _storage[value] = _storage[_groups.Root(value)];
         return most;
     }
+
+    private Precision PrecisionOf(Value value) => _operands.Contains(value) ? Precision.Operand : Precision.Word;
+
+    private static Footprint Aligned(long elements, Precision precision) =>
+        precision == Precision.Word ? new Footprint(Storage.Align(elements), 0) : new Footprint(0, Storage.Align(elements));
 }

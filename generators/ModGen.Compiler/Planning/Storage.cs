@@ -35,7 +35,8 @@ public enum StorageKind
 /// <param name="Kind">Which memory.</param>
 /// <param name="Offset">First element.</param>
 /// <param name="Length">Elements.</param>
-public sealed record Storage(StorageKind Kind, long Offset, long Length)
+/// <param name="Precision">Which of the two arenas of that memory.</param>
+public sealed record Storage(StorageKind Kind, long Offset, long Length, Precision Precision = Precision.Word)
 {
     /// <summary>Offsets are multiples of this, so that rows of vectors start on cache lines.</summary>
     public const long Alignment = 16;

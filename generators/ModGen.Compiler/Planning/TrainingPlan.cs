@@ -29,17 +29,17 @@ public sealed record TrainingPlan(
     ParameterLayout Parameters)
 {
     /// <summary>Plans <paramref name="model"/> for the back end with the given table.</summary>
-    public static TrainingPlan Create(ModelGraph model, IReadOnlyList<KernelRule> rules)
+    public static TrainingPlan Create(ModelGraph model, BackEnd backEnd)
     {
-        var embedding = SectionPlanner.PlanTraining(model.Embedding, onePass: false, rules);
-        var blocks = model.Kinds.Select(k => SectionPlanner.PlanTraining(k.Training, onePass: false, rules)).ToList();
-        var gradient = SectionPlanner.PlanTraining(model.Loss, onePass: true, rules);
-        var loss = SectionPlanner.Plan(model.Loss, rules, StreamUse.Layered);
-        var logits = SectionPlanner.Plan(model.Logits, rules, StreamUse.Layered);
+        var embedding = SectionPlanner.PlanTraining(model.Embedding, onePass: false, backEnd);
+        var blocks = model.Kinds.Select(k => SectionPlanner.PlanTraining(k.Training, onePass: false, backEnd)).ToList();
+        var gradient = SectionPlanner.PlanTraining(model.Loss, onePass: true, backEnd);
+        var loss = SectionPlanner.Plan(model.Loss, backEnd, StreamUse.Layered);
+        var logits = SectionPlanner.Plan(model.Logits, backEnd, StreamUse.Layered);
         SectionPlan[] all = [embedding, .. blocks, gradient, loss, logits];
         return new TrainingPlan(
             model, embedding, blocks, gradient, loss, logits, LayerSegments.Of(model.KindOfLayer),
-            ActivationLayout.Create(model, blocks, all.Max(s => s.ScratchElements)),
+            ActivationLayout.Create(model, blocks, all.Select(s => s.Scratch).Aggregate(Footprint.Max)),
             ParameterLayout.Create(model, blocks.Select(b => b.ParameterElements).ToList()));
     }
 }
@@ -48,23 +48,23 @@ public sealed record TrainingPlan(
 /// <param name="Stream">Residual stream before layer 0; that before layer i is i steps behind.</param>
 /// <param name="StreamStep">Elements of one residual stream.</param>
 /// <param name="StreamGradient">Gradient of the residual stream.</param>
-/// <param name="Scratch">Scratch shared by all passes.</param>
+/// <param name="Scratch">Scratch words shared by all passes; those of operands start at 0.</param>
 /// <param name="Saved">For each layer, what it keeps for its backward pass.</param>
-/// <param name="Elements">Elements a sequence in all.</param>
+/// <param name="Total">Elements a sequence in all.</param>
 public sealed record ActivationLayout(
-    long Stream, long StreamStep, long StreamGradient, long Scratch, EquatableArray<long> Saved, long Elements)
+    long Stream, long StreamStep, long StreamGradient, long Scratch, EquatableArray<Footprint> Saved, Footprint Total)
 {
-    internal static ActivationLayout Create(ModelGraph model, IReadOnlyList<SectionPlan> blocks, long scratch)
+    internal static ActivationLayout Create(ModelGraph model, IReadOnlyList<SectionPlan> blocks, Footprint scratch)
     {
         var step = Storage.Align((long)model.Spec.Context * model.Spec.Width);
         var gradient = step * (model.Spec.Layers + 1);
         var scratchAt = gradient + step;
-        var saved = new List<long>();
-        var end = scratchAt + scratch;
+        var saved = new List<Footprint>();
+        var end = new Footprint(scratchAt, 0) + scratch;
         foreach (var kind in model.KindOfLayer)
         {
             saved.Add(end);
-            end += blocks[kind].SavedElements;
+            end += blocks[kind].Saved;
         }
 
         return new ActivationLayout(0, step, gradient, scratchAt, saved.ToEquatableArray(), end);

@@ -8,7 +8,7 @@ public static class GeneratedNames
     private static readonly HashSet<string> Declared = new()
     {
         "Vocabulary", "Width", "Layers", "Heads", "KeyValueHeads", "HeadWidth", "FeedForward", "Context", "Info", "Create", "Details",
-        "CreateTrainingProgram", "CreateInferenceProgram", "CpuTraining", "CpuInference",
+        "CreateTrainingProgram", "CreateInferenceProgram", "CpuTraining", "CpuInference", "CudaKernels", "CudaTraining", "CudaInference",
         "CreateParameters", "AddDenseBlock", "AddRoutedBlock", "DescribeLayers", "KindOf",
     };
 

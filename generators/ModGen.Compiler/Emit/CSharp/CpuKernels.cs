@@ -10,7 +10,7 @@ internal static class CpuKernels
     public static IReadOnlyList<CpuKernel> All { get; } =
         [.. CpuFusedKernels.Forward, .. CpuFusedKernels.Backward, .. CpuSingleKernels.Forward, .. CpuSingleKernels.Backward];
 
-    public static IReadOnlyList<KernelRule> Rules { get; } = All.Select(k => k.Rule).ToList();
+    public static BackEnd BackEnd { get; } = new(All.Select(k => k.Rule).ToList());
 
     private static Dictionary<string, CpuKernel> ByName { get; } = All.ToDictionary(k => k.Rule.Kernel);
 

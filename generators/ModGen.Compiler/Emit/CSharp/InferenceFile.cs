@@ -39,7 +39,7 @@ internal sealed class InferenceFile(InferencePlan plan)
         _writer.Line("// Activations of one row, in floats; a buffer lies at MaximumRows times its offset. The residual stream comes first.");
         _writer.Line("private const long Stream = 0;");
         _writer.Line($"private const long Scratch = {Literal.Of(plan.Scratch)};");
-        _writer.Line($"private const long RowFloats = {Literal.Of(plan.Elements)};");
+        _writer.Line($"private const long RowFloats = {Literal.Of(plan.Total.Words)};");
         _writer.Line();
         _writer.Line($"private readonly float[] _cos = new float[{tables}]; // ({spec.Context}, {spec.HeadWidth / 2})");
         _writer.Line($"private readonly float[] _sin = new float[{tables}]; // ({spec.Context}, {spec.HeadWidth / 2})");
@@ -94,9 +94,8 @@ internal sealed class InferenceFile(InferencePlan plan)
 
     private void Pass(SectionPlan section) => new PassWriter(_writer, section, new PassContext(
         value => Expression(section, value),
-        leading => leading == LeadingExtent.Active ? "active" : "rows",
-        (storage, value) => SourceFile.ParameterOffset(plan.Parameters, section, storage, value),
-        SpanOf)).Write(section.Forward);
+        (storage, value) => CpuPlaces.Parameter(plan.Parameters, section, storage, value) ?? SpanOf(storage, value.Type),
+        (launch, nameOf) => CpuKernels.Emit(new CpuCall(launch, nameOf, leading => leading == LeadingExtent.Active ? "active" : "rows")))).Write(section.Forward);
 
     private static string? Expression(SectionPlan section, Value value)
     {

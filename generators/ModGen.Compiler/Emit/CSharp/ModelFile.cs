@@ -35,9 +35,9 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             _writer.Line();
             _writer.Line($"static Runtime::ModelDescription Runtime::IDecoderModel<{name}>.Description => Details;");
             _writer.Line();
-            WriteProgram("TrainingProgram", "int batch", "CpuTraining(this, cpu, batch)", "The program that trains this model with so many sequences a micro-batch.");
+            WriteProgram("TrainingProgram", "int batch", "Training", "batch", "The program that trains this model with so many sequences a micro-batch.");
             _writer.Line();
-            WriteProgram("InferenceProgram", "int sequences, int maximumRows", "CpuInference(this, cpu, sequences, maximumRows)", "The program that samples from this model.");
+            WriteProgram("InferenceProgram", "int sequences, int maximumRows", "Inference", "sequences, maximumRows", "The program that samples from this model.");
             WriteParameters();
             WriteDetails();
             if (plan.Model.Kinds.Count > 1)
@@ -126,11 +126,15 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
         _writer.Line();
     }
 
-    private void WriteProgram(string type, string parameters, string creation, string summary)
+    private void WriteProgram(string type, string parameters, string name, string arguments, string summary)
     {
         _writer.Line($"/// <summary>{summary}</summary>");
-        _writer.Line($"public override Programs::{type} Create{type}({parameters}) =>");
-        _writer.Line($"    Device is Runtime::CpuDevice cpu ? new {creation} : throw new global::System.NotSupportedException($\"{Spec.Type.Name} has no program for {{Device.Name}}.\");");
+        using (_writer.Block($"public override Programs::{type} Create{type}({parameters}) => Device switch", close: "};"))
+        {
+            _writer.Line($"Runtime::CpuDevice cpu => new Cpu{name}(this, cpu, {arguments}),");
+            _writer.Line($"Runtime::CudaDevice cuda => new Cuda{name}(this, cuda, {arguments}),");
+            _writer.Line($"_ => throw new global::System.NotSupportedException($\"{Spec.Type.Name} has no program for {{Device.Name}}.\"),");
+        }
     }
 
     private void WriteParameters()

@@ -49,7 +49,7 @@ internal sealed class TrainingFile(TrainingPlan plan)
         _writer.Line($"private const long StreamStep = {memory.StreamStep};");
         _writer.Line($"private const long StreamGradient = {memory.StreamGradient};");
         _writer.Line($"private const long Scratch = {memory.Scratch};");
-        _writer.Line($"private const long SequenceFloats = {memory.Elements};");
+        _writer.Line($"private const long SequenceFloats = {memory.Total.Words};");
         _writer.Line($"private const long LargestTensor = {LargestTensor()};");
         _writer.Line();
         _writer.Line($"private readonly float[] _cos = new float[{(long)spec.Context * spec.HeadWidth / 2}]; // ({spec.Context}, {spec.HeadWidth / 2})");
@@ -123,7 +123,7 @@ internal sealed class TrainingFile(TrainingPlan plan)
         if (isBlock)
         {
             _writer.Line("var weights = WeightsAt(layer);");
-            if (section.SavedElements > 0)
+            if (section.Saved.Words > 0)
                 _writer.Line("var saved = SavedAt(layer);");
         }
 
@@ -137,7 +137,9 @@ internal sealed class TrainingFile(TrainingPlan plan)
 
     private void Pass(SectionPlan section, IReadOnlyList<Launch> launches) =>
         new PassWriter(_writer, section, new PassContext(
-            value => Expression(section, value), _ => "Batch", (storage, value) => SourceFile.ParameterOffset(plan.Parameters, section, storage, value), (storage, type) => SpanOf(section, storage, type)))
+            value => Expression(section, value),
+            (storage, value) => CpuPlaces.Parameter(plan.Parameters, section, storage, value) ?? SpanOf(section, storage, value.Type),
+            (launch, nameOf) => CpuKernels.Emit(new CpuCall(launch, nameOf, _ => "Batch"))))
         .Write(launches);
 
     private static string? Expression(SectionPlan section, Value value)
@@ -241,5 +243,5 @@ internal sealed class TrainingFile(TrainingPlan plan)
         _writer.Line();
         LayerLoops.WriteOffsets(_writer, "WeightsAt", "Offset of a layer's parameters.", plan.Segments, plan.Parameters.Layers);
         _writer.Line();
-        LayerLoops.WriteOffsets(_writer, "SavedAt", "Offset of what a layer keeps for its backward pass.", plan.Segments, plan.Memory.Saved);    }
+        LayerLoops.WriteOffsets(_writer, "SavedAt", "Offset of what a layer keeps for its backward pass.", plan.Segments, plan.Memory.Saved.Select(s => s.Words).ToEquatableArray());    }
 }

@@ -3,7 +3,7 @@ using System.Collections.Generic;
 using System.Linq;
 using ModGen.Compiler.Planning;
 
-namespace ModGen.Compiler.Emit.CSharp;
+namespace ModGen.Compiler.Emit;
 
 /// <summary>Writes loops over layers, and the arithmetic of what lies where in them, from the segments of a plan.</summary>
 internal static class LayerLoops

@@ -4,7 +4,7 @@ using ModGen.Compiler.Graph;
 using ModGen.Compiler.Planning;
 using ModGen.Compiler.Spec;
 
-namespace ModGen.Compiler.Emit.CSharp;
+namespace ModGen.Compiler.Emit;
 
 /// <summary>What all generated C# files have in common.</summary>
 internal static class SourceFile
@@ -19,6 +19,7 @@ internal static class SourceFile
         if (spec.Type.Name.All(c => c is >= 'a' and <= 'z'))
             writer.Line("#pragma warning disable CS8981 // The name, of small letters only, is the user's choice.");
         writer.Line("using Cpu = global::ModGen.Cpu;");
+        writer.Line("using Cuda = global::ModGen.Cuda;");
         writer.Line("using Programs = global::ModGen.Programs;");
         writer.Line("using Runtime = global::ModGen;");
         writer.Line();

@@ -4,20 +4,18 @@ using System.Linq;
 using ModGen.Compiler.Graph;
 using ModGen.Compiler.Planning;
 
-namespace ModGen.Compiler.Emit.CSharp;
+namespace ModGen.Compiler.Emit;
 
 /// <summary>What differs between the methods that a pass is written into.</summary>
 /// <param name="Expression">The expression of a value that is no local: an argument, a field, a number. Null for a local.</param>
-/// <param name="Extent">The expression of a late-bound extent.</param>
-/// <param name="ParameterOffset">The expression of a parameter's place in the arena.</param>
-/// <param name="SpanOf">The expression of an activation's span: of its storage, the extent, and whether it holds integers.</param>
+/// <param name="Place">The expression of a local: where a value lies.</param>
+/// <param name="Emit">The statements of a launch, from the names that its values have in the method.</param>
 internal sealed record PassContext(
     Func<Value, string?> Expression,
-    Func<LeadingExtent, string> Extent,
-    Func<Storage, Value, string> ParameterOffset,
-    Func<Storage, TensorType, string> SpanOf);
+    Func<Storage, Value, string> Place,
+    Func<Launch, Func<Value, string>, IEnumerable<string>> Emit);
 
-/// <summary>Writes the body of one pass over one section: a local for each span, with its shape, then the kernel that first needs it.</summary>
+/// <summary>Writes the body of one pass over one section: a local for each value, with its shape, then the kernel that first needs it.</summary>
 internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContext context)
 {
     private readonly List<Value> _declared = [];
@@ -27,7 +25,7 @@ internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContex
     {
         foreach (var launch in launches)
         {
-            var statements = CpuKernels.Emit(new CpuCall(launch, NameOf, context.Extent)).ToList();
+            var statements = context.Emit(launch, NameOf).ToList();
             if (statements.Count == 0)
                 continue;
             if (_launches++ > 0)
@@ -46,15 +44,10 @@ internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContex
         if (context.Expression(value) is not null || plan.Storage[value].Kind == StorageKind.Scalar || _declared.Contains(value))
             return;
         var storage = plan.Storage[value];
-        var span = storage.Kind switch
-        {
-            StorageKind.Parameter => $"Weights.Span({context.ParameterOffset(storage, value)}, {Literal.Of(storage.Length)})",
-            StorageKind.ParameterGradient => $"Gradients.Span({context.ParameterOffset(storage, value)}, {Literal.Of(storage.Length)})",
-            StorageKind.External => throw new GraphException($"{plan.Section.Name}: the emitter has no name for {value.Name}."),
-            _ => context.SpanOf(storage, value.Type),
-        };
+        if (storage.Kind == StorageKind.External)
+            throw new GraphException($"{plan.Section.Name}: the emitter has no name for {value.Name}.");
         var over = _declared.LastOrDefault(d => plan.Storage[d] == storage && storage.Kind != StorageKind.Scratch);
-        writer.Line($"var {value.Name} = {span}; // {value.Type}{(over is null ? "" : $", over {over.Name}")}");
+        writer.Line($"var {value.Name} = {context.Place(storage, value)}; // {value.Type}{(over is null ? "" : $", over {over.Name}")}");
         _declared.Add(value);
     }
 

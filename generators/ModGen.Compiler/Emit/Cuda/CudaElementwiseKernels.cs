@@ -1,0 +1,129 @@
+using System.Collections.Generic;
+using ModGen.Compiler.Graph;
+using ModGen.Compiler.Ops;
+using ModGen.Compiler.Planning;
+using static ModGen.Compiler.Emit.Cuda.CudaTexts;
+using static ModGen.Compiler.Planning.Operand;
+
+namespace ModGen.Compiler.Emit.Cuda;
+
+/// <summary>What touches each element once: sums, roundings, activations, rotation, and the embedding.</summary>
+internal static class CudaElementwiseKernels
+{
+    public static IReadOnlyList<CudaKernel> All { get; } =
+    [
+        CudaKernel.For<Embedding>("embedding",
+            n => [Read("tokens", n.Inputs[0]), Read("table", n.Inputs[1]), Write("y", n.Output)], EmbeddingForward),
+        CudaKernel.For<EmbeddingGradient>("embedding_gradient",
+            n => [Read("tokens", n.Inputs[0]), Read("dy", n.Inputs[1]), Write("dtable", n.Output)], EmbeddingBackward),
+        CudaKernel.For<Narrow>("narrow", n => [Read("x", n.Inputs[0]), Write("y", n.Output)], c =>
+        {
+            var width = Literal.Of(c.Width("x"));
+            return c.Flat(Forwarding($"narrow_{width}", "elementwise", $"narrow<{width}>",
+                Pointer("const float", "x", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Rows), "x", c.Width("x"), c["x"], c["y"]);
+        }),
+        CudaKernel.For<Add>("add", n => [Read("a", n.Inputs[0]), Read("b", n.Inputs[1]), Write("sum", n.Output, inPlaceOf: n.Inputs[0])], AddForward),
+        CudaKernel.For<SwiGlu>("swiglu", n => [Read("x", n.Inputs[0]), Write("y", n.Output)], c =>
+        {
+            var width = Literal.Of(c.Width("y"));
+            return c.Flat(Forwarding($"swiglu_{width}", "elementwise", $"swiglu_fwd<{width}>",
+                Pointer("const element", "gate_up", $"(rows, 2 x {width})"), Pointer("element", "hidden", $"(rows, {width})"), Rows), "y", c.Width("y"), c["x"], c["y"]);
+        }),
+        CudaKernel.For<SwiGluGradient>("swiglu_gradient",
+            n => [Read("x", n.Inputs[0]), Read("dy", n.Inputs[1]), Write("dx", n.Output, inPlaceOf: n.Inputs[0])], c =>
+        {
+            var width = Literal.Of(c.Width("dy"));
+            return c.Flat(Forwarding($"swiglu_gradient_{width}", "elementwise", $"swiglu_bwd<{width}>",
+                Pointer("const element", "gate_up", $"(rows, 2 x {width})"), Pointer("const element", "d_hidden", $"(rows, {width})"),
+                Pointer("element", "d_gate_up", $"(rows, 2 x {width}), may be gate_up"), Rows), "dy", c.Width("dy"), c["x"], c["dy"], c["dx"]);
+        }),
+        CudaKernel.For<Silu>("silu", n => [Read("x", n.Inputs[0]), Write("y", n.Output)], c =>
+        {
+            var width = Literal.Of(c.Width("x"));
+            return c.Flat(Forwarding($"silu_{width}", "elementwise", $"silu_fwd<{width}>",
+                Pointer("const element", "x", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Rows), "x", c.Width("x"), c["x"], c["y"]);
+        }),
+        CudaKernel.For<SiluGradient>("silu_gradient",
+            n => [Read("x", n.Inputs[0]), Read("dy", n.Inputs[1]), Write("dx", n.Output, inPlaceOf: n.Inputs[1])], c =>
+        {
+            var width = Literal.Of(c.Width("x"));
+            return c.Flat(Forwarding($"silu_gradient_{width}", "elementwise", $"silu_bwd<{width}>",
+                Pointer("const element", "x", $"(rows, {width})"), Pointer("const element", "dy", $"(rows, {width})"), Pointer("element", "dx", $"(rows, {width}), may be dy"), Rows),
+                "x", c.Width("x"), c["x"], c["dy"], c["dx"]);
+        }),
+        CudaKernel.For<Rotary>("rotary",
+            n => [Read("x", n.Inputs[0]), Read("positions", n.Inputs[1]), Overwrite("y", n.Output, over: n.Inputs[0])],
+            c => Turn(c, "y", c.Op<Rotary>().Heads, c.Op<Rotary>().HeadWidth, backward: false)),
+        CudaKernel.For<RotaryGradient>("rotary_gradient",
+            n => [Read("dy", n.Inputs[0]), Read("positions", n.Inputs[1]), Overwrite("dx", n.Output, over: n.Inputs[0])],
+            c => Turn(c, "dx", c.Op<RotaryGradient>().Heads, c.Op<RotaryGradient>().HeadWidth, backward: true)),
+        CudaKernel.For<BiasGradient>("bias_gradient", n => [Read("dy", n.Inputs[0]), Write("dbias", n.Output)], c =>
+        {
+            var width = Literal.Of(c.Width("dy"));
+            return c.WithColumnSums(Forwarding($"column_sums_{width}", "elementwise", $"column_sums<{width}>",
+                Pointer("const element", "dy", $"(rows, {width})"), Pointer("float", "partials", $"(blocks, {width})"), Rows), "dy", c.Width("dy"), c["dbias"], c["dy"]);
+        }),
+        // The last node of a loss term: reports carry the unweighted loss, and gradients carry the weight themselves.
+        CudaKernel.Fused("loss_term",
+            (m, n) => n.Op is Scale && m.Uses(n.Output).Count == 0 ? new KernelMatch([n], [Read("x", n.Inputs[0]), Write("y", n.Output)]) : null,
+            _ => []),
+    ];
+
+    private static IEnumerable<string> AddForward(CudaCall c)
+    {
+        // One number a row, such as the gradient of scores, is one row of that width to the kernel.
+        var scalars = c.Launch["a"].Type.Extents.Count < 2 && !c.Samples;
+        var width = scalars ? 1 : c.Width("a");
+        var (a, b, sum) = (c.Element("a"), c.Element("b"), c.Element("sum"));
+        var text = Forwarding($"add_{Literal.Of(width)}{Suffix(a)}{Suffix(b)}", "elementwise", $"add<{Literal.Of(width)}, {a}, {b}, {sum}>",
+            Pointer($"const {a}", "a", $"(rows, {Literal.Of(width)})"), Pointer($"const {b}", "b", $"(rows, {Literal.Of(width)})"),
+            Pointer(sum, "sum", $"(rows, {Literal.Of(width)}), may be a or b"), Rows);
+        return scalars ? c.FlatScalars(text, "a", c["a"], c["b"], c["sum"]) : c.Flat(text, "a", width, c["a"], c["b"], c["sum"]);
+    }
+
+    private static IEnumerable<string> Turn(CudaCall c, string role, int heads, int headWidth, bool backward)
+    {
+        var stride = c.Width(role);
+        var text = Forwarding(
+            $"rotary_{(backward ? "gradient_" : "")}{Literal.Of(heads)}x{Literal.Of(headWidth)}_of_{Literal.Of(stride)}", "elementwise",
+            $"rotary<{Literal.Of(heads)}, {Literal.Of(headWidth)}, {Literal.Of(stride)}, {Flag(backward)}>",
+            Pointer("element", "x", $"(rows, {Literal.Of(stride)})"), Pointer("const int", "positions", "(rows)"),
+            Pointer("const float2", "table", $"(context, {Literal.Of(headWidth / 2)}) cosine and sine"), Rows);
+        return c.Flat(text, role, heads * headWidth / 2, c[role], c["positions"], "RotaryTable");
+    }
+
+    private static IEnumerable<string> EmbeddingForward(CudaCall c)
+    {
+        var width = Literal.Of(c.Width("y"));
+        return c.Flat(Forwarding($"embedding_{width}", "embedding", $"embedding_fwd<{width}>",
+            Pointer("const int", "tokens", "(rows)"), Pointer("const float", "table", $"(vocabulary, {width})"), Pointer("float", "stream", $"(rows, {width})"), Rows),
+            "y", c.Width("y"), c["tokens"], c["table"], c["y"]);
+    }
+
+    private static IEnumerable<string> EmbeddingBackward(CudaCall c)
+    {
+        var (width, vocabulary) = (Literal.Of(c.Width("dy")), c.Op<EmbeddingGradient>().Vocabulary);
+        var order = new CudaText($"embedding_order_{Literal.Of(vocabulary)}", "prelude embedding", 1024, EquatableArray.Of(
+            Pointer("const int", "tokens", "(rows)"), Pointer("int", "starts", $"({Literal.Of(vocabulary)} + 1)"), Pointer("int", "order", "(rows)"), Pointer("int", "counters", $"({Literal.Of(vocabulary)})"), Value("int", "rows")),
+            $"embedding_order<{Literal.Of(vocabulary)}>(tokens, starts, order, counters, rows);", EmbeddingCounters(vocabulary));
+        var sums = Forwarding($"embedding_sums_{width}", "embedding", $"embedding_chunk_sums<{width}>",
+            Pointer("const int", "tokens", "(rows)"), Pointer("const int", "starts", ""), Pointer("const int", "order", "(rows)"), Pointer("const float", "d_stream", $"(rows, {width})"),
+            Pointer("float", "gradient", $"(vocabulary, {width}), added to"), Pointer("float", "partials", $"(blocks, 2, {width})"), Value("int", "rows"));
+        var rest = Forwarding($"embedding_rest_{width}", "embedding", $"embedding_long_sums<{width}>",
+            Pointer("const int", "tokens", "(rows)"), Pointer("const int", "starts", ""), Pointer("const int", "order", "(rows)"),
+            Pointer("const float", "partials", $"(blocks, 2, {width})"), Pointer("float", "gradient", $"(vocabulary, {width}), added to"), Value("int", "rows"));
+        var rows = c.Most("dy");
+        yield return $"var rows = {rows};";
+        yield return $"var starts = WorkspaceHeld({Literal.Of(4L * (vocabulary + 1))}); // where each token's positions begin";
+        yield return "var order = WorkspaceHeld(4L * rows); // positions by token";
+        yield return $"var counters = WorkspaceHeld({Literal.Of(4L * vocabulary)});";
+        yield return $"var partials = WorkspaceHeld(Blocks(rows, 32) * {Literal.Of(8L * c.Width("dy"))}L);";
+        yield return c.Statement(order, "1", c["tokens"], "starts", "order", "counters", "rows");
+        yield return c.Statement(sums, "Blocks(rows, 32)", c["tokens"], "starts", "order", c["dy"], c["dtable"], "partials", "rows");
+        yield return c.Statement(rest, "Blocks(rows, 32)", c["tokens"], "starts", "order", "partials", c["dtable"], "rows");
+        yield return "ReleaseWorkspace();";
+    }
+
+    /// <summary>A counter a token in shared memory, while they fit.</summary>
+    private static long EmbeddingCounters(int vocabulary) => vocabulary * 4L <= 200 * 1024 ? vocabulary * 4L : 0;
+}

@@ -1,0 +1,115 @@
+using System.Linq;
+using ModGen.Compiler.Graph;
+using ModGen.Compiler.Planning;
+
+namespace ModGen.Compiler.Emit.Cuda;
+
+/// <summary>Writes the inference program of a GPU: a class nested in the model's, whose passes append launches.</summary>
+internal sealed class CudaInferenceFile(InferencePlan plan, KernelCatalog catalog)
+{
+    private readonly CodeWriter _writer = new();
+
+    private ModelGraph Model => plan.Model;
+
+    public string Write()
+    {
+        var spec = Model.Spec;
+        SourceFile.Header(_writer, spec, "its inference program on a GPU");
+        using (SourceFile.Type(_writer, spec))
+        {
+            _writer.Line("/// <summary>Causal pass over cached sequences on a GPU: each row is the next token of one of them, and how many there are is known there alone.</summary>");
+            using (_writer.Block("private sealed class CudaInference : Programs::CudaInferenceProgram"))
+            {
+                WriteMembers();
+                WriteRun();
+                foreach (var block in plan.Blocks)
+                    WriteBlock(block);
+                _writer.Line();
+                LayerLoops.WriteOffsets(_writer, "WeightsAt", "Offset of a layer's parameters.", plan.Segments, plan.Parameters.Layers);
+            }
+        }
+
+        return _writer.ToString();
+    }
+
+    private void WriteMembers()
+    {
+        _writer.Line("// Activations of one row, in elements; a buffer lies at MaximumRows times its offset. The residual stream comes first.");
+        _writer.Line("private const long Stream = 0;");
+        _writer.Line($"private const long Scratch = {Literal.Of(plan.Scratch)}; // that of operands starts at 0");
+        _writer.Line($"private const long RowFloats = {Literal.Of(plan.Total.Words)};");
+        _writer.Line($"private const long RowOperands = {Literal.Of(plan.Total.Operands)};");
+        _writer.Line();
+        using (_writer.Block($"public CudaInference({Model.Spec.Type.Identifier} model, Runtime::CudaDevice device, int sequences, int maximumRows)\n    : base(model, device, sequences, maximumRows, RowFloats, RowOperands)"))
+        {
+        }
+    }
+
+    private void WriteRun()
+    {
+        _writer.Line();
+        using (_writer.Block("protected override void Run()"))
+        {
+            _writer.Line("Embed();");
+            LayerLoops.Write(_writer, plan.Segments, backwards: false, (kind, layer) => $"{Model.Kinds[kind].Name}({layer});");
+            _writer.Line("Head();");
+        }
+
+        _writer.Line();
+        _writer.Line("/// <summary>Rows of the embedding by token id.</summary>");
+        using (_writer.Block("private void Embed()"))
+        {
+            _writer.Line("var rows = Rows;");
+            Pass(plan.Embedding);
+        }
+
+        _writer.Line();
+        _writer.Line("/// <summary>Logits of the wanted rows.</summary>");
+        using (_writer.Block("private void Head()"))
+        {
+            _writer.Line("var active = Wanted;");
+            Pass(plan.Logits);
+        }
+    }
+
+    private void WriteBlock(SectionPlan block)
+    {
+        var routed = Model.Kinds.First(k => k.Name == block.Section.Name).Spec.Routing is not null;
+        _writer.Line();
+        _writer.Line(routed
+            ? "/// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>"
+            : "/// <summary>A block that every row enters.</summary>");
+        using (_writer.Block($"private void {block.Section.Name}(int layer)"))
+        {
+            _writer.Line("var rows = Rows;");
+            _writer.Line("var weights = WeightsAt(layer);");
+            Pass(block);
+        }
+    }
+
+    private void Pass(SectionPlan section) => new PassWriter(_writer, section, new PassContext(
+        value => Expression(section, value),
+        (storage, value) => CudaPlaces.Parameter(plan.Parameters, section, storage, value) ?? Activation(storage, value.Type),
+        (launch, nameOf) => CudaKernels.Emit(new CudaCall(launch, nameOf, section, catalog, samples: true)))).Write(section.Forward);
+
+    private static string? Expression(SectionPlan section, Value value) =>
+        section.Storage[value].Kind != StorageKind.External ? null : value.Name switch
+        {
+            "tokens" => "Tokens",
+            "positions" => "Positions",
+            "sequences" => "Sequences",
+            "wanted" => "WantedRows",
+            "entered" => "EnteredRows",
+            "enteredPositions" => "EnteredPositions",
+            "enteredSequences" => "EnteredSequences",
+            "logits" => "LogitsOut",
+            _ => null,
+        };
+
+    private static string Activation(Storage storage, TensorType type) => CudaPlaces.Activation(storage, type, storage.Kind switch
+    {
+        StorageKind.StreamIn or StorageKind.StreamOut => "Stream",
+        StorageKind.Scratch => CudaPlaces.Behind(storage.Precision == Precision.Word ? "Scratch" : "0", storage.Offset),
+        _ => throw new GraphException($"Inference has no pointer for {storage}."),
+    });
+}

@@ -1,0 +1,111 @@
+using System.Collections.Generic;
+using System.Linq;
+using ModGen.Compiler.Graph;
+using ModGen.Compiler.Ops;
+using ModGen.Compiler.Planning;
+using static ModGen.Compiler.Emit.Cuda.CudaTexts;
+using static ModGen.Compiler.Planning.Operand;
+
+namespace ModGen.Compiler.Emit.Cuda;
+
+/// <summary>The three products of a linear layer, and what is stored of them.</summary>
+internal static class CudaLinearKernels
+{
+    public static IReadOnlyList<CudaKernel> All { get; } =
+    [
+        CudaKernel.For<Linear>("linear",
+            n => n.Inputs.Count == 3
+                ? [Read("x", n.Inputs[0]), Read("weight", n.Inputs[1]), Read("bias", n.Inputs[2]), Write("y", n.Output)]
+                : [Read("x", n.Inputs[0]), Read("weight", n.Inputs[1]), Write("y", n.Output)],
+            c =>
+            {
+                var entry = Forward(c.Width("y"), c.Width("x"), c.Element("y"), c.Has("bias") ? Stored.WithBias : Stored.Plain);
+                return [Launch(c, entry, c["x"], c["weight"], c["y"], c.Rows("x"), c.Has("bias") ? [c["bias"]] : [])];
+            }),
+        CudaKernel.For<LinearInputGradient>("linear_input_gradient",
+            n => [Read("dy", n.Inputs[0]), Read("weight", n.Inputs[1]), Write("dx", n.Output)],
+            c => [Launch(c, InputGradient(c.Width("dy"), c.Width("dx")), c["dy"], c["weight"], c["dx"], c.Rows("dy"))]),
+        CudaKernel.For<LinearWeightGradient>("linear_weight_gradient",
+            n => [Read("x", n.Inputs[0]), Read("dy", n.Inputs[1]), Write("dweight", n.Output)],
+            c => [Launch(c, WeightGradient(c.Width("dy"), c.Width("x")), c["dy"], c["x"], c["dweight"], c.Rows("x"))]),
+    ];
+
+    public static IReadOnlyList<CudaKernel> Sampling { get; } =
+    [
+        CudaKernel.Fused("linear_add", FusedPatterns.LinearAdd, c =>
+        {
+            var entry = Forward(c.Width("y"), c.Width("x"), c.Element("y"), c.Element("residual") == "float" ? Stored.AddedToFloat : Stored.AddedToElement);
+            return [Launch(c, entry, c["x"], c["weight"], c["y"], c.Rows("x"), c["residual"])];
+        }),
+    ];
+
+    /// <summary>What becomes of a product.</summary>
+    internal enum Stored
+    {
+        Plain,
+        WithBias,
+        AddedToFloat,
+        AddedToElement,
+    }
+
+    /// <summary>The statement that launches a product.</summary>
+    public static string Launch(CudaCall c, LinearEntry entry, string a, string b, string result, string rows, params string[] more) =>
+        $"Linear({c.Catalog.Add(entry)}, {string.Join(", ", new[] { a, b, result, rows }.Concat(more))});";
+
+    /// <summary>y = x Wᵀ.</summary>
+    public static LinearEntry Forward(int outputs, int inputs, string y, Stored stored)
+    {
+        var name = $"linear_{Literal.Of(outputs)}x{Literal.Of(inputs)}{Suffix(y)}" + stored switch { Stored.WithBias => "_bias", Stored.AddedToFloat => "_add_float", Stored.AddedToElement => "_add", _ => "" };
+        List<EntryParameter> parameters =
+        [
+            Pointer("const element", "x", $"(rows, {Literal.Of(inputs)})"), Pointer("const element", "w", $"({Literal.Of(outputs)}, {Literal.Of(inputs)})"),
+            Pointer(y, "y", $"(rows, {Literal.Of(outputs)})"), Rows,
+        ];
+        if (stored == Stored.WithBias)
+            parameters.Add(Pointer("const float", "bias", $"({Literal.Of(outputs)})"));
+        else if (stored != Stored.Plain)
+            parameters.Add(Pointer(stored == Stored.AddedToFloat ? "const float" : "const element", "residual", $"(rows, {Literal.Of(outputs)}), may be y"));
+        var store = stored switch
+        {
+            Stored.WithBias => $"StoreBias<{y}>{{y, bias, {Literal.Of(outputs)}}}",
+            Stored.AddedToFloat => $"AddTo<float, {y}>{{residual, y, {Literal.Of(outputs)}}}",
+            Stored.AddedToElement => $"AddTo<element, {y}>{{residual, y, {Literal.Of(outputs)}}}",
+            _ => y == "float" ? $"StoreFloat{{y, {Literal.Of(outputs)}}}" : $"StoreElement{{y, {Literal.Of(outputs)}}}",
+        };
+        var operands = $"x, {Literal.Of(inputs)}, w, {Literal.Of(inputs)}, rows, {Literal.Of(outputs)}, {Literal.Of(inputs)}, {store}";
+        return Entry(name, "Forward", outputs, inputs, parameters, "false, false", operands,
+            few: $"linear_rows<32, {Literal.Of(outputs)}, {Literal.Of(inputs)}>(x, w, rows, {store});");
+    }
+
+    /// <summary>dx = dy W.</summary>
+    public static LinearEntry InputGradient(int outputs, int inputs) => Entry(
+        $"linear_input_gradient_{Literal.Of(outputs)}x{Literal.Of(inputs)}", "InputGradient", outputs, inputs,
+        [
+            Pointer("const element", "dy", $"(rows, {Literal.Of(outputs)})"), Pointer("const element", "w", $"({Literal.Of(outputs)}, {Literal.Of(inputs)})"),
+            Pointer("element", "dx", $"(rows, {Literal.Of(inputs)})"), Rows,
+        ],
+        "false, true", $"dy, {Literal.Of(outputs)}, w, {Literal.Of(inputs)}, rows, {Literal.Of(inputs)}, {Literal.Of(outputs)}, StoreElement{{dx, {Literal.Of(inputs)}}}");
+
+    /// <summary>dW += dyᵀ x.</summary>
+    public static LinearEntry WeightGradient(int outputs, int inputs) => Entry(
+        $"linear_weight_gradient_{Literal.Of(outputs)}x{Literal.Of(inputs)}", "WeightGradient", outputs, inputs,
+        [
+            Pointer("const element", "dy", $"(rows, {Literal.Of(outputs)})"), Pointer("const element", "x", $"(rows, {Literal.Of(inputs)})"),
+            Pointer("float", "dw", $"({Literal.Of(outputs)}, {Literal.Of(inputs)}), added to"), Rows,
+        ],
+        "true, true", $"dy, {Literal.Of(outputs)}, x, {Literal.Of(inputs)}, {Literal.Of(outputs)}, {Literal.Of(inputs)}, rows, Accumulate{{dw, {Literal.Of(inputs)}}}");
+
+    /// <summary>The forms of a product: plain for float32 and odd sizes, tensor cores where rows are whole 16-byte groups, few rows where they are counted on the device.</summary>
+    private static LinearEntry Entry(string name, string pass, int outputs, int inputs, List<EntryParameter> parameters, string layout, string operands, string? few = null)
+    {
+        List<EntryForm> forms =
+        [
+            new("Plain", new CudaText(name, "prelude linear_stores linear_any", 256, parameters.ToEquatableArray(), $"linear_any<{layout}>({operands});")),
+        ];
+        if (outputs % 8 == 0 && inputs % 8 == 0)
+            forms.Add(new("Portable", new CudaText(name, "prelude sm80 linear_stores linear_sm80", 256, parameters.ToEquatableArray(), $"linear_sm80<LinearTile80<LINEAR_COLUMNS, {layout}>>({operands});")));
+        if (few is not null)
+            forms.Add(new("Few", new CudaText(name, "prelude linear_stores linear_rows", 256, parameters.ToEquatableArray(), few)));
+        return new LinearEntry(name, pass, outputs, inputs, forms.ToEquatableArray());
+    }
+}

@@ -1,0 +1,88 @@
+using System.Collections.Generic;
+using ModGen.Compiler.Ops;
+using ModGen.Compiler.Planning;
+using static ModGen.Compiler.Emit.Cuda.CudaTexts;
+using static ModGen.Compiler.Planning.Operand;
+
+namespace ModGen.Compiler.Emit.Cuda;
+
+/// <summary>RMSNorm, alone or with the addition or the gather before it, and its gradient.</summary>
+internal static class CudaNormKernels
+{
+    public static IReadOnlyList<CudaKernel> All { get; } =
+    [
+        CudaKernel.Fused("add_rms_norm", FusedPatterns.AddRmsNorm, AddForward),
+        CudaKernel.Fused("gather_rms_norm", FusedPatterns.GatherRmsNorm, GatherForward),
+        CudaKernel.For<RmsNorm>("rms_norm",
+            n => [Read("x", n.Inputs[0]), Read("gain", n.Inputs[1]), Write("y", n.Outputs[0]), Write("rstd", n.Outputs[1])], Forward),
+        CudaKernel.FusedNarrow("rms_norm_gradient_add_narrow", "dx", FusedPatterns.RmsNormGradientAdd, Gradient),
+        CudaKernel.Fused("rms_norm_gradient_add", FusedPatterns.RmsNormGradientAdd, Gradient),
+        CudaKernel.For<RmsNormGradient>("rms_norm_gradient",
+            n => [Read("dy", n.Inputs[0]), Read("x", n.Inputs[1]), Read("gain", n.Inputs[2]), Read("rstd", n.Inputs[3]), Write("dx", n.Outputs[0]), Write("dgain", n.Outputs[1])], Gradient),
+    ];
+
+    private static IEnumerable<string> Forward(CudaCall c)
+    {
+        var width = Literal.Of(c.Width("x"));
+        var text = Forwarding($"rms_norm_{width}", "rms_norm", $"rms_norm_fwd<{width}>",
+            Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "gain", $"({width})"),
+            Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
+        return c.ByRow(text with { Body = $"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon);" }, "x",
+            c["x"], c["gain"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
+    }
+
+    private static IEnumerable<string> AddForward(CudaCall c)
+    {
+        var (width, delta) = (Literal.Of(c.Width("x")), c.Element("a"));
+        var text = Forwarding($"add_rms_norm_{width}{Suffix(delta)}", "rms_norm", "",
+            Pointer("const float", "x", $"(rows, {width})"), Pointer($"const {delta}", "a", $"(rows, {width})"), Pointer("const float", "gain", $"({width})"),
+            Pointer("float", "sum", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
+        return c.ByRow(text with { Body = $"rms_norm_add_fwd<{width}, {delta}>(x, a, gain, sum, y, rstd, rows, epsilon);" }, "x",
+            c["x"], c["a"], c["gain"], c["sum"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
+    }
+
+    private static IEnumerable<string> GatherForward(CudaCall c)
+    {
+        var (width, length, selected) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"));
+        var text = Forwarding($"gather_rms_norm_{width}{Selection(length, selected)}", "rms_norm", "",
+            Pointer("const float", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("const float", "gain", $"({width})"),
+            Pointer("float", "gathered", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
+        return c.ByRow(text with { Body = $"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon);" }, "gathered",
+            c["x"], c["indices"], c["gain"], c["gathered"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
+    }
+
+    private static IEnumerable<string> Gradient(CudaCall c)
+    {
+        var (width, dy, adds, narrows) = (c.Width("x"), c.Element("dy"), c.Has("residual"), c.Has("narrow"));
+        List<EntryParameter> parameters =
+        [
+            Pointer($"const {dy}", "dy", $"(rows, {Literal.Of(width)})"), Pointer("const float", "x", $"(rows, {Literal.Of(width)})"),
+            Pointer("const float", "gain", $"({Literal.Of(width)})"), Pointer("const float", "rstd", "(rows)"),
+        ];
+        List<string> arguments = [c["dy"], c["x"], c["gain"], c["rstd"]];
+        if (adds)
+        {
+            parameters.Add(Pointer("const float", "residual", $"(rows, {Literal.Of(width)})"));
+            arguments.Add(c["residual"]);
+        }
+
+        parameters.Add(Pointer("float", "dx", $"(rows, {Literal.Of(width)}){(adds ? ", may be residual" : "")}"));
+        arguments.Add(c["dx"]);
+        if (narrows)
+        {
+            parameters.Add(Pointer("element", "narrow", $"(rows, {Literal.Of(width)})"));
+            arguments.Add(c["narrow"]);
+        }
+
+        parameters.Add(Pointer("float", "partials", $"(blocks, {Literal.Of(width)})"));
+        parameters.Add(Rows);
+        var name = $"rms_norm_gradient_{Literal.Of(width)}{Suffix(dy)}{(adds ? "_add" : "")}{(narrows ? "_narrow" : "")}";
+        var flags = $"{Literal.Of(width)}, {dy}, {(adds ? "true" : "false")}, {(narrows ? "true" : "false")}";
+        var text = Forwarding(name, "rms_norm", "", [.. parameters]) with
+        {
+            Families = "prelude rms_norm",
+            Body = $"rms_norm_bwd<{flags}>(dy, x, gain, rstd, {(adds ? "residual" : "nullptr")}, dx, {(narrows ? "narrow" : "nullptr")}, partials, rows);",
+        };
+        return c.WithColumnSums(text, "x", width, c["dgain"], [.. arguments]);
+    }
+}

@@ -1,0 +1,177 @@
+using System.Collections.Generic;
+using System.Linq;
+using ModGen.Compiler.Graph;
+using ModGen.Compiler.Ops;
+using ModGen.Compiler.Planning;
+using static ModGen.Compiler.Emit.Cuda.CudaTexts;
+using static ModGen.Compiler.Planning.Operand;
+
+namespace ModGen.Compiler.Emit.Cuda;
+
+/// <summary>Routers, selections, gates, their losses, and the rows that they move.</summary>
+internal static class CudaRoutingKernels
+{
+    public static IReadOnlyList<CudaKernel> Fused { get; } =
+    [
+        CudaKernel.Fused("scatter_add_scaled", FusedPatterns.ScatterAddScaled, ScatterForward),
+        CudaKernel.FusedNarrow("gather_scale_gradient_narrow", "df", FusedPatterns.GatherScaleGradient, GatherScaleGradient),
+        CudaKernel.Fused("gather_scale_gradient", FusedPatterns.GatherScaleGradient, GatherScaleGradient),
+        CudaKernel.Fused("scatter_add", FusedPatterns.ScatterAdd, ScatterAdd),
+        CudaKernel.Fused("router_gradient", FusedPatterns.RouterGradient, RouterGradient),
+        CudaKernel.Fused("routing_loss_gradient_add", FusedPatterns.RoutingLossGradientAdd, c => LossGradient(c, adds: true)),
+        CudaKernel.Fused("routing_loss_gradient", FusedPatterns.RoutingLossGradient, c => LossGradient(c, adds: false)),
+    ];
+
+    public static IReadOnlyList<CudaKernel> Single { get; } =
+    [
+        CudaKernel.For<RouterScores>("router_scores", n => [Read("x", n.Inputs[0]), Read("weight", n.Inputs[1]), Write("scores", n.Output)], c =>
+        {
+            var width = Literal.Of(c.Width("x"));
+            return c.ByRow(Forwarding($"router_scores_{width}", "routing", $"router_scores<{width}>",
+                Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "w", $"({width})"), Pointer("float", "scores", "(rows)"), Rows), "x", c["x"], c["weight"], c["scores"]);
+        }),
+        CudaKernel.For<RandomScores>("random_scores", n => [Read("positions", n.Inputs[0]), Write("scores", n.Output)], RandomScores),
+        CudaKernel.For<TopK>("top_k", n => [Read("scores", n.Inputs[0]), Write("indices", n.Output)], TopKForward),
+        CudaKernel.For<CausalSelect>("causal_select",
+            n => [Read("logits", n.Inputs[0]), Provide("indices", n.Outputs[0]), Provide("positions", n.Outputs[1]), Provide("sequences", n.Outputs[2])], CausalSelect),
+        CudaKernel.For<Gate>("gate", n => [Read("scores", n.Inputs[0]), Read("indices", n.Inputs[1]), Write("gates", n.Output)], c =>
+        {
+            var (kind, length, selected) = (c.Op<Gate>().Kind, c.Samples ? 0 : c.Type("scores").Extents[0], c.Selected("indices"));
+            return c.FlatScalars(Forwarding($"gates_{kind.ToString().ToLowerInvariant()}{Selection(length, selected)}", "routing", $"gates<Gate::{kind}, {length}, {selected}>",
+                Pointer("const float", "scores", "(stream rows)"), Pointer("const int", "selected", "(rows)"), Pointer("float", "gate", "(rows)"), Rows), "gates", c["scores"], c["indices"], c["gates"]);
+        }),
+        CudaKernel.For<GateGradient>("gate_gradient",
+            n => [Read("gates", n.Inputs[0]), Read("dgates", n.Inputs[1]), Read("indices", n.Inputs[2]), Write("dscores", n.Output)], c =>
+        {
+            var (kind, length, selected) = (c.Op<GateGradient>().Kind, c.Type("dscores").Extents[0], c.Selected("indices"));
+            return c.FlatScalars(Forwarding($"gates_{kind.ToString().ToLowerInvariant()}_gradient{Selection(length, selected)}", "routing", $"gate_bwd<Gate::{kind}, {length}, {selected}>",
+                Pointer("const float", "gate", "(selected rows)"), Pointer("const float", "d_gate", "(selected rows)"), Pointer("const int", "selected", "(selected rows)"),
+                Pointer("float", "d_scores", "(rows)"), Rows), "dscores", c["gates"], c["dgates"], c["indices"], c["dscores"]);
+        }),
+        CudaKernel.For<RoutingLoss>("routing_loss", n => [Read("logits", n.Inputs[0]), Read("indices", n.Inputs[1]), Write("loss", n.Output)], c =>
+        {
+            var (length, selected) = (c.Type("logits").Extents[0], c.Selected("indices"));
+            var text = new CudaText($"routing_loss{Selection(length, selected)}", "prelude routing", 1024, EquatableArray.Of(
+                Pointer("const float", "logits", "(rows)"), Pointer("const int", "selected", "(selected rows)"), Pointer("float", "loss", "(1)"), Value("int", "rows")),
+                $"routing_loss<{length}, {selected}>(logits, selected, loss, rows);");
+            return [c.Statement(text, "1", c["logits"], c["indices"], c["loss"], c.MostElements("logits"))];
+        }),
+        CudaKernel.For<GatherRows>("gather", n => [Read("x", n.Inputs[0]), Read("indices", n.Inputs[1]), Write("y", n.Output)], c =>
+        {
+            var (width, length, selected, element) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"), c.Element("x"));
+            return c.ByRow(Forwarding($"gather_{width}{Selection(length, selected)}{Suffix(element)}", "rows", $"gather_rows<{width}, {length}, {selected}, {element}>",
+                Pointer($"const {element}", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer(element, "y", $"(rows, {width})"), Rows), "y", c["x"], c["indices"], c["y"]);
+        }),
+        CudaKernel.For<ScatterAddRows>("scatter_add_rows",
+            n => [Read("x", n.Inputs[0]), Read("indices", n.Inputs[1]), Read("f", n.Inputs[2]), Write("y", n.Output, inPlaceOf: n.Inputs[0])], ScatterForward),
+    ];
+
+    /// <summary>x with gate · f added at the selected rows: in place only those are touched, else the whole stream moves on.</summary>
+    private static IEnumerable<string> ScatterForward(CudaCall c)
+    {
+        var (width, length, selected, f) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"), c.Element("f"));
+        var (scaled, inPlace) = (c.Has("gates"), c.Same("x", "y"));
+        List<EntryParameter> parameters = [Pointer("const float", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(selected rows)"), Pointer($"const {f}", "f", $"(selected rows, {width})")];
+        List<string> arguments = [c["x"], c["indices"], c["f"]];
+        if (scaled)
+        {
+            parameters.Add(Pointer("const float", "gate", "(selected rows)"));
+            arguments.Add(c["gates"]);
+        }
+
+        parameters.Add(Pointer("float", "y", $"(stream rows, {width}){(inPlace ? ", the same as x" : "")}"));
+        arguments.Add(c["y"]);
+        parameters.Add(Rows);
+        var name = $"scatter_{width}{Selection(length, selected)}{Suffix(f)}{(scaled ? "_scaled" : "")}{(inPlace ? "_in_place" : "")}";
+        var text = Forwarding(name, "rows", "", [.. parameters]) with
+        {
+            Body = $"scatter_add_scaled<{width}, {length}, {selected}, {f}, {Flag(scaled)}, {Flag(inPlace)}>(x, selected, f, {(scaled ? "gate" : "nullptr")}, y, rows);",
+        };
+        return c.ByRow(text, inPlace ? "f" : "x", [.. arguments]);
+    }
+
+    private static IEnumerable<string> GatherScaleGradient(CudaCall c)
+    {
+        var (width, length, selected, f, narrows) = (Literal.Of(c.Width("dy")), c.Length("dy"), c.Selected("indices"), c.Element("f"), c.Has("narrow"));
+        List<EntryParameter> parameters =
+        [
+            Pointer("const float", "dy", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer($"const {f}", "f", $"(rows, {width})"),
+            Pointer("const float", "gate", "(rows)"), Pointer("float", "df", $"(rows, {width})"),
+        ];
+        List<string> arguments = [c["dy"], c["indices"], c["f"], c["gates"], c["df"]];
+        if (narrows)
+        {
+            parameters.Add(Pointer("element", "narrow", $"(rows, {width})"));
+            arguments.Add(c["narrow"]);
+        }
+
+        parameters.Add(Pointer("float", "d_gate", "(rows)"));
+        arguments.Add(c["dgates"]);
+        parameters.Add(Rows);
+        var text = Forwarding($"gather_scale_gradient_{width}{Selection(length, selected)}{Suffix(f)}{(narrows ? "_narrow" : "")}", "rows", "", [.. parameters]) with
+        {
+            Body = $"gather_scale_bwd<{width}, {length}, {selected}, {f}, true, {Flag(narrows)}>(dy, selected, f, gate, df, {(narrows ? "narrow" : "nullptr")}, d_gate, rows);",
+        };
+        return c.ByRow(text, "df", [.. arguments]);
+    }
+
+    private static IEnumerable<string> ScatterAdd(CudaCall c)
+    {
+        var (width, length, selected, y) = (Literal.Of(c.Width("y")), c.Length("sum"), c.Selected("indices"), c.Element("y"));
+        return c.ByRow(Forwarding($"scatter_add_{width}{Selection(length, selected)}{Suffix(y)}", "rows", $"scatter_add<{width}, {length}, {selected}, {y}>",
+            Pointer($"const {y}", "y", $"(rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("float", "into", $"(stream rows, {width}), added to"), Rows),
+            "y", c["y"], c["indices"], c["sum"]);
+    }
+
+    private static IEnumerable<string> RouterGradient(CudaCall c)
+    {
+        var width = Literal.Of(c.Width("x"));
+        var text = Forwarding($"router_gradient_{width}", "routing", $"router_bwd<{width}>",
+            Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "w", $"({width})"), Pointer("const float", "d_scores", "(rows)"),
+            Pointer("float", "dx", $"(rows, {width}), added to"), Pointer("float", "partials", $"(blocks, {width})"), Rows);
+        return c.WithColumnSums(text, "x", c.Width("x"), c["dweight"], c["x"], c["weight"], c["dscores"], c["dx"]);
+    }
+
+    private static IEnumerable<string> LossGradient(CudaCall c, bool adds)
+    {
+        var (length, selected) = (c.Type("logits").Extents[0], c.Selected("indices"));
+        var text = new CudaText($"routing_loss_gradient{Selection(length, selected)}{(adds ? "_add" : "")}", "prelude routing", 256, EquatableArray.Of(
+            Pointer("const float", "logits", "(rows)"), Pointer("const int", "selected", "(selected rows)"), Pointer("const float", "scale", "(1)"), Value("float", "weight"),
+            Pointer("float", "d_logits", $"(rows){(adds ? ", added to" : "")}"), Value("int", "rows")),
+            $"routing_loss_bwd<{length}, {selected}, {Flag(adds)}>(logits, selected, scale, weight, d_logits, rows);");
+        var weight = c.Launch.FindOp<Scale>() is { } scale ? Literal.Float(scale.Factor) : "1f";
+        var rows = c.MostElements("logits");
+        return [c.Statement(text, $"Blocks({rows}, 2048)", c["logits"], c["indices"], c["scale"], weight, c["dlogits"], rows)];
+    }
+
+    private static IEnumerable<string> RandomScores(CudaCall c)
+    {
+        var length = c.Samples ? 0 : c.Type("scores").Extents[0];
+        var text = Forwarding($"random_scores{(length == 0 ? "" : "_" + Literal.Of(length))}", "routing", "",
+            Pointer("const int", "positions", "(rows)"), Pointer("float", "scores", "(rows)"), Pointer("const u64", "draw", "(1)"), Value("int", "layer"), Value("float", "offset"), Rows) with
+        {
+            Body = $"random_scores<{length}>(positions, scores, draw, layer, offset, rows);",
+        };
+        return c.FlatScalars(text, "scores", c["positions"], c["scores"], "Draw", "layer", Literal.Float(c.Op<RandomScores>().Offset));
+    }
+
+    private static IEnumerable<string> TopKForward(CudaCall c)
+    {
+        var (length, selected) = (c.Type("scores").Extents[0], c.Type("indices").Extents[0]);
+        var text = new CudaText($"top_{Literal.Of(selected)}_of_{Literal.Of(length)}", "prelude top_k", 1024, EquatableArray.Of(
+            Pointer("const float", "scores", $"(batch, {Literal.Of(length)})"), Pointer("int", "selected", $"(batch, {Literal.Of(selected)}) ascending")),
+            $"top_k<{length}, {selected}>(scores, selected);", 4L * length);
+        return [c.Statement(text, "Batch", c["scores"], c["indices"])];
+    }
+
+    private static IEnumerable<string> CausalSelect(CudaCall c)
+    {
+        var text = new CudaText("causal_select", "prelude sampling_rows", 1024, EquatableArray.Of(
+            Pointer("const float", "logits", "(rows)"), Pointer("const int", "positions", "(rows)"), Pointer("const int", "sequences", "(rows)"),
+            Pointer("const int", "use_forced", "(1)"), Pointer("const int", "forced", "(rows)"), Pointer("int", "entered", "(active)"), Pointer("int", "entered_positions", "(active)"),
+            Pointer("int", "entered_sequences", "(active)"), Pointer("int", "active", "(1)"), Pointer("int", "flags", "(rows)"), Rows),
+            "causal_select(logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, rows);");
+        yield return c.Statement(text, "1", c["logits"], "Positions", "Sequences", "Forced", "ForcedRows(layer)", "EnteredRows", "EnteredPositions", "EnteredSequences", "ActiveCount", "EnteredFlags(layer)", c.Elements("logits"));
+        yield return "var active = Active;";
+    }
+}

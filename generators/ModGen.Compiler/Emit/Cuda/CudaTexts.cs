@@ -1,0 +1,34 @@
+using System.Linq;
+
+namespace ModGen.Compiler.Emit.Cuda;
+
+/// <summary>Builders of entry points.</summary>
+internal static class CudaTexts
+{
+    /// <summary>A pointer parameter with the shape behind it.</summary>
+    public static EntryParameter Pointer(string type, string name, string shape) => new(type + "*", name, shape);
+
+    /// <summary>A parameter that is no pointer.</summary>
+    public static EntryParameter Value(string type, string name) => new(type, name);
+
+    /// <summary>The rows that the kernel runs over.</summary>
+    public static EntryParameter Rows { get; } = new("Rows", "rows");
+
+    /// <summary>An entry point of 256 threads a block that hands its parameters on in their order.</summary>
+    public static CudaText Forwarding(string name, string family, string function, params EntryParameter[] parameters) =>
+        new(name, "prelude " + family, 256, parameters.ToEquatableArray(), $"{function}({string.Join(", ", parameters.Select(p => p.Name))});");
+
+    /// <summary>Adds rows of partial column sums to a gradient.</summary>
+    public static CudaText AddColumnPartials(int width) => Forwarding(
+        $"add_column_partials_{Literal.Of(width)}", "elementwise", $"add_column_partials<{Literal.Of(width)}>",
+        Pointer("const float", "partials", $"(blocks, {Literal.Of(width)})"), Pointer("float", "gradient", $"({Literal.Of(width)}), added to"), Value("int", "blocks"));
+
+    /// <summary>What tells the names of two forms of a kernel apart: one takes float32 where the other takes operands.</summary>
+    public static string Suffix(string element) => element == "float" ? "_float" : "";
+
+    /// <summary>What tells the names of kernels over selections apart.</summary>
+    public static string Selection(int length, int selected) => length == 0 ? "" : $"_{Literal.Of(selected)}_of_{Literal.Of(length)}";
+
+    /// <summary>A flag as C++ writes it.</summary>
+    public static string Flag(bool value) => value ? "true" : "false";
+}
