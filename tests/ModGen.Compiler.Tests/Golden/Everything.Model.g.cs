@@ -3,6 +3,7 @@
 // </auto-generated>
 #nullable enable
 using Cpu = global::ModGen.Cpu;
+using Cuda = global::ModGen.Cuda;
 using Programs = global::ModGen.Programs;
 using Runtime = global::ModGen;
 
@@ -74,12 +75,20 @@ partial class Everything : Runtime::DecoderModel<Everything>, Runtime::IDecoderM
     static Runtime::ModelDescription Runtime::IDecoderModel<Everything>.Description => Details;
 
     /// <summary>The program that trains this model with so many sequences a micro-batch.</summary>
-    public override Programs::TrainingProgram CreateTrainingProgram(int batch) =>
-        Device is Runtime::CpuDevice cpu ? new CpuTraining(this, cpu, batch) : throw new global::System.NotSupportedException($"Everything has no program for {Device.Name}.");
+    public override Programs::TrainingProgram CreateTrainingProgram(int batch) => Device switch
+    {
+        Runtime::CpuDevice cpu => new CpuTraining(this, cpu, batch),
+        Runtime::CudaDevice cuda => new CudaTraining(this, cuda, batch),
+        _ => throw new global::System.NotSupportedException($"Everything has no program for {Device.Name}."),
+    };
 
     /// <summary>The program that samples from this model.</summary>
-    public override Programs::InferenceProgram CreateInferenceProgram(int sequences, int maximumRows) =>
-        Device is Runtime::CpuDevice cpu ? new CpuInference(this, cpu, sequences, maximumRows) : throw new global::System.NotSupportedException($"Everything has no program for {Device.Name}.");
+    public override Programs::InferenceProgram CreateInferenceProgram(int sequences, int maximumRows) => Device switch
+    {
+        Runtime::CpuDevice cpu => new CpuInference(this, cpu, sequences, maximumRows),
+        Runtime::CudaDevice cuda => new CudaInference(this, cuda, sequences, maximumRows),
+        _ => throw new global::System.NotSupportedException($"Everything has no program for {Device.Name}."),
+    };
 
     private static Runtime::ParameterTable CreateParameters()
     {

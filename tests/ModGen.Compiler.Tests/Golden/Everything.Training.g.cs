@@ -3,6 +3,7 @@
 // </auto-generated>
 #nullable enable
 using Cpu = global::ModGen.Cpu;
+using Cuda = global::ModGen.Cuda;
 using Programs = global::ModGen.Programs;
 using Runtime = global::ModGen;
 

@@ -62,12 +62,12 @@ internal static class CudaAttentionKernels
         var visible = Pointer("const int", "visible", "(rows)");
         var qkv = Pointer("const element", "qkv", $"(rows, {Literal.Of(c.Width("qkv"))})");
         var cache = Pointer("element", "cache", $"(sequences, {Literal.Of(op.Context)}, 2, {Literal.Of(op.KeyValueHeads * op.HeadWidth)})");
-        var place = new CudaText("cache_place", "prelude cached_attention", 1024, EquatableArray.Of(sequences, Pointer("const int", "lengths", "(sequences)"), visible with { Type = "int*" }, Rows),
+        var place = new CudaText("place_rows", "prelude cached_attention", 1024, EquatableArray.Of(sequences, Pointer("const int", "lengths", "(sequences)"), visible with { Type = "int*" }, Rows),
             "cache_place(sequences, lengths, visible, rows);");
         var append = Forwarding($"cache_append_{name}", "cached_attention", $"cache_append<{shape}>", qkv, sequences, visible, cache, Rows);
         var attend = Forwarding($"cached_attention_{name}", "cached_attention", $"cached_attention<{shape}>",
             qkv, sequences, visible, cache with { Type = "const element*" }, Pointer("element", "o", $"(rows, {Literal.Of(op.Heads * op.HeadWidth)})"), Rows);
-        var advance = new CudaText("cache_advance", "prelude cached_attention", 1024, EquatableArray.Of(sequences, Pointer("int", "lengths", "(sequences)"), Rows),
+        var advance = new CudaText("advance_caches", "prelude cached_attention", 1024, EquatableArray.Of(sequences, Pointer("int", "lengths", "(sequences)"), Rows),
             "cache_advance(sequences, lengths, rows);");
         var rows = c.Rows("qkv");
         yield return c.Statement(place, "1", c["sequences"], "Lengths(layer)", c["visible"], rows);

@@ -53,7 +53,7 @@ internal static class CudaHeadKernels
             $"cross_entropy<{Literal.Of(vocabulary)}, {Literal.Of(threads)}, {Flag(gradient)}>(logits, targets, losses, loss_scale);");
     }
 
-    private static CudaText SumLosses { get; } = new("sum_losses", "prelude cross_entropy", 1024, EquatableArray.Of(
+    private static CudaText SumLosses { get; } = new("mean_loss", "prelude cross_entropy", 1024, EquatableArray.Of(
         Pointer("const float", "losses", "(rows)"), Value("int", "rows"), Pointer("const float", "inverse_count", "(1)"), Pointer("float", "loss", "(1)")),
         "sum_losses(losses, rows, inverse_count, loss);");
 }

@@ -166,7 +166,7 @@ internal static class CudaRoutingKernels
 
     private static IEnumerable<string> CausalSelect(CudaCall c)
     {
-        var text = new CudaText("causal_select", "prelude sampling_rows", 1024, EquatableArray.Of(
+        var text = new CudaText("select_rows", "prelude sampling_rows", 1024, EquatableArray.Of(
             Pointer("const float", "logits", "(rows)"), Pointer("const int", "positions", "(rows)"), Pointer("const int", "sequences", "(rows)"),
             Pointer("const int", "use_forced", "(1)"), Pointer("const int", "forced", "(rows)"), Pointer("int", "entered", "(active)"), Pointer("int", "entered_positions", "(active)"),
             Pointer("int", "entered_sequences", "(active)"), Pointer("int", "active", "(1)"), Pointer("int", "flags", "(rows)"), Rows),

@@ -47,7 +47,13 @@ internal sealed class KernelCatalog
     {
         var text = new StringBuilder();
         foreach (var part in name.Split('_'))
+        {
+            // Two numbers stay apart.
+            if (text.Length > 0 && char.IsDigit(text[text.Length - 1]) && char.IsDigit(part[0]))
+                text.Append('_');
             text.Append(char.ToUpperInvariant(part[0])).Append(part, 1, part.Length - 1);
+        }
+
         return text.ToString();
     }
 }
