@@ -41,16 +41,30 @@ internal static class CudaAttentionKernels
         var lse = Pointer("const float", "lse", $"(batch, {Literal.Of(heads)}, {Literal.Of(length)})");
         var dots = Pointer("const float", "dots", $"(batch, {Literal.Of(heads)}, {Literal.Of(length)})");
         var batch = Value("int", "batch");
-        const string Plain = "prelude attention attention_any";
-        return new AttentionEntry(name, $"{Literal.Of(heads)}, {Literal.Of(groups)}, {Literal.Of(width)}, {Literal.Of(length)}", EquatableArray.Of(
-            new EntryForm("Forward", new CudaText(name, Plain, 256, EquatableArray.Of(qkv, output with { Type = "element*" }, lse with { Type = "float*" }, batch),
+        const string Plain = "prelude attention_any";
+        List<EntryForm> forms =
+        [
+            new("Forward", new CudaText(name, Plain, 256, EquatableArray.Of(qkv, output with { Type = "element*" }, lse with { Type = "float*" }, batch),
                 $"attention_any_fwd<{shape}>(qkv, o, lse, batch);")),
-            new EntryForm("Rows", new CudaText(name + "_rows", Plain, 256, EquatableArray.Of(output, outputGradient, dots with { Type = "float*" }, batch),
+            new("Rows", new CudaText(name + "_rows", Plain, 256, EquatableArray.Of(output, outputGradient, dots with { Type = "float*" }, batch),
                 $"attention_any_rows<{shape}>(o, d_o, dots, batch);")),
-            new EntryForm("Queries", new CudaText(name + "_queries", Plain, 256, EquatableArray.Of(qkv, outputGradient, lse, dots, gradient, batch),
+            new("Queries", new CudaText(name + "_queries", Plain, 256, EquatableArray.Of(qkv, outputGradient, lse, dots, gradient, batch),
                 $"attention_any_bwd_queries<{shape}>(qkv, d_o, lse, dots, d_qkv, batch);")),
-            new EntryForm("Keys", new CudaText(name + "_keys", Plain, 256, EquatableArray.Of(qkv, outputGradient, lse, dots, gradient, batch),
-                $"attention_any_bwd_keys<{shape}>(qkv, d_o, lse, dots, d_qkv, batch);"))));
+            new("Keys", new CudaText(name + "_keys", Plain, 256, EquatableArray.Of(qkv, outputGradient, lse, dots, gradient, batch),
+                $"attention_any_bwd_keys<{shape}>(qkv, d_o, lse, dots, d_qkv, batch);")),
+        ];
+        if (width % 16 == 0 && width <= 128)
+        {
+            const string Tiles = "prelude attention sm80 attention_tiles ";
+            forms.Add(new("PortableForward", new CudaText(name, Tiles + "attention_fwd", 128, EquatableArray.Of(qkv, output with { Type = "element*" }, lse with { Type = "float*" }, batch),
+                $"attention_fwd<{shape}>(qkv, o, lse, batch);")));
+            forms.Add(new("PortableQueries", new CudaText(name + "_queries", Tiles + "attention_bwd", 128, EquatableArray.Of(qkv, outputGradient, lse, dots, gradient, batch),
+                $"attention_bwd_queries<{shape}>(qkv, d_o, lse, dots, d_qkv, batch);")));
+            forms.Add(new("PortableKeys", new CudaText(name + "_keys", Tiles + "attention_bwd", 128, EquatableArray.Of(qkv, outputGradient, lse, dots, gradient, batch),
+                $"attention_bwd_keys<{shape}>(qkv, d_o, lse, dots, d_qkv, batch);")));
+        }
+
+        return new AttentionEntry(name, $"{Literal.Of(heads)}, {Literal.Of(groups)}, {Literal.Of(width)}, {Literal.Of(length)}", forms.ToEquatableArray());
     }
 
     private static IEnumerable<string> Cached(CudaCall c)
