@@ -79,10 +79,10 @@ partial class Dense
 
             var attended = Operands(0); // (B, 64)
             var visible = Integers(Scratch); // (B) int
-            Launch(CudaKernels.CachePlace, 1, Sequences, Lengths(layer), visible, rows);
+            Launch(CudaKernels.PlaceRows, 1, Sequences, Lengths(layer), visible, rows);
             Launch(CudaKernels.CacheAppend4x16Over2, CacheAppendBlocks(rows.Most), rotated, Sequences, visible, Cache(layer), rows);
             Launch(CudaKernels.CachedAttention4x16Over2, CachedAttentionBlocks(rows.Most), rotated, Sequences, visible, Cache(layer), attended, rows);
-            Launch(CudaKernels.CacheAdvance, 1, Sequences, Lengths(layer), rows);
+            Launch(CudaKernels.AdvanceCaches, 1, Sequences, Lengths(layer), rows);
 
             var outputWeight = WeightOperands(weights + 8256); // (64, 64)
             var middle = Floats(Stream); // (B, 64), over x

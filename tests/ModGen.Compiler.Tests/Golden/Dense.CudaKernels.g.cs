@@ -77,9 +77,9 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel SumLosses = new("sum_losses", "prelude cross_entropy", 1024,
+        public static readonly Cuda::Kernel MeanLoss = new("mean_loss", "prelude cross_entropy", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) sum_losses(
+            extern "C" __global__ void __launch_bounds__(1024, 1) mean_loss(
                 const float* losses,        // (rows)
                 int rows,
                 const float* inverse_count, // (1)
@@ -321,7 +321,7 @@ partial class Dense
 
         public static readonly Cuda::AttentionKernel Attention4x16Over2At128 = new("attention_4x16_over_2_at_128", 4, 2, 16, 128)
         {
-            Forward = new("attention_4x16_over_2_at_128", "prelude attention attention_any", 256,
+            Forward = new("attention_4x16_over_2_at_128", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_over_2_at_128(
                     const element* qkv, // (batch, 128, 128)
@@ -332,7 +332,7 @@ partial class Dense
                     attention_any_fwd<4, 2, 16, 128>(qkv, o, lse, batch);
                 }
                 """),
-            Rows = new("attention_4x16_over_2_at_128_rows", "prelude attention attention_any", 256,
+            Rows = new("attention_4x16_over_2_at_128_rows", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_over_2_at_128_rows(
                     const element* o,   // (batch, 128, 64)
@@ -343,7 +343,7 @@ partial class Dense
                     attention_any_rows<4, 2, 16, 128>(o, d_o, dots, batch);
                 }
                 """),
-            Queries = new("attention_4x16_over_2_at_128_queries", "prelude attention attention_any", 256,
+            Queries = new("attention_4x16_over_2_at_128_queries", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_over_2_at_128_queries(
                     const element* qkv, // (batch, 128, 128)
@@ -356,7 +356,7 @@ partial class Dense
                     attention_any_bwd_queries<4, 2, 16, 128>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
-            Keys = new("attention_4x16_over_2_at_128_keys", "prelude attention attention_any", 256,
+            Keys = new("attention_4x16_over_2_at_128_keys", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_over_2_at_128_keys(
                     const element* qkv, // (batch, 128, 128)
@@ -367,6 +367,43 @@ partial class Dense
                     int batch)
                 {
                     attention_any_bwd_keys<4, 2, 16, 128>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableForward = new("attention_4x16_over_2_at_128", "prelude attention sm80 attention_tiles attention_fwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_over_2_at_128(
+                    const element* qkv, // (batch, 128, 128)
+                    element* o,         // (batch, 128, 64)
+                    float* lse,         // (batch, 4, 128)
+                    int batch)
+                {
+                    attention_fwd<4, 2, 16, 128>(qkv, o, lse, batch);
+                }
+                """),
+            PortableQueries = new("attention_4x16_over_2_at_128_queries", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_over_2_at_128_queries(
+                    const element* qkv, // (batch, 128, 128)
+                    const element* d_o, // (batch, 128, 64)
+                    const float* lse,   // (batch, 4, 128)
+                    const float* dots,  // (batch, 4, 128)
+                    element* d_qkv,     // (batch, 128, 128)
+                    int batch)
+                {
+                    attention_bwd_queries<4, 2, 16, 128>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableKeys = new("attention_4x16_over_2_at_128_keys", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_over_2_at_128_keys(
+                    const element* qkv, // (batch, 128, 128)
+                    const element* d_o, // (batch, 128, 64)
+                    const float* lse,   // (batch, 4, 128)
+                    const float* dots,  // (batch, 4, 128)
+                    element* d_qkv,     // (batch, 128, 128)
+                    int batch)
+                {
+                    attention_bwd_keys<4, 2, 16, 128>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
         };
@@ -813,9 +850,9 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel CachePlace = new("cache_place", "prelude cached_attention", 1024,
+        public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude cached_attention", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) cache_place(
+            extern "C" __global__ void __launch_bounds__(1024, 1) place_rows(
                 const int* sequences, // (rows)
                 const int* lengths,   // (sequences)
                 int* visible,         // (rows)
@@ -852,9 +889,9 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel CacheAdvance = new("cache_advance", "prelude cached_attention", 1024,
+        public static readonly Cuda::Kernel AdvanceCaches = new("advance_caches", "prelude cached_attention", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) cache_advance(
+            extern "C" __global__ void __launch_bounds__(1024, 1) advance_caches(
                 const int* sequences, // (rows)
                 int* lengths,         // (sequences)
                 Rows rows)
@@ -945,6 +982,6 @@ partial class Dense
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, SumLosses, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, GatherRmsNorm64, CachePlace, CacheAppend4x16Over2, CachedAttention4x16Over2, CacheAdvance, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, GatherRmsNorm64, PlaceRows, CacheAppend4x16Over2, CachedAttention4x16Over2, AdvanceCaches, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
     }
 }

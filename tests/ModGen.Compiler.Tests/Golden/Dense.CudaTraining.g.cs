@@ -56,7 +56,7 @@ partial class Dense
                 Launch(CudaKernels.CrossEntropy256, chunk.Most, logits, Targets + 4L * first, losses + 4L * first, LossScale);
             }
 
-            Launch(CudaKernels.SumLosses, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
             ReleaseWorkspace();
         }
 
@@ -107,7 +107,7 @@ partial class Dense
                 Linear(CudaKernels.LinearWeightGradient256x64, logits, input, dhead, chunk);
             }
 
-            Launch(CudaKernels.SumLosses, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
             ReleaseWorkspace();
 
             var dx = Floats(StreamGradient); // (B, 128, 64)

@@ -77,9 +77,9 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel SumLosses = new("sum_losses", "prelude cross_entropy", 1024,
+        public static readonly Cuda::Kernel MeanLoss = new("mean_loss", "prelude cross_entropy", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) sum_losses(
+            extern "C" __global__ void __launch_bounds__(1024, 1) mean_loss(
                 const float* losses,        // (rows)
                 int rows,
                 const float* inverse_count, // (1)
@@ -394,7 +394,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel GatherRmsNorm6432Of128 = new("gather_rms_norm_64_32_of_128", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64_32Of128 = new("gather_rms_norm_64_32_of_128", "prelude rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64_32_of_128(
                 const float* x,      // (stream rows, 64)
@@ -461,7 +461,7 @@ partial class Everything
 
         public static readonly Cuda::AttentionKernel Attention4x16At32 = new("attention_4x16_at_32", 4, 4, 16, 32)
         {
-            Forward = new("attention_4x16_at_32", "prelude attention attention_any", 256,
+            Forward = new("attention_4x16_at_32", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_32(
                     const element* qkv, // (batch, 32, 192)
@@ -472,7 +472,7 @@ partial class Everything
                     attention_any_fwd<4, 4, 16, 32>(qkv, o, lse, batch);
                 }
                 """),
-            Rows = new("attention_4x16_at_32_rows", "prelude attention attention_any", 256,
+            Rows = new("attention_4x16_at_32_rows", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_32_rows(
                     const element* o,   // (batch, 32, 64)
@@ -483,7 +483,7 @@ partial class Everything
                     attention_any_rows<4, 4, 16, 32>(o, d_o, dots, batch);
                 }
                 """),
-            Queries = new("attention_4x16_at_32_queries", "prelude attention attention_any", 256,
+            Queries = new("attention_4x16_at_32_queries", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_32_queries(
                     const element* qkv, // (batch, 32, 192)
@@ -496,7 +496,7 @@ partial class Everything
                     attention_any_bwd_queries<4, 4, 16, 32>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
-            Keys = new("attention_4x16_at_32_keys", "prelude attention attention_any", 256,
+            Keys = new("attention_4x16_at_32_keys", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_32_keys(
                     const element* qkv, // (batch, 32, 192)
@@ -507,6 +507,43 @@ partial class Everything
                     int batch)
                 {
                     attention_any_bwd_keys<4, 4, 16, 32>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableForward = new("attention_4x16_at_32", "prelude attention sm80 attention_tiles attention_fwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_32(
+                    const element* qkv, // (batch, 32, 192)
+                    element* o,         // (batch, 32, 64)
+                    float* lse,         // (batch, 4, 32)
+                    int batch)
+                {
+                    attention_fwd<4, 4, 16, 32>(qkv, o, lse, batch);
+                }
+                """),
+            PortableQueries = new("attention_4x16_at_32_queries", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_32_queries(
+                    const element* qkv, // (batch, 32, 192)
+                    const element* d_o, // (batch, 32, 64)
+                    const float* lse,   // (batch, 4, 32)
+                    const float* dots,  // (batch, 4, 32)
+                    element* d_qkv,     // (batch, 32, 192)
+                    int batch)
+                {
+                    attention_bwd_queries<4, 4, 16, 32>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableKeys = new("attention_4x16_at_32_keys", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_32_keys(
+                    const element* qkv, // (batch, 32, 192)
+                    const element* d_o, // (batch, 32, 64)
+                    const float* lse,   // (batch, 4, 32)
+                    const float* dots,  // (batch, 4, 32)
+                    element* d_qkv,     // (batch, 32, 192)
+                    int batch)
+                {
+                    attention_bwd_keys<4, 4, 16, 32>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
         };
@@ -673,7 +710,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter6432Of128Scaled = new("scatter_64_32_of_128_scaled", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_32Of128Scaled = new("scatter_64_32_of_128_scaled", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_32_of_128_scaled(
                 const float* x,      // (stream rows, 64)
@@ -687,7 +724,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel GatherScaleGradient6432Of128Narrow = new("gather_scale_gradient_64_32_of_128_narrow", "prelude rows", 256,
+        public static readonly Cuda::Kernel GatherScaleGradient64_32Of128Narrow = new("gather_scale_gradient_64_32_of_128_narrow", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_scale_gradient_64_32_of_128_narrow(
                 const float* dy,     // (stream rows, 64)
@@ -976,7 +1013,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel ScatterAdd6432Of128Float = new("scatter_add_64_32_of_128_float", "prelude rows", 256,
+        public static readonly Cuda::Kernel ScatterAdd64_32Of128Float = new("scatter_add_64_32_of_128_float", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_add_64_32_of_128_float(
                 const float* y,      // (rows, 64)
@@ -1240,7 +1277,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel GatherRmsNorm6416Of128 = new("gather_rms_norm_64_16_of_128", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64_16Of128 = new("gather_rms_norm_64_16_of_128", "prelude rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64_16_of_128(
                 const float* x,      // (stream rows, 64)
@@ -1258,7 +1295,7 @@ partial class Everything
 
         public static readonly Cuda::AttentionKernel Attention4x16At16 = new("attention_4x16_at_16", 4, 4, 16, 16)
         {
-            Forward = new("attention_4x16_at_16", "prelude attention attention_any", 256,
+            Forward = new("attention_4x16_at_16", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_16(
                     const element* qkv, // (batch, 16, 192)
@@ -1269,7 +1306,7 @@ partial class Everything
                     attention_any_fwd<4, 4, 16, 16>(qkv, o, lse, batch);
                 }
                 """),
-            Rows = new("attention_4x16_at_16_rows", "prelude attention attention_any", 256,
+            Rows = new("attention_4x16_at_16_rows", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_16_rows(
                     const element* o,   // (batch, 16, 64)
@@ -1280,7 +1317,7 @@ partial class Everything
                     attention_any_rows<4, 4, 16, 16>(o, d_o, dots, batch);
                 }
                 """),
-            Queries = new("attention_4x16_at_16_queries", "prelude attention attention_any", 256,
+            Queries = new("attention_4x16_at_16_queries", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_16_queries(
                     const element* qkv, // (batch, 16, 192)
@@ -1293,7 +1330,7 @@ partial class Everything
                     attention_any_bwd_queries<4, 4, 16, 16>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
-            Keys = new("attention_4x16_at_16_keys", "prelude attention attention_any", 256,
+            Keys = new("attention_4x16_at_16_keys", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_16_keys(
                     const element* qkv, // (batch, 16, 192)
@@ -1304,6 +1341,43 @@ partial class Everything
                     int batch)
                 {
                     attention_any_bwd_keys<4, 4, 16, 16>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableForward = new("attention_4x16_at_16", "prelude attention sm80 attention_tiles attention_fwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_16(
+                    const element* qkv, // (batch, 16, 192)
+                    element* o,         // (batch, 16, 64)
+                    float* lse,         // (batch, 4, 16)
+                    int batch)
+                {
+                    attention_fwd<4, 4, 16, 16>(qkv, o, lse, batch);
+                }
+                """),
+            PortableQueries = new("attention_4x16_at_16_queries", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_16_queries(
+                    const element* qkv, // (batch, 16, 192)
+                    const element* d_o, // (batch, 16, 64)
+                    const float* lse,   // (batch, 4, 16)
+                    const float* dots,  // (batch, 4, 16)
+                    element* d_qkv,     // (batch, 16, 192)
+                    int batch)
+                {
+                    attention_bwd_queries<4, 4, 16, 16>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableKeys = new("attention_4x16_at_16_keys", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_16_keys(
+                    const element* qkv, // (batch, 16, 192)
+                    const element* d_o, // (batch, 16, 64)
+                    const float* lse,   // (batch, 4, 16)
+                    const float* dots,  // (batch, 4, 16)
+                    element* d_qkv,     // (batch, 16, 192)
+                    int batch)
+                {
+                    attention_bwd_keys<4, 4, 16, 16>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
         };
@@ -1320,7 +1394,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter6416Of128Scaled = new("scatter_64_16_of_128_scaled", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_16Of128Scaled = new("scatter_64_16_of_128_scaled", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_16_of_128_scaled(
                 const float* x,      // (stream rows, 64)
@@ -1334,7 +1408,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel GatherScaleGradient6416Of128Narrow = new("gather_scale_gradient_64_16_of_128_narrow", "prelude rows", 256,
+        public static readonly Cuda::Kernel GatherScaleGradient64_16Of128Narrow = new("gather_scale_gradient_64_16_of_128_narrow", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_scale_gradient_64_16_of_128_narrow(
                 const float* dy,     // (stream rows, 64)
@@ -1363,7 +1437,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel ScatterAdd6416Of128Float = new("scatter_add_64_16_of_128_float", "prelude rows", 256,
+        public static readonly Cuda::Kernel ScatterAdd64_16Of128Float = new("scatter_add_64_16_of_128_float", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_add_64_16_of_128_float(
                 const float* y,      // (rows, 64)
@@ -1517,7 +1591,7 @@ partial class Everything
             }
             """, 512);
 
-        public static readonly Cuda::Kernel GatherRmsNorm648Of128 = new("gather_rms_norm_64_8_of_128", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64_8Of128 = new("gather_rms_norm_64_8_of_128", "prelude rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64_8_of_128(
                 const float* x,      // (stream rows, 64)
@@ -1535,7 +1609,7 @@ partial class Everything
 
         public static readonly Cuda::AttentionKernel Attention4x16At8 = new("attention_4x16_at_8", 4, 4, 16, 8)
         {
-            Forward = new("attention_4x16_at_8", "prelude attention attention_any", 256,
+            Forward = new("attention_4x16_at_8", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_8(
                     const element* qkv, // (batch, 8, 192)
@@ -1546,7 +1620,7 @@ partial class Everything
                     attention_any_fwd<4, 4, 16, 8>(qkv, o, lse, batch);
                 }
                 """),
-            Rows = new("attention_4x16_at_8_rows", "prelude attention attention_any", 256,
+            Rows = new("attention_4x16_at_8_rows", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_8_rows(
                     const element* o,   // (batch, 8, 64)
@@ -1557,7 +1631,7 @@ partial class Everything
                     attention_any_rows<4, 4, 16, 8>(o, d_o, dots, batch);
                 }
                 """),
-            Queries = new("attention_4x16_at_8_queries", "prelude attention attention_any", 256,
+            Queries = new("attention_4x16_at_8_queries", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_8_queries(
                     const element* qkv, // (batch, 8, 192)
@@ -1570,7 +1644,7 @@ partial class Everything
                     attention_any_bwd_queries<4, 4, 16, 8>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
-            Keys = new("attention_4x16_at_8_keys", "prelude attention attention_any", 256,
+            Keys = new("attention_4x16_at_8_keys", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_8_keys(
                     const element* qkv, // (batch, 8, 192)
@@ -1583,9 +1657,46 @@ partial class Everything
                     attention_any_bwd_keys<4, 4, 16, 8>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
+            PortableForward = new("attention_4x16_at_8", "prelude attention sm80 attention_tiles attention_fwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_8(
+                    const element* qkv, // (batch, 8, 192)
+                    element* o,         // (batch, 8, 64)
+                    float* lse,         // (batch, 4, 8)
+                    int batch)
+                {
+                    attention_fwd<4, 4, 16, 8>(qkv, o, lse, batch);
+                }
+                """),
+            PortableQueries = new("attention_4x16_at_8_queries", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_8_queries(
+                    const element* qkv, // (batch, 8, 192)
+                    const element* d_o, // (batch, 8, 64)
+                    const float* lse,   // (batch, 4, 8)
+                    const float* dots,  // (batch, 4, 8)
+                    element* d_qkv,     // (batch, 8, 192)
+                    int batch)
+                {
+                    attention_bwd_queries<4, 4, 16, 8>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableKeys = new("attention_4x16_at_8_keys", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_8_keys(
+                    const element* qkv, // (batch, 8, 192)
+                    const element* d_o, // (batch, 8, 64)
+                    const float* lse,   // (batch, 4, 8)
+                    const float* dots,  // (batch, 4, 8)
+                    element* d_qkv,     // (batch, 8, 192)
+                    int batch)
+                {
+                    attention_bwd_keys<4, 4, 16, 8>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
         };
 
-        public static readonly Cuda::Kernel Scatter648Of128 = new("scatter_64_8_of_128", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_8Of128 = new("scatter_64_8_of_128", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_8_of_128(
                 const float* x,      // (stream rows, 64)
@@ -1598,7 +1709,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Gather648Of128Float = new("gather_64_8_of_128_float", "prelude rows", 256,
+        public static readonly Cuda::Kernel Gather64_8Of128Float = new("gather_64_8_of_128_float", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_64_8_of_128_float(
                 const float* x,      // (stream rows, 64)
@@ -1610,7 +1721,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel ScatterAdd648Of128Float = new("scatter_add_64_8_of_128_float", "prelude rows", 256,
+        public static readonly Cuda::Kernel ScatterAdd64_8Of128Float = new("scatter_add_64_8_of_128_float", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_add_64_8_of_128_float(
                 const float* y,      // (rows, 64)
@@ -1638,9 +1749,9 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel CausalSelect = new("causal_select", "prelude sampling_rows", 1024,
+        public static readonly Cuda::Kernel SelectRows = new("select_rows", "prelude sampling_rows", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) causal_select(
+            extern "C" __global__ void __launch_bounds__(1024, 1) select_rows(
                 const float* logits,    // (rows)
                 const int* positions,   // (rows)
                 const int* sequences,   // (rows)
@@ -1657,9 +1768,9 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel CachePlace = new("cache_place", "prelude cached_attention", 1024,
+        public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude cached_attention", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) cache_place(
+            extern "C" __global__ void __launch_bounds__(1024, 1) place_rows(
                 const int* sequences, // (rows)
                 const int* lengths,   // (sequences)
                 int* visible,         // (rows)
@@ -1696,9 +1807,9 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel CacheAdvance = new("cache_advance", "prelude cached_attention", 1024,
+        public static readonly Cuda::Kernel AdvanceCaches = new("advance_caches", "prelude cached_attention", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) cache_advance(
+            extern "C" __global__ void __launch_bounds__(1024, 1) advance_caches(
                 const int* sequences, // (rows)
                 int* lengths,         // (sequences)
                 Rows rows)
@@ -1814,6 +1925,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, SumLosses, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm6432Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter6432Of128Scaled, GatherScaleGradient6432Of128Narrow, GatesSigmoidGradient32Of128, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd6432Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm6416Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter6416Of128Scaled, GatherScaleGradient6416Of128Narrow, GatesTanhGradient16Of128, ScatterAdd6416Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm648Of128, .. Attention4x16At8.Forms, Scatter648Of128, Gather648Of128Float, ScatterAdd648Of128Float, GatherRmsNorm64, CausalSelect, CachePlace, CacheAppend4x16, CachedAttention4x16, CacheAdvance, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, GatherRmsNorm64, SelectRows, PlaceRows, CacheAppend4x16, CachedAttention4x16, AdvanceCaches, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

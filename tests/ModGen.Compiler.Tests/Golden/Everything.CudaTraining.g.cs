@@ -55,7 +55,7 @@ partial class Everything
                 Launch(CudaKernels.CrossEntropy256, chunk.Most, logits, Targets + 4L * first, losses + 4L * first, LossScale);
             }
 
-            Launch(CudaKernels.SumLosses, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
             ReleaseWorkspace();
         }
 
@@ -105,7 +105,7 @@ partial class Everything
                 Linear(CudaKernels.LinearWeightGradient256x64, logits, input, dembedding, chunk);
             }
 
-            Launch(CudaKernels.SumLosses, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
             ReleaseWorkspace();
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
@@ -173,7 +173,7 @@ partial class Everything
             var gathered = Floats(saved + 288); // (B, 32, 64)
             var normed = Operands(savedOperands + 12288); // (B, 32, 64)
             var rstd = Floats(saved + 2336); // (B, 32)
-            Launch(CudaKernels.GatherRmsNorm6432Of128, Blocks(Batch * 32, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 32));
+            Launch(CudaKernels.GatherRmsNorm64_32Of128, Blocks(Batch * 32, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 32));
 
             var qkvWeight = WeightOperands(weights + 1184); // (192, 64)
             var qkv = Operands(savedOperands + 14336); // (B, 32, 192)
@@ -214,7 +214,7 @@ partial class Everything
             Launch(CudaKernels.GatesSigmoid32Of128, Blocks(Batch * 32, 2048), scores, selected, gates, Rows(Batch * 32));
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter6432Of128Scaled, Blocks(Batch * 128, 8), x, selected, delta, gates, next, Rows(Batch * 128));
+            Launch(CudaKernels.Scatter64_32Of128Scaled, Blocks(Batch * 128, 8), x, selected, delta, gates, next, Rows(Batch * 128));
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -230,7 +230,7 @@ partial class Everything
             var ddelta = Floats(Scratch); // (B, 32, 64)
             var dgates = Floats(Scratch + 2048); // (B, 32)
             var ddeltaNarrow = Operands(0); // (B, 32, 64)
-            Launch(CudaKernels.GatherScaleGradient6432Of128Narrow, Blocks(Batch * 32, 8), dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 32));
+            Launch(CudaKernels.GatherScaleGradient64_32Of128Narrow, Blocks(Batch * 32, 8), dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 32));
 
             var dscores = Floats(Scratch + 2080); // (B, 128)
             Launch(CudaKernels.GatesSigmoidGradient32Of128, Blocks(Batch * 128, 2048), gates, dgates, selected, dscores, Rows(Batch * 128));
@@ -300,7 +300,7 @@ partial class Everything
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 32), dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd6432Of128Float, Blocks(Batch * 32, 8), dgathered2, selected, dx2, Rows(Batch * 32));
+            Launch(CudaKernels.ScatterAdd64_32Of128Float, Blocks(Batch * 32, 8), dgathered2, selected, dx2, Rows(Batch * 32));
 
             var predictorLogits = Floats(saved + 160); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
@@ -376,7 +376,7 @@ partial class Everything
             var gathered = Floats(saved + 272); // (B, 16, 64)
             var normed = Operands(savedOperands + 10240); // (B, 16, 64)
             var rstd = Floats(saved + 1296); // (B, 16)
-            Launch(CudaKernels.GatherRmsNorm6416Of128, Blocks(Batch * 16, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16));
+            Launch(CudaKernels.GatherRmsNorm64_16Of128, Blocks(Batch * 16, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16));
 
             var qkvWeight = WeightOperands(weights + 640); // (192, 64)
             var qkv = Operands(savedOperands + 11264); // (B, 16, 192)
@@ -417,7 +417,7 @@ partial class Everything
             Launch(CudaKernels.GatesTanh16Of128, Blocks(Batch * 16, 2048), scores, selected, gates, Rows(Batch * 16));
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter6416Of128Scaled, Blocks(Batch * 128, 8), x, selected, delta, gates, next, Rows(Batch * 128));
+            Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), x, selected, delta, gates, next, Rows(Batch * 128));
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -433,7 +433,7 @@ partial class Everything
             var ddelta = Floats(Scratch); // (B, 16, 64)
             var dgates = Floats(Scratch + 1024); // (B, 16)
             var ddeltaNarrow = Operands(0); // (B, 16, 64)
-            Launch(CudaKernels.GatherScaleGradient6416Of128Narrow, Blocks(Batch * 16, 8), dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16));
+            Launch(CudaKernels.GatherScaleGradient64_16Of128Narrow, Blocks(Batch * 16, 8), dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16));
 
             var dscores = Floats(Scratch + 1040); // (B, 128)
             Launch(CudaKernels.GatesTanhGradient16Of128, Blocks(Batch * 128, 2048), gates, dgates, selected, dscores, Rows(Batch * 128));
@@ -503,7 +503,7 @@ partial class Everything
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd6416Of128Float, Blocks(Batch * 16, 8), dgathered2, selected, dx2, Rows(Batch * 16));
+            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), dgathered2, selected, dx2, Rows(Batch * 16));
 
             var predictorLogits = Floats(saved + 144); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
@@ -562,7 +562,7 @@ partial class Everything
             var gathered = Floats(saved + 144); // (B, 8, 64)
             var normed = Operands(savedOperands); // (B, 8, 64)
             var rstd = Floats(saved + 656); // (B, 8)
-            Launch(CudaKernels.GatherRmsNorm648Of128, Blocks(Batch * 8, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 8));
+            Launch(CudaKernels.GatherRmsNorm64_8Of128, Blocks(Batch * 8, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 8));
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
             var qkv = Operands(savedOperands + 512); // (B, 8, 192)
@@ -600,7 +600,7 @@ partial class Everything
             Launch(CudaKernels.Add64, Blocks(Batch * 512L, 2048), attention, mlp, delta, Rows(Batch * 8));
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter648Of128, Blocks(Batch * 128, 8), x, selected, delta, next, Rows(Batch * 128));
+            Launch(CudaKernels.Scatter64_8Of128, Blocks(Batch * 128, 8), x, selected, delta, next, Rows(Batch * 128));
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -612,7 +612,7 @@ partial class Everything
             var dnext = Floats(StreamGradient); // (B, 128, 64)
             var selected = Integers(saved + 128); // (B, 8) int
             var ddelta = Floats(Scratch); // (B, 8, 64)
-            Launch(CudaKernels.Gather648Of128Float, Blocks(Batch * 8, 8), dnext, selected, ddelta, Rows(Batch * 8));
+            Launch(CudaKernels.Gather64_8Of128Float, Blocks(Batch * 8, 8), dnext, selected, ddelta, Rows(Batch * 8));
 
             var ddeltaNarrow = Operands(0); // (B, 8, 64)
             Launch(CudaKernels.Narrow64, Blocks(Batch * 512L, 2048), ddelta, ddeltaNarrow, Rows(Batch * 8));
@@ -682,7 +682,7 @@ partial class Everything
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 8), dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd648Of128Float, Blocks(Batch * 8, 8), dgathered2, selected, dx2, Rows(Batch * 8));
+            Launch(CudaKernels.ScatterAdd64_8Of128Float, Blocks(Batch * 8, 8), dgathered2, selected, dx2, Rows(Batch * 8));
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)

@@ -77,9 +77,9 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel SumLosses = new("sum_losses", "prelude cross_entropy", 1024,
+        public static readonly Cuda::Kernel MeanLoss = new("mean_loss", "prelude cross_entropy", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) sum_losses(
+            extern "C" __global__ void __launch_bounds__(1024, 1) mean_loss(
                 const float* losses,        // (rows)
                 int rows,
                 const float* inverse_count, // (1)
@@ -321,7 +321,7 @@ partial class Routed
 
         public static readonly Cuda::AttentionKernel Attention4x16At128 = new("attention_4x16_at_128", 4, 4, 16, 128)
         {
-            Forward = new("attention_4x16_at_128", "prelude attention attention_any", 256,
+            Forward = new("attention_4x16_at_128", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_128(
                     const element* qkv, // (batch, 128, 192)
@@ -332,7 +332,7 @@ partial class Routed
                     attention_any_fwd<4, 4, 16, 128>(qkv, o, lse, batch);
                 }
                 """),
-            Rows = new("attention_4x16_at_128_rows", "prelude attention attention_any", 256,
+            Rows = new("attention_4x16_at_128_rows", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_128_rows(
                     const element* o,   // (batch, 128, 64)
@@ -343,7 +343,7 @@ partial class Routed
                     attention_any_rows<4, 4, 16, 128>(o, d_o, dots, batch);
                 }
                 """),
-            Queries = new("attention_4x16_at_128_queries", "prelude attention attention_any", 256,
+            Queries = new("attention_4x16_at_128_queries", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_128_queries(
                     const element* qkv, // (batch, 128, 192)
@@ -356,7 +356,7 @@ partial class Routed
                     attention_any_bwd_queries<4, 4, 16, 128>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
-            Keys = new("attention_4x16_at_128_keys", "prelude attention attention_any", 256,
+            Keys = new("attention_4x16_at_128_keys", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_128_keys(
                     const element* qkv, // (batch, 128, 192)
@@ -367,6 +367,43 @@ partial class Routed
                     int batch)
                 {
                     attention_any_bwd_keys<4, 4, 16, 128>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableForward = new("attention_4x16_at_128", "prelude attention sm80 attention_tiles attention_fwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_128(
+                    const element* qkv, // (batch, 128, 192)
+                    element* o,         // (batch, 128, 64)
+                    float* lse,         // (batch, 4, 128)
+                    int batch)
+                {
+                    attention_fwd<4, 4, 16, 128>(qkv, o, lse, batch);
+                }
+                """),
+            PortableQueries = new("attention_4x16_at_128_queries", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_128_queries(
+                    const element* qkv, // (batch, 128, 192)
+                    const element* d_o, // (batch, 128, 64)
+                    const float* lse,   // (batch, 4, 128)
+                    const float* dots,  // (batch, 4, 128)
+                    element* d_qkv,     // (batch, 128, 192)
+                    int batch)
+                {
+                    attention_bwd_queries<4, 4, 16, 128>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableKeys = new("attention_4x16_at_128_keys", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_128_keys(
+                    const element* qkv, // (batch, 128, 192)
+                    const element* d_o, // (batch, 128, 64)
+                    const float* lse,   // (batch, 4, 128)
+                    const float* dots,  // (batch, 4, 128)
+                    element* d_qkv,     // (batch, 128, 192)
+                    int batch)
+                {
+                    attention_bwd_keys<4, 4, 16, 128>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
         };
@@ -831,7 +868,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel GatherRmsNorm6416Of128 = new("gather_rms_norm_64_16_of_128", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64_16Of128 = new("gather_rms_norm_64_16_of_128", "prelude rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64_16_of_128(
                 const float* x,      // (stream rows, 64)
@@ -849,7 +886,7 @@ partial class Routed
 
         public static readonly Cuda::AttentionKernel Attention4x16At16 = new("attention_4x16_at_16", 4, 4, 16, 16)
         {
-            Forward = new("attention_4x16_at_16", "prelude attention attention_any", 256,
+            Forward = new("attention_4x16_at_16", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_16(
                     const element* qkv, // (batch, 16, 192)
@@ -860,7 +897,7 @@ partial class Routed
                     attention_any_fwd<4, 4, 16, 16>(qkv, o, lse, batch);
                 }
                 """),
-            Rows = new("attention_4x16_at_16_rows", "prelude attention attention_any", 256,
+            Rows = new("attention_4x16_at_16_rows", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_16_rows(
                     const element* o,   // (batch, 16, 64)
@@ -871,7 +908,7 @@ partial class Routed
                     attention_any_rows<4, 4, 16, 16>(o, d_o, dots, batch);
                 }
                 """),
-            Queries = new("attention_4x16_at_16_queries", "prelude attention attention_any", 256,
+            Queries = new("attention_4x16_at_16_queries", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_16_queries(
                     const element* qkv, // (batch, 16, 192)
@@ -884,7 +921,7 @@ partial class Routed
                     attention_any_bwd_queries<4, 4, 16, 16>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
-            Keys = new("attention_4x16_at_16_keys", "prelude attention attention_any", 256,
+            Keys = new("attention_4x16_at_16_keys", "prelude attention_any", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) attention_4x16_at_16_keys(
                     const element* qkv, // (batch, 16, 192)
@@ -895,6 +932,43 @@ partial class Routed
                     int batch)
                 {
                     attention_any_bwd_keys<4, 4, 16, 16>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableForward = new("attention_4x16_at_16", "prelude attention sm80 attention_tiles attention_fwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_16(
+                    const element* qkv, // (batch, 16, 192)
+                    element* o,         // (batch, 16, 64)
+                    float* lse,         // (batch, 4, 16)
+                    int batch)
+                {
+                    attention_fwd<4, 4, 16, 16>(qkv, o, lse, batch);
+                }
+                """),
+            PortableQueries = new("attention_4x16_at_16_queries", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_16_queries(
+                    const element* qkv, // (batch, 16, 192)
+                    const element* d_o, // (batch, 16, 64)
+                    const float* lse,   // (batch, 4, 16)
+                    const float* dots,  // (batch, 4, 16)
+                    element* d_qkv,     // (batch, 16, 192)
+                    int batch)
+                {
+                    attention_bwd_queries<4, 4, 16, 16>(qkv, d_o, lse, dots, d_qkv, batch);
+                }
+                """),
+            PortableKeys = new("attention_4x16_at_16_keys", "prelude attention sm80 attention_tiles attention_bwd", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) attention_4x16_at_16_keys(
+                    const element* qkv, // (batch, 16, 192)
+                    const element* d_o, // (batch, 16, 64)
+                    const float* lse,   // (batch, 4, 16)
+                    const float* dots,  // (batch, 4, 16)
+                    element* d_qkv,     // (batch, 16, 192)
+                    int batch)
+                {
+                    attention_bwd_keys<4, 4, 16, 16>(qkv, d_o, lse, dots, d_qkv, batch);
                 }
                 """),
         };
@@ -923,7 +997,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter6416Of128Scaled = new("scatter_64_16_of_128_scaled", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_16Of128Scaled = new("scatter_64_16_of_128_scaled", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_16_of_128_scaled(
                 const float* x,      // (stream rows, 64)
@@ -937,7 +1011,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel GatherScaleGradient6416Of128Narrow = new("gather_scale_gradient_64_16_of_128_narrow", "prelude rows", 256,
+        public static readonly Cuda::Kernel GatherScaleGradient64_16Of128Narrow = new("gather_scale_gradient_64_16_of_128_narrow", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_scale_gradient_64_16_of_128_narrow(
                 const float* dy,     // (stream rows, 64)
@@ -978,7 +1052,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel ScatterAdd6416Of128Float = new("scatter_add_64_16_of_128_float", "prelude rows", 256,
+        public static readonly Cuda::Kernel ScatterAdd64_16Of128Float = new("scatter_add_64_16_of_128_float", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_add_64_16_of_128_float(
                 const float* y,      // (rows, 64)
@@ -1034,9 +1108,9 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel CachePlace = new("cache_place", "prelude cached_attention", 1024,
+        public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude cached_attention", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) cache_place(
+            extern "C" __global__ void __launch_bounds__(1024, 1) place_rows(
                 const int* sequences, // (rows)
                 const int* lengths,   // (sequences)
                 int* visible,         // (rows)
@@ -1073,9 +1147,9 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel CacheAdvance = new("cache_advance", "prelude cached_attention", 1024,
+        public static readonly Cuda::Kernel AdvanceCaches = new("advance_caches", "prelude cached_attention", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) cache_advance(
+            extern "C" __global__ void __launch_bounds__(1024, 1) advance_caches(
                 const int* sequences, // (rows)
                 int* lengths,         // (sequences)
                 Rows rows)
@@ -1164,9 +1238,9 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel CausalSelect = new("causal_select", "prelude sampling_rows", 1024,
+        public static readonly Cuda::Kernel SelectRows = new("select_rows", "prelude sampling_rows", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) causal_select(
+            extern "C" __global__ void __launch_bounds__(1024, 1) select_rows(
                 const float* logits,    // (rows)
                 const int* positions,   // (rows)
                 const int* sequences,   // (rows)
@@ -1251,6 +1325,6 @@ partial class Routed
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, SumLosses, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm6416Of128, .. Attention4x16At16.Forms, Add64, GatesIdentity16Of128, Scatter6416Of128Scaled, GatherScaleGradient6416Of128Narrow, GatesIdentityGradient16Of128, Add64FloatFloat, ScatterAdd6416Of128Float, RoutingLossGradient16Of128Add, RouterGradient64, GatherRmsNorm64, CachePlace, CacheAppend4x16, CachedAttention4x16, CacheAdvance, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, CausalSelect, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, GatesIdentity16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesIdentityGradient16Of128, Add64FloatFloat, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128Add, RouterGradient64, GatherRmsNorm64, PlaceRows, CacheAppend4x16, CachedAttention4x16, AdvanceCaches, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
     }
 }

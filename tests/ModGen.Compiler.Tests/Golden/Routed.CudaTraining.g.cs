@@ -57,7 +57,7 @@ partial class Routed
                 Launch(CudaKernels.CrossEntropy256, chunk.Most, logits, Targets + 4L * first, losses + 4L * first, LossScale);
             }
 
-            Launch(CudaKernels.SumLosses, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
             ReleaseWorkspace();
         }
 
@@ -109,7 +109,7 @@ partial class Routed
                 Linear(CudaKernels.LinearWeightGradient256x64, logits, input, dhead, chunk);
             }
 
-            Launch(CudaKernels.SumLosses, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
             ReleaseWorkspace();
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
@@ -279,7 +279,7 @@ partial class Routed
             var gathered = Floats(saved + 144); // (B, 16, 64)
             var normed = Operands(savedOperands); // (B, 16, 64)
             var rstd = Floats(saved + 1168); // (B, 16)
-            Launch(CudaKernels.GatherRmsNorm6416Of128, Blocks(Batch * 16, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16));
+            Launch(CudaKernels.GatherRmsNorm64_16Of128, Blocks(Batch * 16, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16));
 
             var qkvWeight = WeightOperands(weights + 128); // (192, 64)
             var qkv = Operands(savedOperands + 1024); // (B, 16, 192)
@@ -320,7 +320,7 @@ partial class Routed
             Launch(CudaKernels.GatesIdentity16Of128, Blocks(Batch * 16, 2048), scores, selected, gates, Rows(Batch * 16));
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter6416Of128Scaled, Blocks(Batch * 128, 8), x, selected, delta, gates, next, Rows(Batch * 128));
+            Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), x, selected, delta, gates, next, Rows(Batch * 128));
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -336,7 +336,7 @@ partial class Routed
             var ddelta = Floats(Scratch); // (B, 16, 64)
             var dgates = Floats(Scratch + 1024); // (B, 16)
             var ddeltaNarrow = Operands(0); // (B, 16, 64)
-            Launch(CudaKernels.GatherScaleGradient6416Of128Narrow, Blocks(Batch * 16, 8), dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16));
+            Launch(CudaKernels.GatherScaleGradient64_16Of128Narrow, Blocks(Batch * 16, 8), dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16));
 
             var dscores = Floats(Scratch + 1040); // (B, 128)
             Launch(CudaKernels.GatesIdentityGradient16Of128, Blocks(Batch * 128, 2048), gates, dgates, selected, dscores, Rows(Batch * 128));
@@ -406,7 +406,7 @@ partial class Routed
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd6416Of128Float, Blocks(Batch * 16, 8), dgathered2, selected, dx2, Rows(Batch * 16));
+            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), dgathered2, selected, dx2, Rows(Batch * 16));
 
             var scores = Floats(saved); // (B, 128)
             var dscores3 = Floats(Scratch + 1040); // (B, 128)

@@ -67,8 +67,17 @@ internal static class CudaAttentionKernels
         return new AttentionEntry(name, $"{Literal.Of(heads)}, {Literal.Of(groups)}, {Literal.Of(width)}, {Literal.Of(length)}", forms.ToEquatableArray());
     }
 
+    /// <summary>Blocks that cached_attention gives a row: cached_attention_blocks of that family.</summary>
+    private static int BlocksOfRow(CachedAttention op)
+    {
+        var group = op.Heads / op.KeyValueHeads;
+        var together = System.Math.Min(group, 4);
+        return op.KeyValueHeads * ((group + together - 1) / together);
+    }
+
     private static IEnumerable<string> Cached(CudaCall c)
     {
+        const string Families = "prelude attention_any cached_attention";
         var op = c.Op<CachedAttention>();
         var shape = $"{Literal.Of(op.Heads)}, {Literal.Of(op.KeyValueHeads)}, {Literal.Of(op.HeadWidth)}, {Literal.Of(op.Context)}";
         var name = $"{Literal.Of(op.Heads)}x{Literal.Of(op.HeadWidth)}{(op.KeyValueHeads == op.Heads ? "" : "_over_" + Literal.Of(op.KeyValueHeads))}";
@@ -76,17 +85,14 @@ internal static class CudaAttentionKernels
         var visible = Pointer("const int", "visible", "(rows)");
         var qkv = Pointer("const element", "qkv", $"(rows, {Literal.Of(c.Width("qkv"))})");
         var cache = Pointer("element", "cache", $"(sequences, {Literal.Of(op.Context)}, 2, {Literal.Of(op.KeyValueHeads * op.HeadWidth)})");
-        var place = new CudaText("place_rows", "prelude cached_attention", 1024, EquatableArray.Of(sequences, Pointer("const int", "lengths", "(sequences)"), visible with { Type = "int*" }, Rows),
-            "cache_place(sequences, lengths, visible, rows);");
-        var append = Forwarding($"cache_append_{name}", "cached_attention", $"cache_append<{shape}>", qkv, sequences, visible, cache, Rows);
-        var attend = Forwarding($"cached_attention_{name}", "cached_attention", $"cached_attention<{shape}>",
+        var place = new CudaText("place_rows", Families, 1024, EquatableArray.Of(
+            sequences, Pointer("int", "lengths", "(sequences), advanced"), Pointer("int", "visible", "(rows)"), Rows), "cache_place_advance(sequences, lengths, visible, rows);");
+        var append = Forwarding($"cache_append_{name}", "attention_any cached_attention", $"cache_append<{shape}>", qkv, sequences, visible, cache, Rows);
+        var attend = Forwarding($"cached_attention_{name}", "attention_any cached_attention", $"cached_attention<{shape}>",
             qkv, sequences, visible, cache with { Type = "const element*" }, Pointer("element", "o", $"(rows, {Literal.Of(op.Heads * op.HeadWidth)})"), Rows);
-        var advance = new CudaText("advance_caches", "prelude cached_attention", 1024, EquatableArray.Of(sequences, Pointer("int", "lengths", "(sequences)"), Rows),
-            "cache_advance(sequences, lengths, rows);");
         var rows = c.Rows("qkv");
         yield return c.Statement(place, "1", c["sequences"], "Lengths(layer)", c["visible"], rows);
-        yield return c.Statement(append, $"CacheAppendBlocks({c.Most("qkv")})", c["qkv"], c["sequences"], c["visible"], "Cache(layer)", rows);
-        yield return c.Statement(attend, $"CachedAttentionBlocks({c.Most("qkv")})", c["qkv"], c["sequences"], c["visible"], "Cache(layer)", c["o"], rows);
-        yield return c.Statement(advance, "1", c["sequences"], "Lengths(layer)", rows);
+        yield return c.Statement(append, c.Most("qkv"), c["qkv"], c["sequences"], c["visible"], "Cache(layer)", rows);
+        yield return c.Statement(attend, $"{c.Most("qkv")} * {Literal.Of(BlocksOfRow(op))}", c["qkv"], c["sequences"], c["visible"], "Cache(layer)", c["o"], rows);
     }
 }

@@ -10,6 +10,9 @@ namespace ModGen.Compiler.Emit.Cuda;
 /// <summary>What touches each element once: sums, roundings, activations, rotation, and the embedding.</summary>
 internal static class CudaElementwiseKernels
 {
+    // Tokens that a block of embedding_order counts in shared memory.
+    private const int EmbeddingRange = 51200;
+
     public static IReadOnlyList<CudaKernel> All { get; } =
     [
         CudaKernel.For<Embedding>("embedding",
@@ -104,8 +107,8 @@ internal static class CudaElementwiseKernels
     {
         var (width, vocabulary) = (Literal.Of(c.Width("dy")), c.Op<EmbeddingGradient>().Vocabulary);
         var order = new CudaText($"embedding_order_{Literal.Of(vocabulary)}", "prelude embedding", 1024, EquatableArray.Of(
-            Pointer("const int", "tokens", "(rows)"), Pointer("int", "starts", $"({Literal.Of(vocabulary)} + 1)"), Pointer("int", "order", "(rows)"), Pointer("int", "counters", $"({Literal.Of(vocabulary)})"), Value("int", "rows")),
-            $"embedding_order<{Literal.Of(vocabulary)}>(tokens, starts, order, counters, rows);", EmbeddingCounters(vocabulary));
+            Pointer("const int", "tokens", "(rows)"), Pointer("int", "starts", $"({Literal.Of(vocabulary)} + 1)"), Pointer("int", "order", "(rows)"), Value("int", "rows")),
+            $"embedding_order<{Literal.Of(vocabulary)}>(tokens, starts, order, rows);", 4L * System.Math.Min(vocabulary, EmbeddingRange));
         var sums = Forwarding($"embedding_sums_{width}", "embedding", $"embedding_chunk_sums<{width}>",
             Pointer("const int", "tokens", "(rows)"), Pointer("const int", "starts", ""), Pointer("const int", "order", "(rows)"), Pointer("const float", "d_stream", $"(rows, {width})"),
             Pointer("float", "gradient", $"(vocabulary, {width}), added to"), Pointer("float", "partials", $"(blocks, 2, {width})"), Value("int", "rows"));
@@ -116,14 +119,10 @@ internal static class CudaElementwiseKernels
         yield return $"var rows = {rows};";
         yield return $"var starts = WorkspaceHeld({Literal.Of(4L * (vocabulary + 1))}); // where each token's positions begin";
         yield return "var order = WorkspaceHeld(4L * rows); // positions by token";
-        yield return $"var counters = WorkspaceHeld({Literal.Of(4L * vocabulary)});";
         yield return $"var partials = WorkspaceHeld(Blocks(rows, 32) * {Literal.Of(8L * c.Width("dy"))}L);";
-        yield return c.Statement(order, "1", c["tokens"], "starts", "order", "counters", "rows");
+        yield return c.Statement(order, Literal.Of((vocabulary + EmbeddingRange - 1) / EmbeddingRange), c["tokens"], "starts", "order", "rows");
         yield return c.Statement(sums, "Blocks(rows, 32)", c["tokens"], "starts", "order", c["dy"], c["dtable"], "partials", "rows");
         yield return c.Statement(rest, "Blocks(rows, 32)", c["tokens"], "starts", "order", "partials", c["dtable"], "rows");
         yield return "ReleaseWorkspace();";
     }
-
-    /// <summary>A counter a token in shared memory, while they fit.</summary>
-    private static long EmbeddingCounters(int vocabulary) => vocabulary * 4L <= 200 * 1024 ? vocabulary * 4L : 0;
 }
