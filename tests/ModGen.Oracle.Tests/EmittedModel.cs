@@ -19,6 +19,7 @@ internal sealed class EmittedModel
             .Where(path => Path.GetDirectoryName(path) == Path.GetDirectoryName(typeof(object).Assembly.Location))
             .Append(typeof(Device).Assembly.Location)
             .Append(typeof(Cpu.CpuWorkers).Assembly.Location)
+            .Append(typeof(Cuda.Kernel).Assembly.Location)
             .Select(path => MetadataReference.CreateFromFile(path)),
     ];
 

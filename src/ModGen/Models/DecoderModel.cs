@@ -1,3 +1,4 @@
+using ModGen.Cuda;
 using ModGen.Programs;
 
 namespace ModGen;
@@ -9,6 +10,9 @@ public interface IDecoderModel<TModel>
 {
     /// <summary>What the declaration says and costs.</summary>
     static abstract ModelDescription Description { get; }
+
+    /// <summary>The sources of its CUDA kernels, in all forms: what a GPU compiles when it first runs them.</summary>
+    static virtual IReadOnlyList<Kernel> Kernels => [];
 
     /// <summary>Creates the model with freshly drawn parameters.</summary>
     /// <param name="device">Where its parameters live and its programs run.</param>

@@ -16,7 +16,9 @@ internal sealed record UserProject(params ImmutableArray<string> Sources)
 
     public static MetadataReference Kernels { get; } = MetadataReference.CreateFromFile(typeof(Cpu.CpuWorkers).Assembly.Location);
 
-    public ImmutableArray<MetadataReference> References { get; init; } = [Runtime, Kernels];
+    public static MetadataReference Gpu { get; } = MetadataReference.CreateFromFile(typeof(Cuda.Kernel).Assembly.Location);
+
+    public ImmutableArray<MetadataReference> References { get; init; } = [Runtime, Kernels, Gpu];
 
     public LanguageVersion LanguageVersion { get; init; } = LanguageVersion.Default;
 

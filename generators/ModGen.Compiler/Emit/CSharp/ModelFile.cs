@@ -35,6 +35,8 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             _writer.Line();
             _writer.Line($"static Runtime::ModelDescription Runtime::IDecoderModel<{name}>.Description => Details;");
             _writer.Line();
+            _writer.Line($"static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> Runtime::IDecoderModel<{name}>.Kernels => CudaKernels.All;");
+            _writer.Line();
             WriteProgram("TrainingProgram", "int batch", "Training", "batch", "The program that trains this model with so many sequences a micro-batch.");
             _writer.Line();
             WriteProgram("InferenceProgram", "int sequences, int maximumRows", "Inference", "sequences, maximumRows", "The program that samples from this model.");

@@ -1,0 +1,62 @@
+using ModGen.Cuda;
+
+namespace ModGen.Programs;
+
+/// <summary>Operations that are more than one kernel with a fixed grid: products, attention, and gradients of columns.</summary>
+internal static class OperationLaunches
+{
+    private const int MaximumArguments = 16;
+
+    /// <summary>Appends a product in the form that suits the device and the number of rows.</summary>
+    public static void Linear(
+        this LaunchWriter writer, LinearKernel kernel, DevicePointer a, DevicePointer b, DevicePointer result, RowCount rows, ReadOnlySpan<Argument> more)
+    {
+        var chosen = kernel.Choose(writer.Context, rows);
+        var arguments = new Argument[MaximumArguments];
+        arguments[0] = a;
+        arguments[1] = b;
+        arguments[2] = result;
+        arguments[3] = rows;
+        more.CopyTo(arguments.AsSpan(4));
+        writer.Launch(chosen.Kernel, chosen.Blocks, arguments.AsSpan(0, 4 + more.Length), chosen.Define);
+    }
+
+    /// <summary>Appends the forward pass of attention.</summary>
+    public static void AttentionForward(this LaunchWriter writer, AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse, int batch)
+    {
+        var chosen = kernel.ChooseForward(writer.Context, batch);
+        writer.Launch(chosen.Kernel, chosen.Blocks, [qkv, o, lse, batch]);
+    }
+
+    /// <summary>Appends the backward pass of attention: the inner products of output and gradient, then the queries, then keys and values.</summary>
+    public static void AttentionBackward(
+        this LaunchWriter writer, AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse, DevicePointer outputGradient, DevicePointer gradient, int batch)
+    {
+        var dots = writer.Hold(sizeof(float) * (long)batch * kernel.Heads * kernel.Length);
+        var rows = kernel.ChooseRows(batch);
+        writer.Launch(rows.Kernel, rows.Blocks, [o, outputGradient, dots, batch]);
+        var queries = kernel.ChooseQueries(writer.Context, batch);
+        writer.Launch(queries.Kernel, queries.Blocks, [qkv, outputGradient, lse, dots, gradient, batch]);
+        var keys = kernel.ChooseKeys(writer.Context, batch);
+        writer.Launch(keys.Kernel, keys.Blocks, [qkv, outputGradient, lse, dots, gradient, batch]);
+        writer.Release();
+    }
+
+    /// <summary>
+    /// Appends a kernel of persistent blocks that each leave a row of partial column sums, and the one that adds these rows to a
+    /// gradient in their order. The kernel's last two arguments are the partial sums and the rows.
+    /// </summary>
+    public static void ColumnSums(this LaunchWriter writer, Kernel kernel, Kernel sum, int width, DevicePointer gradient, RowCount rows, ReadOnlySpan<Argument> arguments)
+    {
+        // A block takes eight rows at a time; more blocks than rows would only leave zeros to be added.
+        var blocks = Math.Min(writer.Context.Processors, (rows.Most + 7) / 8);
+        var partials = writer.Hold(sizeof(float) * (long)blocks * width);
+        var all = new Argument[MaximumArguments];
+        arguments.CopyTo(all);
+        all[arguments.Length] = partials;
+        all[arguments.Length + 1] = rows;
+        writer.Launch(kernel, blocks, all.AsSpan(0, arguments.Length + 2));
+        writer.Launch(sum, (width + 31) / 32, [partials, gradient, blocks]);
+        writer.Release();
+    }
+}
