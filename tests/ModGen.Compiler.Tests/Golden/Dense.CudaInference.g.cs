@@ -79,10 +79,9 @@ partial class Dense
 
             var attended = Operands(0); // (B, 64)
             var visible = Integers(Scratch); // (B) int
-            Launch(CudaKernels.PlaceRows, 1, Sequences, Lengths(layer), visible, rows);
-            Launch(CudaKernels.CacheAppend4x16Over2, CacheAppendBlocks(rows.Most), rotated, Sequences, visible, Cache(layer), rows);
-            Launch(CudaKernels.CachedAttention4x16Over2, CachedAttentionBlocks(rows.Most), rotated, Sequences, visible, Cache(layer), attended, rows);
-            Launch(CudaKernels.AdvanceCaches, 1, Sequences, Lengths(layer), rows);
+            Launch(CudaKernels.PlaceRows, 1, RowSequences, Lengths(layer), visible, rows);
+            Launch(CudaKernels.CacheAppend4x16Over2, rows.Most, rotated, RowSequences, visible, Keys(layer), rows);
+            Launch(CudaKernels.CachedAttention4x16Over2, rows.Most * 2, rotated, RowSequences, visible, Keys(layer), attended, rows);
 
             var outputWeight = WeightOperands(weights + 8256); // (64, 64)
             var middle = Floats(Stream); // (B, 64), over x

@@ -74,6 +74,8 @@ partial class Dense : Runtime::DecoderModel<Dense>, Runtime::IDecoderModel<Dense
 
     static Runtime::ModelDescription Runtime::IDecoderModel<Dense>.Description => Details;
 
+    static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> Runtime::IDecoderModel<Dense>.Kernels => CudaKernels.All;
+
     /// <summary>The program that trains this model with so many sequences a micro-batch.</summary>
     public override Programs::TrainingProgram CreateTrainingProgram(int batch) => Device switch
     {

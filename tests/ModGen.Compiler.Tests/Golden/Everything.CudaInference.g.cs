@@ -84,7 +84,7 @@ partial class Everything
             var predictorLogits = Floats(Scratch + 16); // (B, 1)
             Linear(CudaKernels.Linear1x16FloatBias, predictorActive, predictorOutput, predictorLogits, rows, predictorOutputBias);
 
-            Launch(CudaKernels.SelectRows, 1, predictorLogits, Positions, Sequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
+            Launch(CudaKernels.SelectRows, 1, predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
             var active = Active;
 
             var attentionGain = Weights(weights + 1120); // (64)
@@ -103,9 +103,8 @@ partial class Everything
             var attended = Operands(0); // (A, 64)
             var visible = Integers(Scratch + 80); // (A) int
             Launch(CudaKernels.PlaceRows, 1, EnteredSequences, Lengths(layer), visible, active);
-            Launch(CudaKernels.CacheAppend4x16, CacheAppendBlocks(active.Most), rotated, EnteredSequences, visible, Cache(layer), active);
-            Launch(CudaKernels.CachedAttention4x16, CachedAttentionBlocks(active.Most), rotated, EnteredSequences, visible, Cache(layer), attended, active);
-            Launch(CudaKernels.AdvanceCaches, 1, EnteredSequences, Lengths(layer), active);
+            Launch(CudaKernels.CacheAppend4x16, active.Most, rotated, EnteredSequences, visible, Keys(layer), active);
+            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, rotated, EnteredSequences, visible, Keys(layer), attended, active);
 
             var outputWeight = WeightOperands(weights + 13472); // (64, 64)
             var attention = Operands(64); // (A, 64)
@@ -161,7 +160,7 @@ partial class Everything
             var predictorLogits = Floats(Scratch + 16); // (B, 1)
             Linear(CudaKernels.Linear1x8FloatBias, predictorActive, predictorOutput, predictorLogits, rows, predictorOutputBias);
 
-            Launch(CudaKernels.SelectRows, 1, predictorLogits, Positions, Sequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
+            Launch(CudaKernels.SelectRows, 1, predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
             var active = Active;
 
             var attentionGain = Weights(weights + 576); // (64)
@@ -180,9 +179,8 @@ partial class Everything
             var attended = Operands(0); // (A, 64)
             var visible = Integers(Scratch + 80); // (A) int
             Launch(CudaKernels.PlaceRows, 1, EnteredSequences, Lengths(layer), visible, active);
-            Launch(CudaKernels.CacheAppend4x16, CacheAppendBlocks(active.Most), rotated, EnteredSequences, visible, Cache(layer), active);
-            Launch(CudaKernels.CachedAttention4x16, CachedAttentionBlocks(active.Most), rotated, EnteredSequences, visible, Cache(layer), attended, active);
-            Launch(CudaKernels.AdvanceCaches, 1, EnteredSequences, Lengths(layer), active);
+            Launch(CudaKernels.CacheAppend4x16, active.Most, rotated, EnteredSequences, visible, Keys(layer), active);
+            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, rotated, EnteredSequences, visible, Keys(layer), attended, active);
 
             var outputWeight = WeightOperands(weights + 12928); // (64, 64)
             var attention = Operands(64); // (A, 64)
@@ -220,7 +218,7 @@ partial class Everything
             var scores = Floats(Scratch); // (B)
             Launch(CudaKernels.RandomScores, Blocks(rows.Most, 2048), Positions, scores, Draw, layer, 0.9375f, rows);
 
-            Launch(CudaKernels.SelectRows, 1, scores, Positions, Sequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
+            Launch(CudaKernels.SelectRows, 1, scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
             var active = Active;
 
             var x = Floats(Stream); // (B, 64)
@@ -240,9 +238,8 @@ partial class Everything
             var attended = Operands(0); // (A, 64)
             var visible = Integers(Scratch + 64); // (A) int
             Launch(CudaKernels.PlaceRows, 1, EnteredSequences, Lengths(layer), visible, active);
-            Launch(CudaKernels.CacheAppend4x16, CacheAppendBlocks(active.Most), rotated, EnteredSequences, visible, Cache(layer), active);
-            Launch(CudaKernels.CachedAttention4x16, CachedAttentionBlocks(active.Most), rotated, EnteredSequences, visible, Cache(layer), attended, active);
-            Launch(CudaKernels.AdvanceCaches, 1, EnteredSequences, Lengths(layer), active);
+            Launch(CudaKernels.CacheAppend4x16, active.Most, rotated, EnteredSequences, visible, Keys(layer), active);
+            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, rotated, EnteredSequences, visible, Keys(layer), attended, active);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var attention = Operands(64); // (A, 64)

@@ -74,6 +74,8 @@ partial class Everything : Runtime::DecoderModel<Everything>, Runtime::IDecoderM
 
     static Runtime::ModelDescription Runtime::IDecoderModel<Everything>.Description => Details;
 
+    static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> Runtime::IDecoderModel<Everything>.Kernels => CudaKernels.All;
+
     /// <summary>The program that trains this model with so many sequences a micro-batch.</summary>
     public override Programs::TrainingProgram CreateTrainingProgram(int batch) => Device switch
     {

@@ -80,10 +80,9 @@ partial class Routed
 
             var attended = Operands(0); // (B, 64)
             var visible = Integers(Scratch); // (B) int
-            Launch(CudaKernels.PlaceRows, 1, Sequences, Lengths(layer), visible, rows);
-            Launch(CudaKernels.CacheAppend4x16, CacheAppendBlocks(rows.Most), rotated, Sequences, visible, Cache(layer), rows);
-            Launch(CudaKernels.CachedAttention4x16, CachedAttentionBlocks(rows.Most), rotated, Sequences, visible, Cache(layer), attended, rows);
-            Launch(CudaKernels.AdvanceCaches, 1, Sequences, Lengths(layer), rows);
+            Launch(CudaKernels.PlaceRows, 1, RowSequences, Lengths(layer), visible, rows);
+            Launch(CudaKernels.CacheAppend4x16, rows.Most, rotated, RowSequences, visible, Keys(layer), rows);
+            Launch(CudaKernels.CachedAttention4x16, rows.Most * 4, rotated, RowSequences, visible, Keys(layer), attended, rows);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var middle = Floats(Stream); // (B, 64), over x
@@ -116,7 +115,7 @@ partial class Routed
             var scores = Floats(Scratch); // (B)
             Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), x, routerWeight, scores, rows);
 
-            Launch(CudaKernels.SelectRows, 1, scores, Positions, Sequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
+            Launch(CudaKernels.SelectRows, 1, scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
             var active = Active;
 
             var attentionGain = Weights(weights + 64); // (64)
@@ -135,9 +134,8 @@ partial class Routed
             var attended = Operands(0); // (A, 64)
             var visible = Integers(Scratch + 80); // (A) int
             Launch(CudaKernels.PlaceRows, 1, EnteredSequences, Lengths(layer), visible, active);
-            Launch(CudaKernels.CacheAppend4x16, CacheAppendBlocks(active.Most), rotated, EnteredSequences, visible, Cache(layer), active);
-            Launch(CudaKernels.CachedAttention4x16, CachedAttentionBlocks(active.Most), rotated, EnteredSequences, visible, Cache(layer), attended, active);
-            Launch(CudaKernels.AdvanceCaches, 1, EnteredSequences, Lengths(layer), active);
+            Launch(CudaKernels.CacheAppend4x16, active.Most, rotated, EnteredSequences, visible, Keys(layer), active);
+            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, rotated, EnteredSequences, visible, Keys(layer), attended, active);
 
             var outputWeight = WeightOperands(weights + 12416); // (64, 64)
             var attention = Operands(64); // (A, 64)

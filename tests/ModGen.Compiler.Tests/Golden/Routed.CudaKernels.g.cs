@@ -234,10 +234,9 @@ partial class Routed
                 const int* tokens, // (rows)
                 int* starts,       // (256 + 1)
                 int* order,        // (rows)
-                int* counters,     // (256)
                 int rows)
             {
-                embedding_order<256>(tokens, starts, order, counters, rows);
+                embedding_order<256>(tokens, starts, order, rows);
             }
             """, 1024);
 
@@ -1108,19 +1107,19 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude cached_attention", 1024,
+        public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude attention_any cached_attention", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) place_rows(
                 const int* sequences, // (rows)
-                const int* lengths,   // (sequences)
+                int* lengths,         // (sequences), advanced
                 int* visible,         // (rows)
                 Rows rows)
             {
-                cache_place(sequences, lengths, visible, rows);
+                cache_place_advance(sequences, lengths, visible, rows);
             }
             """);
 
-        public static readonly Cuda::Kernel CacheAppend4x16 = new("cache_append_4x16", "prelude cached_attention", 256,
+        public static readonly Cuda::Kernel CacheAppend4x16 = new("cache_append_4x16", "prelude attention_any cached_attention", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) cache_append_4x16(
                 const element* qkv,   // (rows, 192)
@@ -1133,7 +1132,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel CachedAttention4x16 = new("cached_attention_4x16", "prelude cached_attention", 256,
+        public static readonly Cuda::Kernel CachedAttention4x16 = new("cached_attention_4x16", "prelude attention_any cached_attention", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) cached_attention_4x16(
                 const element* qkv,   // (rows, 192)
@@ -1144,17 +1143,6 @@ partial class Routed
                 Rows rows)
             {
                 cached_attention<4, 4, 16, 128>(qkv, sequences, visible, cache, o, rows);
-            }
-            """);
-
-        public static readonly Cuda::Kernel AdvanceCaches = new("advance_caches", "prelude cached_attention", 1024,
-            """
-            extern "C" __global__ void __launch_bounds__(1024, 1) advance_caches(
-                const int* sequences, // (rows)
-                int* lengths,         // (sequences)
-                Rows rows)
-            {
-                cache_advance(sequences, lengths, rows);
             }
             """);
 
@@ -1325,6 +1313,6 @@ partial class Routed
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, GatesIdentity16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesIdentityGradient16Of128, Add64FloatFloat, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128Add, RouterGradient64, GatherRmsNorm64, PlaceRows, CacheAppend4x16, CachedAttention4x16, AdvanceCaches, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, GatesIdentity16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesIdentityGradient16Of128, Add64FloatFloat, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128Add, RouterGradient64, GatherRmsNorm64, PlaceRows, CacheAppend4x16, CachedAttention4x16, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
     }
 }

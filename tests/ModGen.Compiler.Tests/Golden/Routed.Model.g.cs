@@ -74,6 +74,8 @@ partial class Routed : Runtime::DecoderModel<Routed>, Runtime::IDecoderModel<Rou
 
     static Runtime::ModelDescription Runtime::IDecoderModel<Routed>.Description => Details;
 
+    static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> Runtime::IDecoderModel<Routed>.Kernels => CudaKernels.All;
+
     /// <summary>The program that trains this model with so many sequences a micro-batch.</summary>
     public override Programs::TrainingProgram CreateTrainingProgram(int batch) => Device switch
     {

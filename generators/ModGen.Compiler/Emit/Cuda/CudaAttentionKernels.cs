@@ -92,7 +92,7 @@ internal static class CudaAttentionKernels
             qkv, sequences, visible, cache with { Type = "const element*" }, Pointer("element", "o", $"(rows, {Literal.Of(op.Heads * op.HeadWidth)})"), Rows);
         var rows = c.Rows("qkv");
         yield return c.Statement(place, "1", c["sequences"], "Lengths(layer)", c["visible"], rows);
-        yield return c.Statement(append, c.Most("qkv"), c["qkv"], c["sequences"], c["visible"], "Cache(layer)", rows);
-        yield return c.Statement(attend, $"{c.Most("qkv")} * {Literal.Of(BlocksOfRow(op))}", c["qkv"], c["sequences"], c["visible"], "Cache(layer)", c["o"], rows);
+        yield return c.Statement(append, c.Most("qkv"), c["qkv"], c["sequences"], c["visible"], "Keys(layer)", rows);
+        yield return c.Statement(attend, $"{c.Most("qkv")} * {Literal.Of(BlocksOfRow(op))}", c["qkv"], c["sequences"], c["visible"], "Keys(layer)", c["o"], rows);
     }
 }

@@ -97,7 +97,7 @@ internal sealed class CudaInferenceFile(InferencePlan plan, KernelCatalog catalo
         {
             "tokens" => "Tokens",
             "positions" => "Positions",
-            "sequences" => "Sequences",
+            "sequences" => "RowSequences",
             "wanted" => "WantedRows",
             "entered" => "EnteredRows",
             "enteredPositions" => "EnteredPositions",

@@ -171,7 +171,7 @@ internal static class CudaRoutingKernels
             Pointer("const int", "use_forced", "(1)"), Pointer("const int", "forced", "(rows)"), Pointer("int", "entered", "(active)"), Pointer("int", "entered_positions", "(active)"),
             Pointer("int", "entered_sequences", "(active)"), Pointer("int", "active", "(1)"), Pointer("int", "flags", "(rows)"), Rows),
             "causal_select(logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, rows);");
-        yield return c.Statement(text, "1", c["logits"], "Positions", "Sequences", "Forced", "ForcedRows(layer)", "EnteredRows", "EnteredPositions", "EnteredSequences", "ActiveCount", "EnteredFlags(layer)", c.Elements("logits"));
+        yield return c.Statement(text, "1", c["logits"], "Positions", "RowSequences", "Forced", "ForcedRows(layer)", "EnteredRows", "EnteredPositions", "EnteredSequences", "ActiveCount", "EnteredFlags(layer)", c.Elements("logits"));
         yield return "var active = Active;";
     }
 }

@@ -18,6 +18,9 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
     /// <summary>Stands for memory that is not there yet while passes are being measured; nothing is launched with it.</summary>
     public static DevicePointer Nowhere { get; } = new(1UL << 40);
 
+    /// <summary>The device's driver context.</summary>
+    public CudaContext Context => context;
+
     /// <summary>True until scratch memory has been allocated.</summary>
     public bool IsMeasuring => _workspace is null;
 
@@ -42,9 +45,9 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
     }
 
     /// <summary>Appends a launch, with all the scratch memory that was asked for since the last.</summary>
-    public void Launch(Kernel kernel, int blocks, ReadOnlySpan<Argument> arguments)
+    public void Launch(Kernel kernel, int blocks, ReadOnlySpan<Argument> arguments, string? define = null)
     {
-        _list.Add(kernel, blocks, arguments);
+        _list.Add(kernel, blocks, arguments, define);
         _used = _held;
     }
 
