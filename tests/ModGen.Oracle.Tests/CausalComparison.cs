@@ -12,10 +12,10 @@ internal static class CausalComparison
     public static IReadOnlyList<int[]> Ragged { get; } = [[3, 0, 1], [0, 2, 1], [1, 1, 1], [1, 0, 0], [0, 4, 1], [2, 0, 1], [0, 1, 0]];
 
     /// <summary>Every row decides for itself: decisions, caches and logits are the interpreter's.</summary>
-    public static void Check(EmittedModel emitted, ModelGraph reference, int seed = 5)
+    public static void Check(EmittedModel emitted, ModelGraph reference, int seed = 5, TestDevice? on = null)
     {
         var parameters = ModelParameters.Random(emitted.Graph, seed);
-        using var model = emitted.Create(parameters);
+        using var model = emitted.Create(parameters, on);
         using var program = model.CreateInferenceProgram(3, maximumRows: 8);
         var interpreter = new CausalInterpreter(reference, parameters, 3);
         var random = new Gaussian(seed);
@@ -46,10 +46,10 @@ internal static class CausalComparison
     }
 
     /// <summary>With the parallel pass's selections forced, token by token and in pieces, both compute the parallel logits.</summary>
-    public static void CheckAgainstParallel(EmittedModel emitted, ModelGraph reference, int seed = 7)
+    public static void CheckAgainstParallel(EmittedModel emitted, ModelGraph reference, int seed = 7, TestDevice? on = null)
     {
         var parameters = ModelParameters.Random(emitted.Graph, seed);
-        using var model = emitted.Create(parameters);
+        using var model = emitted.Create(parameters, on);
         CheckPieces(emitted, reference, parameters, model, batch: 1, _ => [1]);
         CheckPieces(emitted, reference, parameters, model, batch: 1, left => [Math.Min(3, left[0])]);
         CheckPieces(emitted, reference, parameters, model, batch: 1, left => left);

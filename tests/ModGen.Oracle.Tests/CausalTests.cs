@@ -2,9 +2,23 @@ using System.Reflection;
 
 namespace ModGen.Oracle.Tests;
 
-/// <summary>What is sampled from is what was trained.</summary>
-public sealed class CausalTests
+/// <inheritdoc cref="CausalTests"/>
+public sealed class CausalOnCpu : CausalTests
 {
+    private protected override TestDevice On => TestDevice.Cpu;
+}
+
+/// <inheritdoc cref="CausalTests"/>
+public sealed class CausalOnCuda : CausalTests
+{
+    private protected override TestDevice On => TestDevice.Cuda;
+}
+
+/// <summary>What is sampled from is what was trained.</summary>
+public abstract class CausalTests
+{
+    private protected abstract TestDevice On { get; }
+
     public static TheoryData<string> Features => [.. TestSpec.Features.Keys];
 
     public static TheoryData<Type> Controls => TrainingParityTests.Controls;
@@ -14,7 +28,7 @@ public sealed class CausalTests
     public void ForcedRoutingReproducesTheParallelLogits(string feature)
     {
         var emitted = EmittedModel.Of(TestSpec.Features[feature]);
-        CausalComparison.CheckAgainstParallel(emitted, emitted.Graph);
+        CausalComparison.CheckAgainstParallel(emitted, emitted.Graph, on: On);
     }
 
     [Theory]
@@ -22,7 +36,7 @@ public sealed class CausalTests
     public void ForcedRoutingReproducesTheParallelLogitsOfControls(Type type)
     {
         var emitted = EmittedModel.Of(type);
-        CausalComparison.CheckAgainstParallel(emitted, emitted.Graph);
+        CausalComparison.CheckAgainstParallel(emitted, emitted.Graph, on: On);
     }
 
     /// <summary>Random routing decides by a draw that is not the interpreter's to repeat row by row.</summary>
@@ -33,6 +47,6 @@ public sealed class CausalTests
     public void CausalDecisionsAreTheInterpreters(Type type)
     {
         var emitted = EmittedModel.Of(type);
-        CausalComparison.Check(emitted, emitted.Graph);
+        CausalComparison.Check(emitted, emitted.Graph, on: On);
     }
 }

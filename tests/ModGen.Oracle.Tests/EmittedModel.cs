@@ -32,8 +32,6 @@ internal sealed class EmittedModel
         _create = type.GetMethod("Create", [typeof(Device), typeof(ulong)])!;
     }
 
-    public static Device Device { get; } = Device.Cpu(threads: 2);
-
     public ModelSpec Spec { get; }
 
     public ModelGraph Graph { get; }
@@ -52,9 +50,9 @@ internal sealed class EmittedModel
     public static EmittedModel Of(Type type) => new(SpecReader.Read(type), type);
 
     /// <summary>An instance with the given parameters.</summary>
-    public DecoderModel Create(ModelParameters parameters)
+    public DecoderModel Create(ModelParameters parameters, TestDevice? on = null)
     {
-        var model = (DecoderModel)_create.Invoke(null, [Device, 0UL])!;
+        var model = (DecoderModel)_create.Invoke(null, [(on ?? TestDevice.Cpu).Device, 0UL])!;
         Assert.Equal(parameters.Names.Order(StringComparer.Ordinal), model.Parameters.Parameters.Select(p => p.Name).Order(StringComparer.Ordinal));
         foreach (var parameter in model.Parameters.Parameters)
         {

@@ -4,12 +4,26 @@ using ModGen.Programs;
 
 namespace ModGen.Oracle.Tests;
 
+/// <inheritdoc cref="RandomSpecTests"/>
+public sealed class RandomSpecsOnCpu : RandomSpecTests
+{
+    private protected override TestDevice On => TestDevice.Cpu;
+}
+
+/// <inheritdoc cref="RandomSpecTests"/>
+public sealed class RandomSpecsOnCuda : RandomSpecTests
+{
+    private protected override TestDevice On => TestDevice.Cuda;
+}
+
 /// <summary>
 /// Models drawn at random: each compiles without a word from the compiler, trains two steps to the interpreter's losses,
 /// and samples what it trained. MODGEN_SWEEP=1000 draws as many.
 /// </summary>
-public sealed class RandomSpecTests
+public abstract class RandomSpecTests
 {
+    private protected abstract TestDevice On { get; }
+
     private const int Usual = 60;
     private const int ModelsOfAnAssembly = 35;
 
@@ -32,11 +46,12 @@ public sealed class RandomSpecTests
     [MemberData(nameof(Seeds))]
     public void AModelTrainsAndSamplesAsItsGraphSays(int seed)
     {
+        _ = On.Device;
         var emitted = ModelOf(seed);
         try
         {
             TrainTwoSteps(emitted, sequences: 1 + seed % 4, seed);
-            CausalComparison.CheckAgainstParallel(emitted, emitted.Graph, seed);
+            CausalComparison.CheckAgainstParallel(emitted, emitted.Graph, seed, On);
         }
         catch (Exception e) when (e is MismatchException)
         {
@@ -54,10 +69,10 @@ public sealed class RandomSpecTests
             [.. Drawn.Chunk(ModelsOfAnAssembly).ElementAt(a).Select(s => new RandomSpecs(s).Draw())]))).Value[place];
     }
 
-    private static void TrainTwoSteps(EmittedModel emitted, int sequences, int seed)
+    private void TrainTwoSteps(EmittedModel emitted, int sequences, int seed)
     {
         var parameters = ModelParameters.Random(emitted.Graph, seed);
-        using var model = emitted.Create(parameters);
+        using var model = emitted.Create(parameters, On);
         using var program = model.CreateTrainingProgram(sequences);
         var interpreter = new ModelInterpreter(emitted.Graph);
         var optimizer = new AdamWReference(parameters) { LearningRate = 0.01, Beta1 = 0.9, Beta2 = 0.95, Epsilon = Epsilon, WeightDecay = 0.1, ClipNorm = 1 };

@@ -29,11 +29,12 @@ internal static class StepComparison
     /// <param name="sequences">Sequences of the batch.</param>
     /// <param name="seed">Draws parameters and batch.</param>
     /// <param name="selects">True when the interpreter is to select by itself; then no two scores may tie.</param>
-    public static void Check(EmittedModel emitted, ModelGraph reference, int sequences = 2, int seed = 1, bool selects = false)
+    /// <param name="on">Where the emitted model runs; the CPU when null.</param>
+    public static void Check(EmittedModel emitted, ModelGraph reference, int sequences = 2, int seed = 1, bool selects = false, TestDevice? on = null)
     {
         var parameters = ModelParameters.Random(emitted.Graph, seed);
         var batch = RandomBatch(emitted.Graph, sequences, seed);
-        using var model = emitted.Create(parameters);
+        using var model = emitted.Create(parameters, on);
         using var program = model.CreateTrainingProgram(sequences);
         var logits = new float[batch.Tokens.Length * emitted.Spec.Vocabulary];
         program.Logits(batch.Tokens, logits, batch.Draw);

@@ -2,9 +2,23 @@ using System.Reflection;
 
 namespace ModGen.Oracle.Tests;
 
-/// <summary>A training step of the emitted code is the interpreter's: losses, routing, logits and every gradient.</summary>
-public sealed class TrainingParityTests
+/// <inheritdoc cref="TrainingParityTests"/>
+public sealed class TrainingParityOnCpu : TrainingParityTests
 {
+    private protected override TestDevice On => TestDevice.Cpu;
+}
+
+/// <inheritdoc cref="TrainingParityTests"/>
+public sealed class TrainingParityOnCuda : TrainingParityTests
+{
+    private protected override TestDevice On => TestDevice.Cuda;
+}
+
+/// <summary>A training step of the emitted code is the interpreter's: losses, routing, logits and every gradient.</summary>
+public abstract class TrainingParityTests
+{
+    private protected abstract TestDevice On { get; }
+
     public static TheoryData<string> Features => [.. TestSpec.Features.Keys];
 
     public static TheoryData<Type> Controls => [.. typeof(Specs.Dense).Assembly.GetTypes()
@@ -16,7 +30,7 @@ public sealed class TrainingParityTests
     {
         var emitted = EmittedModel.Of(TestSpec.Features[feature]);
         foreach (var sequences in (int[])[1, 2, 5])
-            StepComparison.Check(emitted, emitted.Graph, sequences, seed: 10 + sequences);
+            StepComparison.Check(emitted, emitted.Graph, sequences, seed: 10 + sequences, on: On);
     }
 
     [Theory]
@@ -24,7 +38,7 @@ public sealed class TrainingParityTests
     public void EveryControlComputesWhatItsGraphSays(Type type)
     {
         var emitted = EmittedModel.Of(type);
-        StepComparison.Check(emitted, emitted.Graph, seed: 3);
+        StepComparison.Check(emitted, emitted.Graph, seed: 3, on: On);
     }
 
     [Fact]
@@ -32,7 +46,7 @@ public sealed class TrainingParityTests
     {
         var emitted = EmittedModel.Of(TestSpec.Features["both"]);
         var parameters = ModelParameters.Random(emitted.Graph, seed: 1);
-        using var model = emitted.Create(parameters);
+        using var model = emitted.Create(parameters, On);
         using var program = model.CreateTrainingProgram(2);
         var interpreter = new ModelInterpreter(emitted.Graph);
         var sum = ModelParameters.Zeros(emitted.Graph);

@@ -70,11 +70,11 @@ internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, Sectio
 
     /// <summary>A launch of persistent blocks, each of which leaves a row of partial sums, and the launch that adds those to a gradient in their order.</summary>
     public IEnumerable<string> WithColumnSums(CudaText text, string rowsOf, int width, string gradient, params string[] arguments) =>
-        [$"LaunchWithColumnSums({Catalog.Add(new SingleEntry(text))}, {Catalog.Add(new SingleEntry(CudaTexts.AddColumnPartials(width)))}, {Literal.Of(width)}, {gradient}, {Rows(rowsOf)}, {string.Join(", ", arguments)});"];
+        [$"LaunchWithColumnSums({Catalog.Add(new SingleEntry(text))}, {Catalog.Add(new SingleEntry(CudaTexts.AddColumnPartials(width)))}, {Literal.Of(width)}, {gradient}, {Rows(rowsOf)}, [{string.Join(", ", arguments)}]);"];
 
     /// <summary>A launch statement.</summary>
     public string Statement(CudaText text, string blocks, params string[] arguments) =>
-        $"Launch({Catalog.Add(new SingleEntry(text))}, {blocks}, {string.Join(", ", arguments)});";
+        $"Launch({Catalog.Add(new SingleEntry(text))}, {blocks}, [{string.Join(", ", arguments)}]);";
 
     private string Counted(string role) => Type(role).Leading == LeadingExtent.Active ? "active" : "rows";
 

@@ -50,7 +50,7 @@ internal static class CudaLinearKernels
 
     /// <summary>The statement that launches a product.</summary>
     public static string Launch(CudaCall c, LinearEntry entry, string a, string b, string result, string rows, params string[] more) =>
-        $"Linear({c.Catalog.Add(entry)}, {string.Join(", ", new[] { a, b, result, rows }.Concat(more))});";
+        $"Linear({c.Catalog.Add(entry)}, {a}, {b}, {result}, {rows}{(more.Length == 0 ? "" : $", [{string.Join(", ", more)}]")});";
 
     /// <summary>y = x Wᵀ.</summary>
     public static LinearEntry Forward(int outputs, int inputs, string y, Stored stored)

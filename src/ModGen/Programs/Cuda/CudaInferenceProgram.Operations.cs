@@ -12,6 +12,6 @@ public abstract partial class CudaInferenceProgram
     /// <param name="result">Where the result goes.</param>
     /// <param name="rows">Rows, counted on the device.</param>
     /// <param name="more">What the entry point takes beyond that.</param>
-    protected void Linear(LinearKernel kernel, DevicePointer a, DevicePointer b, DevicePointer result, RowCount rows, params ReadOnlySpan<Argument> more) =>
+    protected void Linear(LinearKernel kernel, DevicePointer a, DevicePointer b, DevicePointer result, RowCount rows, ReadOnlySpan<Argument> more = default) =>
         _writer.Linear(kernel, a, b, result, rows, more);
 }

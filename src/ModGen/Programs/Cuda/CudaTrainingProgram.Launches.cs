@@ -85,7 +85,7 @@ public abstract partial class CudaTrainingProgram
     /// <param name="kernel">The kernel.</param>
     /// <param name="blocks">Blocks of the grid, at least 1.</param>
     /// <param name="arguments">What the entry point takes, in its order.</param>
-    protected void Launch(Kernel kernel, int blocks, params ReadOnlySpan<Argument> arguments) => _writer.Launch(kernel, blocks, arguments);
+    protected void Launch(Kernel kernel, int blocks, ReadOnlySpan<Argument> arguments) => _writer.Launch(kernel, blocks, arguments);
 
     /// <summary>Appends the zeroing of memory.</summary>
     protected void Clear(DevicePointer at, long bytes) => _writer.Clear(at, bytes);

@@ -15,7 +15,7 @@ public abstract partial class CudaTrainingProgram
     /// <param name="result">Where the result goes.</param>
     /// <param name="rows">Rows of the batch.</param>
     /// <param name="more">What the entry point takes beyond that.</param>
-    protected void Linear(LinearKernel kernel, DevicePointer a, DevicePointer b, DevicePointer result, RowCount rows, params ReadOnlySpan<Argument> more) =>
+    protected void Linear(LinearKernel kernel, DevicePointer a, DevicePointer b, DevicePointer result, RowCount rows, ReadOnlySpan<Argument> more = default) =>
         _writer.Linear(kernel, a, b, result, rows, more);
 
     /// <summary>Appends the forward pass of attention over the batch's sequences.</summary>
@@ -32,6 +32,6 @@ public abstract partial class CudaTrainingProgram
     /// <param name="gradient">(width) what is added to.</param>
     /// <param name="rows">Rows of the batch.</param>
     /// <param name="arguments">The kernel's other arguments.</param>
-    protected void LaunchWithColumnSums(Kernel kernel, Kernel sum, int width, DevicePointer gradient, RowCount rows, params ReadOnlySpan<Argument> arguments) =>
+    protected void LaunchWithColumnSums(Kernel kernel, Kernel sum, int width, DevicePointer gradient, RowCount rows, ReadOnlySpan<Argument> arguments) =>
         _writer.ColumnSums(kernel, sum, width, gradient, rows, arguments);
 }

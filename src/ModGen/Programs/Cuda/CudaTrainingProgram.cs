@@ -232,7 +232,7 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     {
         Forward();
         LossAndBackward();
-        Launch(OptimizerKernels.NoteLoss, 1, CrossEntropySlot, _memory.Losses.Sum);
+        Launch(OptimizerKernels.NoteLoss, 1, [CrossEntropySlot, _memory.Losses.Sum]);
     }
 
     private void AppendLogits()
