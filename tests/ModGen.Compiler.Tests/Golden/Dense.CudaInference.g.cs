@@ -41,7 +41,7 @@ partial class Dense
             var rows = Rows;
             var embedding = Weights(0); // (256, 64)
             var x = Floats(Stream); // (B, 64)
-            Launch(CudaKernels.Embedding64, Blocks(rows.Most * 64L, 2048), Tokens, embedding, x, rows);
+            Launch(CudaKernels.Embedding64, Blocks(rows.Most * 64L, 2048), [Tokens, embedding, x, rows]);
         }
 
         /// <summary>Logits of the wanted rows.</summary>
@@ -53,7 +53,7 @@ partial class Dense
             var gathered = Floats(Scratch); // (A, 64)
             var normed = Operands(0); // (A, 64)
             var rstd = Floats(Scratch + 64); // (A)
-            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), x, WantedRows, finalGain, gathered, normed, rstd, 1e-05f, active);
+            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), [x, WantedRows, finalGain, gathered, normed, rstd, 1e-05f, active]);
 
             var head = WeightOperands(213568); // (256, 64)
             Linear(CudaKernels.Linear256x64Float, normed, head, LogitsOut, active);
@@ -68,40 +68,40 @@ partial class Dense
             var attentionGain = Weights(weights); // (64)
             var normed = Operands(0); // (B, 64)
             var rstd = Floats(Scratch); // (B)
-            Launch(CudaKernels.RmsNorm64, Blocks(rows.Most, 8), x, attentionGain, normed, rstd, 1e-05f, rows);
+            Launch(CudaKernels.RmsNorm64, Blocks(rows.Most, 8), [x, attentionGain, normed, rstd, 1e-05f, rows]);
 
             var qkvWeight = WeightOperands(weights + 64); // (128, 64)
             var qkv = Operands(64); // (B, 128)
             Linear(CudaKernels.Linear128x64, normed, qkvWeight, qkv, rows);
 
             var rotated = Operands(64); // (B, 128)
-            Launch(CudaKernels.Rotary6x16Of128, Blocks(rows.Most * 48L, 2048), rotated, Positions, RotaryTable, rows);
+            Launch(CudaKernels.Rotary6x16Of128, Blocks(rows.Most * 48L, 2048), [rotated, Positions, RotaryTable, rows]);
 
             var attended = Operands(0); // (B, 64)
             var visible = Integers(Scratch); // (B) int
-            Launch(CudaKernels.PlaceRows, 1, RowSequences, Lengths(layer), visible, rows);
-            Launch(CudaKernels.CacheAppend4x16Over2, rows.Most, rotated, RowSequences, visible, Keys(layer), rows);
-            Launch(CudaKernels.CachedAttention4x16Over2, rows.Most * 2, rotated, RowSequences, visible, Keys(layer), attended, rows);
+            Launch(CudaKernels.PlaceRows, 1, [RowSequences, Lengths(layer), visible, rows]);
+            Launch(CudaKernels.CacheAppend4x16Over2, rows.Most, [rotated, RowSequences, visible, Keys(layer), rows]);
+            Launch(CudaKernels.CachedAttention4x16Over2, rows.Most * 2, [rotated, RowSequences, visible, Keys(layer), attended, rows]);
 
             var outputWeight = WeightOperands(weights + 8256); // (64, 64)
             var middle = Floats(Stream); // (B, 64), over x
-            Linear(CudaKernels.Linear64x64FloatAddFloat, attended, outputWeight, middle, rows, x);
+            Linear(CudaKernels.Linear64x64FloatAddFloat, attended, outputWeight, middle, rows, [x]);
 
             var mlpGain = Weights(weights + 12352); // (64)
             var middleNormed = Operands(0); // (B, 64)
             var middleRstd = Floats(Scratch); // (B)
-            Launch(CudaKernels.RmsNorm64, Blocks(rows.Most, 8), middle, mlpGain, middleNormed, middleRstd, 1e-05f, rows);
+            Launch(CudaKernels.RmsNorm64, Blocks(rows.Most, 8), [middle, mlpGain, middleNormed, middleRstd, 1e-05f, rows]);
 
             var gateUpWeight = WeightOperands(weights + 12416); // (384, 64)
             var gateUp = Operands(64); // (B, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, rows);
 
             var hidden = Operands(448); // (B, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(rows.Most * 192L, 2048), gateUp, hidden, rows);
+            Launch(CudaKernels.Swiglu192, Blocks(rows.Most * 192L, 2048), [gateUp, hidden, rows]);
 
             var downWeight = WeightOperands(weights + 36992); // (64, 192)
             var next = Floats(Stream); // (B, 64), over middle
-            Linear(CudaKernels.Linear64x192FloatAddFloat, hidden, downWeight, next, rows, middle);
+            Linear(CudaKernels.Linear64x192FloatAddFloat, hidden, downWeight, next, rows, [middle]);
         }
 
         /// <summary>Offset of a layer's parameters.</summary>

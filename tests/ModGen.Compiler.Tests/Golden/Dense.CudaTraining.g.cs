@@ -42,7 +42,7 @@ partial class Dense
             var finalGain = Weights(213504); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var head = WeightOperands(213568); // (256, 64)
             var rows = Batch * 128;
@@ -53,10 +53,10 @@ partial class Dense
                 var chunk = Rows(int.Min(rows - first, 8192));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, head, logits, chunk);
-                Launch(CudaKernels.CrossEntropy256, chunk.Most, logits, Targets + 4L * first, losses + 4L * first, LossScale);
+                Launch(CudaKernels.CrossEntropy256, chunk.Most, [logits, Targets + 4L * first, losses + 4L * first, LossScale]);
             }
 
-            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, [losses, rows, InverseTargets, CrossEntropySlot]);
             ReleaseWorkspace();
         }
 
@@ -76,7 +76,7 @@ partial class Dense
             var finalGain = Weights(213504); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var head = WeightOperands(213568); // (256, 64)
             Linear(CudaKernels.Linear256x64Float, normed, head, LogitsOut, Rows(Batch * 128));
@@ -89,7 +89,7 @@ partial class Dense
             var finalGain = Weights(213504); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var head = WeightOperands(213568); // (256, 64)
             var dnormed = Operands(8192); // (B, 128, 64)
@@ -102,17 +102,17 @@ partial class Dense
                 var chunk = Rows(int.Min(rows - first, 8192));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, head, logits, chunk);
-                Launch(CudaKernels.CrossEntropy256Gradient, chunk.Most, logits, Targets + 4L * first, losses + 4L * first, LossScale);
+                Launch(CudaKernels.CrossEntropy256Gradient, chunk.Most, [logits, Targets + 4L * first, losses + 4L * first, LossScale]);
                 Linear(CudaKernels.LinearInputGradient256x64, logits, head, dnormed + OperandBytes * 64L * first, chunk);
                 Linear(CudaKernels.LinearWeightGradient256x64, logits, input, dhead, chunk);
             }
 
-            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, [losses, rows, InverseTargets, CrossEntropySlot]);
             ReleaseWorkspace();
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
             var dfinalGain = Gradients(213504); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), dnormed, x, finalGain, rstd, dx);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx]);
         }
 
         /// <summary>Rows of the embedding by token id.</summary>
@@ -120,7 +120,7 @@ partial class Dense
         {
             var embedding = Weights(0); // (256, 64)
             var x = Floats(Stream); // (B, 128, 64)
-            Launch(CudaKernels.Embedding64, Blocks(Batch * 8192L, 2048), Tokens, embedding, x, Rows(Batch * 128));
+            Launch(CudaKernels.Embedding64, Blocks(Batch * 8192L, 2048), [Tokens, embedding, x, Rows(Batch * 128)]);
         }
 
         /// <summary>Adds up the gradient of the embedding in row order.</summary>
@@ -132,9 +132,9 @@ partial class Dense
             var starts = WorkspaceHeld(1028); // where each token's positions begin
             var order = WorkspaceHeld(4L * rows); // positions by token
             var partials = WorkspaceHeld(Blocks(rows, 32) * 512L);
-            Launch(CudaKernels.EmbeddingOrder256, 1, Tokens, starts, order, rows);
-            Launch(CudaKernels.EmbeddingSums64, Blocks(rows, 32), Tokens, starts, order, dx, dembedding, partials, rows);
-            Launch(CudaKernels.EmbeddingRest64, Blocks(rows, 32), Tokens, starts, order, partials, dembedding, rows);
+            Launch(CudaKernels.EmbeddingOrder256, 1, [Tokens, starts, order, rows]);
+            Launch(CudaKernels.EmbeddingSums64, Blocks(rows, 32), [Tokens, starts, order, dx, dembedding, partials, rows]);
+            Launch(CudaKernels.EmbeddingRest64, Blocks(rows, 32), [Tokens, starts, order, partials, dembedding, rows]);
             ReleaseWorkspace();
         }
 
@@ -148,14 +148,14 @@ partial class Dense
             var attentionGain = Weights(weights); // (64)
             var normed = Operands(savedOperands); // (B, 128, 64)
             var rstd = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, attentionGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, attentionGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var qkvWeight = WeightOperands(weights + 64); // (128, 64)
             var qkv = Operands(savedOperands + 8192); // (B, 128, 128)
             Linear(CudaKernels.Linear128x64, normed, qkvWeight, qkv, Rows(Batch * 128));
 
             var rotated = Operands(savedOperands + 8192); // (B, 128, 128), over qkv
-            Launch(CudaKernels.Rotary6x16Of128, Blocks(Batch * 6144L, 2048), rotated, Positions, RotaryTable, Rows(Batch * 128));
+            Launch(CudaKernels.Rotary6x16Of128, Blocks(Batch * 6144L, 2048), [rotated, Positions, RotaryTable, Rows(Batch * 128)]);
 
             var attended = Operands(savedOperands + 24576); // (B, 128, 64)
             var logSumExp = Floats(saved + 128); // (B, 4, 128)
@@ -169,21 +169,21 @@ partial class Dense
             var middle = Floats(saved + 640); // (B, 128, 64)
             var middleNormed = Operands(savedOperands + 32768); // (B, 128, 64)
             var middleRstd = Floats(saved + 8832); // (B, 128)
-            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 128, 8), x, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 128, 8), [x, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 128)]);
 
             var gateUpWeight = WeightOperands(weights + 12416); // (384, 64)
             var gateUp = Operands(savedOperands + 40960); // (B, 128, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 128));
 
             var hidden = Operands(savedOperands + 90112); // (B, 128, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 24576L, 2048), gateUp, hidden, Rows(Batch * 128));
+            Launch(CudaKernels.Swiglu192, Blocks(Batch * 24576L, 2048), [gateUp, hidden, Rows(Batch * 128)]);
 
             var downWeight = WeightOperands(weights + 36992); // (64, 192)
             var mlp = Operands(0); // (B, 128, 64)
             Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 128));
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Add64Float, Blocks(Batch * 8192L, 2048), middle, mlp, next, Rows(Batch * 128));
+            Launch(CudaKernels.Add64Float, Blocks(Batch * 8192L, 2048), [middle, mlp, next, Rows(Batch * 128)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -194,7 +194,7 @@ partial class Dense
             var savedOperands = SavedOperandsAt(layer);
             var dnext = Floats(StreamGradient); // (B, 128, 64)
             var dnextNarrow = Operands(0); // (B, 128, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), dnext, dnextNarrow, Rows(Batch * 128));
+            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [dnext, dnextNarrow, Rows(Batch * 128)]);
 
             var downWeight = WeightOperands(weights + 36992); // (64, 192)
             var dhidden = Operands(8192); // (B, 128, 192)
@@ -206,7 +206,7 @@ partial class Dense
 
             var gateUp = Operands(savedOperands + 40960); // (B, 128, 384)
             var dgateUp = Operands(savedOperands + 40960); // (B, 128, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 24576L, 2048), gateUp, dhidden, dgateUp, Rows(Batch * 128));
+            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 24576L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 128)]);
 
             var gateUpWeight = WeightOperands(weights + 12416); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 128, 64)
@@ -222,7 +222,7 @@ partial class Dense
             var dmiddle2 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var dmlpGain = Gradients(weights + 12352); // (64)
             var dmiddle2Narrow = Operands(8192); // (B, 128, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 128), dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow]);
 
             var outputWeight = WeightOperands(weights + 8256); // (64, 64)
             var dattended = Operands(0); // (B, 128, 64)
@@ -238,7 +238,7 @@ partial class Dense
             AttentionBackward(CudaKernels.Attention4x16Over2At128, rotated, attended, logSumExp, dattended, drotated);
 
             var dqkv = Operands(8192); // (B, 128, 128)
-            Launch(CudaKernels.RotaryGradient6x16Of128, Blocks(Batch * 6144L, 2048), dqkv, Positions, RotaryTable, Rows(Batch * 128));
+            Launch(CudaKernels.RotaryGradient6x16Of128, Blocks(Batch * 6144L, 2048), [dqkv, Positions, RotaryTable, Rows(Batch * 128)]);
 
             var qkvWeight = WeightOperands(weights + 64); // (128, 64)
             var dnormed = Operands(0); // (B, 128, 64)
@@ -253,7 +253,7 @@ partial class Dense
             var rstd = Floats(saved); // (B, 128)
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
             var dattentionGain = Gradients(weights); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 128), dnormed, x, attentionGain, rstd, dmiddle2, dx2);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)

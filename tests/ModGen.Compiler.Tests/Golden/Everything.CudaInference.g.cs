@@ -40,7 +40,7 @@ partial class Everything
             var rows = Rows;
             var embedding = Weights(0); // (256, 64)
             var x = Floats(Stream); // (B, 64)
-            Launch(CudaKernels.Embedding64, Blocks(rows.Most * 64L, 2048), Tokens, embedding, x, rows);
+            Launch(CudaKernels.Embedding64, Blocks(rows.Most * 64L, 2048), [Tokens, embedding, x, rows]);
         }
 
         /// <summary>Logits of the wanted rows.</summary>
@@ -52,7 +52,7 @@ partial class Everything
             var gathered = Floats(Scratch); // (A, 64)
             var normed = Operands(0); // (A, 64)
             var rstd = Floats(Scratch + 64); // (A)
-            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), x, WantedRows, finalGain, gathered, normed, rstd, 1e-05f, active);
+            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), [x, WantedRows, finalGain, gathered, normed, rstd, 1e-05f, active]);
 
             var embedding = WeightOperands(0); // (256, 64)
             Linear(CudaKernels.Linear256x64Float, normed, embedding, LogitsOut, active);
@@ -66,45 +66,45 @@ partial class Everything
             var x = Floats(Stream); // (B, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(Scratch); // (B)
-            Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), x, routerWeight, scores, rows);
+            Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), [x, routerWeight, scores, rows]);
 
             var xNarrow = Operands(0); // (B, 64)
-            Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), x, xNarrow, rows);
+            Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), [x, xNarrow, rows]);
 
             var predictorWeight = WeightOperands(weights + 64); // (16, 64)
             var predictorBias = Weights(weights + 1088); // (16)
             var predictorHidden = Operands(64); // (B, 16)
-            Linear(CudaKernels.Linear16x64Bias, xNarrow, predictorWeight, predictorHidden, rows, predictorBias);
+            Linear(CudaKernels.Linear16x64Bias, xNarrow, predictorWeight, predictorHidden, rows, [predictorBias]);
 
             var predictorActive = Operands(0); // (B, 16)
-            Launch(CudaKernels.Silu16, Blocks(rows.Most * 16L, 2048), predictorHidden, predictorActive, rows);
+            Launch(CudaKernels.Silu16, Blocks(rows.Most * 16L, 2048), [predictorHidden, predictorActive, rows]);
 
             var predictorOutput = WeightOperands(weights + 1104); // (1, 16)
             var predictorOutputBias = Weights(weights + 54496); // (1)
             var predictorLogits = Floats(Scratch + 16); // (B, 1)
-            Linear(CudaKernels.Linear1x16FloatBias, predictorActive, predictorOutput, predictorLogits, rows, predictorOutputBias);
+            Linear(CudaKernels.Linear1x16FloatBias, predictorActive, predictorOutput, predictorLogits, rows, [predictorOutputBias]);
 
-            Launch(CudaKernels.SelectRows, 1, predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
+            Launch(CudaKernels.SelectRows, 1, [predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
 
             var attentionGain = Weights(weights + 1120); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)
             var normed = Operands(0); // (A, 64)
             var rstd = Floats(Scratch + 80); // (A)
-            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), x, EnteredRows, attentionGain, gathered, normed, rstd, 1e-05f, active);
+            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), [x, EnteredRows, attentionGain, gathered, normed, rstd, 1e-05f, active]);
 
             var qkvWeight = WeightOperands(weights + 1184); // (192, 64)
             var qkv = Operands(64); // (A, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, active);
 
             var rotated = Operands(64); // (A, 192)
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(active.Most * 64L, 2048), rotated, EnteredPositions, RotaryTable, active);
+            Launch(CudaKernels.Rotary8x16Of192, Blocks(active.Most * 64L, 2048), [rotated, EnteredPositions, RotaryTable, active]);
 
             var attended = Operands(0); // (A, 64)
             var visible = Integers(Scratch + 80); // (A) int
-            Launch(CudaKernels.PlaceRows, 1, EnteredSequences, Lengths(layer), visible, active);
-            Launch(CudaKernels.CacheAppend4x16, active.Most, rotated, EnteredSequences, visible, Keys(layer), active);
-            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, rotated, EnteredSequences, visible, Keys(layer), attended, active);
+            Launch(CudaKernels.PlaceRows, 1, [EnteredSequences, Lengths(layer), visible, active]);
+            Launch(CudaKernels.CacheAppend4x16, active.Most, [rotated, EnteredSequences, visible, Keys(layer), active]);
+            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, [rotated, EnteredSequences, visible, Keys(layer), attended, active]);
 
             var outputWeight = WeightOperands(weights + 13472); // (64, 64)
             var attention = Operands(64); // (A, 64)
@@ -114,24 +114,24 @@ partial class Everything
             var middle = Floats(Scratch + 80); // (A, 64)
             var middleNormed = Operands(0); // (A, 64)
             var middleRstd = Floats(Scratch + 144); // (A)
-            Launch(CudaKernels.AddRmsNorm64, Blocks(active.Most, 8), gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, active);
+            Launch(CudaKernels.AddRmsNorm64, Blocks(active.Most, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, active]);
 
             var gateUpWeight = WeightOperands(weights + 17632); // (384, 64)
             var gateUp = Operands(128); // (A, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, active);
 
             var hidden = Operands(512); // (A, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(active.Most * 192L, 2048), gateUp, hidden, active);
+            Launch(CudaKernels.Swiglu192, Blocks(active.Most * 192L, 2048), [gateUp, hidden, active]);
 
             var downWeight = WeightOperands(weights + 42208); // (64, 192)
             var delta = Operands(64); // (A, 64)
-            Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, attention);
+            Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, [attention]);
 
             var gates = Floats(Scratch + 16); // (A)
-            Launch(CudaKernels.GatesSigmoid, Blocks(active.Most, 2048), scores, EnteredRows, gates, active);
+            Launch(CudaKernels.GatesSigmoid, Blocks(active.Most, 2048), [scores, EnteredRows, gates, active]);
 
             var next = Floats(Stream); // (B, 64), over x
-            Launch(CudaKernels.Scatter64ScaledInPlace, Blocks(active.Most, 8), x, EnteredRows, delta, gates, next, active);
+            Launch(CudaKernels.Scatter64ScaledInPlace, Blocks(active.Most, 8), [x, EnteredRows, delta, gates, next, active]);
         }
 
         /// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>
@@ -142,45 +142,45 @@ partial class Everything
             var x = Floats(Stream); // (B, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(Scratch); // (B)
-            Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), x, routerWeight, scores, rows);
+            Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), [x, routerWeight, scores, rows]);
 
             var xNarrow = Operands(0); // (B, 64)
-            Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), x, xNarrow, rows);
+            Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), [x, xNarrow, rows]);
 
             var predictorWeight = WeightOperands(weights + 64); // (8, 64)
             var predictorBias = Weights(weights + 53952); // (8)
             var predictorHidden = Operands(64); // (B, 8)
-            Linear(CudaKernels.Linear8x64Bias, xNarrow, predictorWeight, predictorHidden, rows, predictorBias);
+            Linear(CudaKernels.Linear8x64Bias, xNarrow, predictorWeight, predictorHidden, rows, [predictorBias]);
 
             var predictorActive = Operands(0); // (B, 8)
-            Launch(CudaKernels.Silu8, Blocks(rows.Most * 8L, 2048), predictorHidden, predictorActive, rows);
+            Launch(CudaKernels.Silu8, Blocks(rows.Most * 8L, 2048), [predictorHidden, predictorActive, rows]);
 
             var predictorOutput = WeightOperands(weights + 53960); // (1, 8)
             var predictorOutputBias = Weights(weights + 53968); // (1)
             var predictorLogits = Floats(Scratch + 16); // (B, 1)
-            Linear(CudaKernels.Linear1x8FloatBias, predictorActive, predictorOutput, predictorLogits, rows, predictorOutputBias);
+            Linear(CudaKernels.Linear1x8FloatBias, predictorActive, predictorOutput, predictorLogits, rows, [predictorOutputBias]);
 
-            Launch(CudaKernels.SelectRows, 1, predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
+            Launch(CudaKernels.SelectRows, 1, [predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
 
             var attentionGain = Weights(weights + 576); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)
             var normed = Operands(0); // (A, 64)
             var rstd = Floats(Scratch + 80); // (A)
-            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), x, EnteredRows, attentionGain, gathered, normed, rstd, 1e-05f, active);
+            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), [x, EnteredRows, attentionGain, gathered, normed, rstd, 1e-05f, active]);
 
             var qkvWeight = WeightOperands(weights + 640); // (192, 64)
             var qkv = Operands(64); // (A, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, active);
 
             var rotated = Operands(64); // (A, 192)
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(active.Most * 64L, 2048), rotated, EnteredPositions, RotaryTable, active);
+            Launch(CudaKernels.Rotary8x16Of192, Blocks(active.Most * 64L, 2048), [rotated, EnteredPositions, RotaryTable, active]);
 
             var attended = Operands(0); // (A, 64)
             var visible = Integers(Scratch + 80); // (A) int
-            Launch(CudaKernels.PlaceRows, 1, EnteredSequences, Lengths(layer), visible, active);
-            Launch(CudaKernels.CacheAppend4x16, active.Most, rotated, EnteredSequences, visible, Keys(layer), active);
-            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, rotated, EnteredSequences, visible, Keys(layer), attended, active);
+            Launch(CudaKernels.PlaceRows, 1, [EnteredSequences, Lengths(layer), visible, active]);
+            Launch(CudaKernels.CacheAppend4x16, active.Most, [rotated, EnteredSequences, visible, Keys(layer), active]);
+            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, [rotated, EnteredSequences, visible, Keys(layer), attended, active]);
 
             var outputWeight = WeightOperands(weights + 12928); // (64, 64)
             var attention = Operands(64); // (A, 64)
@@ -190,24 +190,24 @@ partial class Everything
             var middle = Floats(Scratch + 80); // (A, 64)
             var middleNormed = Operands(0); // (A, 64)
             var middleRstd = Floats(Scratch + 144); // (A)
-            Launch(CudaKernels.AddRmsNorm64, Blocks(active.Most, 8), gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, active);
+            Launch(CudaKernels.AddRmsNorm64, Blocks(active.Most, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, active]);
 
             var gateUpWeight = WeightOperands(weights + 17088); // (384, 64)
             var gateUp = Operands(128); // (A, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, active);
 
             var hidden = Operands(512); // (A, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(active.Most * 192L, 2048), gateUp, hidden, active);
+            Launch(CudaKernels.Swiglu192, Blocks(active.Most * 192L, 2048), [gateUp, hidden, active]);
 
             var downWeight = WeightOperands(weights + 41664); // (64, 192)
             var delta = Operands(64); // (A, 64)
-            Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, attention);
+            Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, [attention]);
 
             var gates = Floats(Scratch + 16); // (A)
-            Launch(CudaKernels.GatesTanh, Blocks(active.Most, 2048), scores, EnteredRows, gates, active);
+            Launch(CudaKernels.GatesTanh, Blocks(active.Most, 2048), [scores, EnteredRows, gates, active]);
 
             var next = Floats(Stream); // (B, 64), over x
-            Launch(CudaKernels.Scatter64ScaledInPlace, Blocks(active.Most, 8), x, EnteredRows, delta, gates, next, active);
+            Launch(CudaKernels.Scatter64ScaledInPlace, Blocks(active.Most, 8), [x, EnteredRows, delta, gates, next, active]);
         }
 
         /// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>
@@ -216,9 +216,9 @@ partial class Everything
             var rows = Rows;
             var weights = WeightsAt(layer);
             var scores = Floats(Scratch); // (B)
-            Launch(CudaKernels.RandomScores, Blocks(rows.Most, 2048), Positions, scores, Draw, layer, 0.9375f, rows);
+            Launch(CudaKernels.RandomScores, Blocks(rows.Most, 2048), [Positions, scores, Draw, layer, 0.9375f, rows]);
 
-            Launch(CudaKernels.SelectRows, 1, scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
+            Launch(CudaKernels.SelectRows, 1, [scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
 
             var x = Floats(Stream); // (B, 64)
@@ -226,20 +226,20 @@ partial class Everything
             var gathered = Floats(Scratch); // (A, 64)
             var normed = Operands(0); // (A, 64)
             var rstd = Floats(Scratch + 64); // (A)
-            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), x, EnteredRows, attentionGain, gathered, normed, rstd, 1e-05f, active);
+            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), [x, EnteredRows, attentionGain, gathered, normed, rstd, 1e-05f, active]);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
             var qkv = Operands(64); // (A, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, active);
 
             var rotated = Operands(64); // (A, 192)
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(active.Most * 64L, 2048), rotated, EnteredPositions, RotaryTable, active);
+            Launch(CudaKernels.Rotary8x16Of192, Blocks(active.Most * 64L, 2048), [rotated, EnteredPositions, RotaryTable, active]);
 
             var attended = Operands(0); // (A, 64)
             var visible = Integers(Scratch + 64); // (A) int
-            Launch(CudaKernels.PlaceRows, 1, EnteredSequences, Lengths(layer), visible, active);
-            Launch(CudaKernels.CacheAppend4x16, active.Most, rotated, EnteredSequences, visible, Keys(layer), active);
-            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, rotated, EnteredSequences, visible, Keys(layer), attended, active);
+            Launch(CudaKernels.PlaceRows, 1, [EnteredSequences, Lengths(layer), visible, active]);
+            Launch(CudaKernels.CacheAppend4x16, active.Most, [rotated, EnteredSequences, visible, Keys(layer), active]);
+            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, [rotated, EnteredSequences, visible, Keys(layer), attended, active]);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var attention = Operands(64); // (A, 64)
@@ -249,21 +249,21 @@ partial class Everything
             var middle = Floats(Scratch + 64); // (A, 64)
             var middleNormed = Operands(0); // (A, 64)
             var middleRstd = Floats(Scratch + 128); // (A)
-            Launch(CudaKernels.AddRmsNorm64, Blocks(active.Most, 8), gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, active);
+            Launch(CudaKernels.AddRmsNorm64, Blocks(active.Most, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, active]);
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
             var gateUp = Operands(128); // (A, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, active);
 
             var hidden = Operands(512); // (A, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(active.Most * 192L, 2048), gateUp, hidden, active);
+            Launch(CudaKernels.Swiglu192, Blocks(active.Most * 192L, 2048), [gateUp, hidden, active]);
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
             var delta = Operands(64); // (A, 64)
-            Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, attention);
+            Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, [attention]);
 
             var next = Floats(Stream); // (B, 64), over x
-            Launch(CudaKernels.Scatter64InPlace, Blocks(active.Most, 8), x, EnteredRows, delta, next, active);
+            Launch(CudaKernels.Scatter64InPlace, Blocks(active.Most, 8), [x, EnteredRows, delta, next, active]);
         }
 
         /// <summary>Offset of a layer's parameters.</summary>

@@ -52,7 +52,7 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreElement{y, 256});
                 }
                 """),
-            Few = new("linear_256x64", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_256x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64(
                     const element* x, // (rows, 64)
@@ -113,7 +113,7 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreFloat{y, 256});
                 }
                 """),
-            Few = new("linear_256x64_float", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_256x64_float", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64_float(
                     const element* x, // (rows, 64)
@@ -328,7 +328,7 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 16, 64, StoreBias<element>{y, bias, 16});
                 }
                 """),
-            Few = new("linear_16x64_bias", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_16x64_bias", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_16x64_bias(
                     const element* x,  // (rows, 64)
@@ -367,7 +367,7 @@ partial class Everything
                     linear_any<false, false>(x, 16, w, 16, rows, 1, 16, StoreBias<float>{y, bias, 1});
                 }
                 """),
-            Few = new("linear_1x16_float_bias", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_1x16_float_bias", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_1x16_float_bias(
                     const element* x,  // (rows, 16)
@@ -433,7 +433,7 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 192, 64, StoreElement{y, 192});
                 }
                 """),
-            Few = new("linear_192x64", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_192x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_192x64(
                     const element* x, // (rows, 64)
@@ -571,7 +571,7 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, StoreElement{y, 64});
                 }
                 """),
-            Few = new("linear_64x64", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_64x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64(
                     const element* x, // (rows, 64)
@@ -624,7 +624,7 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 384, 64, StoreElement{y, 384});
                 }
                 """),
-            Few = new("linear_384x64", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_384x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_384x64(
                     const element* x, // (rows, 64)
@@ -672,7 +672,7 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, StoreElement{y, 64});
                 }
                 """),
-            Few = new("linear_64x192", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_64x192", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192(
                     const element* x, // (rows, 192)
@@ -1223,7 +1223,7 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 8, 64, StoreBias<element>{y, bias, 8});
                 }
                 """),
-            Few = new("linear_8x64_bias", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_8x64_bias", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_8x64_bias(
                     const element* x,  // (rows, 64)
@@ -1262,7 +1262,7 @@ partial class Everything
                     linear_any<false, false>(x, 8, w, 8, rows, 1, 8, StoreBias<float>{y, bias, 1});
                 }
                 """),
-            Few = new("linear_1x8_float_bias", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_1x8_float_bias", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_1x8_float_bias(
                     const element* x,  // (rows, 8)
@@ -1832,7 +1832,7 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, AddTo<element, element>{residual, y, 64});
                 }
                 """),
-            Few = new("linear_64x192_add", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_64x192_add", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192_add(
                     const element* x,        // (rows, 192)

@@ -41,7 +41,7 @@ partial class Everything
             var finalGain = Weights(178256); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var embedding = WeightOperands(0); // (256, 64)
             var rows = Batch * 128;
@@ -52,10 +52,10 @@ partial class Everything
                 var chunk = Rows(int.Min(rows - first, 8192));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, embedding, logits, chunk);
-                Launch(CudaKernels.CrossEntropy256, chunk.Most, logits, Targets + 4L * first, losses + 4L * first, LossScale);
+                Launch(CudaKernels.CrossEntropy256, chunk.Most, [logits, Targets + 4L * first, losses + 4L * first, LossScale]);
             }
 
-            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, [losses, rows, InverseTargets, CrossEntropySlot]);
             ReleaseWorkspace();
         }
 
@@ -74,7 +74,7 @@ partial class Everything
             var finalGain = Weights(178256); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var embedding = WeightOperands(0); // (256, 64)
             Linear(CudaKernels.Linear256x64Float, normed, embedding, LogitsOut, Rows(Batch * 128));
@@ -87,7 +87,7 @@ partial class Everything
             var finalGain = Weights(178256); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var embedding = WeightOperands(0); // (256, 64)
             var dnormed = Operands(8192); // (B, 128, 64)
@@ -100,17 +100,17 @@ partial class Everything
                 var chunk = Rows(int.Min(rows - first, 8192));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, embedding, logits, chunk);
-                Launch(CudaKernels.CrossEntropy256Gradient, chunk.Most, logits, Targets + 4L * first, losses + 4L * first, LossScale);
+                Launch(CudaKernels.CrossEntropy256Gradient, chunk.Most, [logits, Targets + 4L * first, losses + 4L * first, LossScale]);
                 Linear(CudaKernels.LinearInputGradient256x64, logits, embedding, dnormed + OperandBytes * 64L * first, chunk);
                 Linear(CudaKernels.LinearWeightGradient256x64, logits, input, dembedding, chunk);
             }
 
-            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, [losses, rows, InverseTargets, CrossEntropySlot]);
             ReleaseWorkspace();
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
             var dfinalGain = Gradients(178256); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), dnormed, x, finalGain, rstd, dx);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx]);
         }
 
         /// <summary>Rows of the embedding by token id.</summary>
@@ -118,7 +118,7 @@ partial class Everything
         {
             var embedding = Weights(0); // (256, 64)
             var x = Floats(Stream); // (B, 128, 64)
-            Launch(CudaKernels.Embedding64, Blocks(Batch * 8192L, 2048), Tokens, embedding, x, Rows(Batch * 128));
+            Launch(CudaKernels.Embedding64, Blocks(Batch * 8192L, 2048), [Tokens, embedding, x, Rows(Batch * 128)]);
         }
 
         /// <summary>Adds up the gradient of the embedding in row order.</summary>
@@ -130,9 +130,9 @@ partial class Everything
             var starts = WorkspaceHeld(1028); // where each token's positions begin
             var order = WorkspaceHeld(4L * rows); // positions by token
             var partials = WorkspaceHeld(Blocks(rows, 32) * 512L);
-            Launch(CudaKernels.EmbeddingOrder256, 1, Tokens, starts, order, rows);
-            Launch(CudaKernels.EmbeddingSums64, Blocks(rows, 32), Tokens, starts, order, dx, dembedding, partials, rows);
-            Launch(CudaKernels.EmbeddingRest64, Blocks(rows, 32), Tokens, starts, order, partials, dembedding, rows);
+            Launch(CudaKernels.EmbeddingOrder256, 1, [Tokens, starts, order, rows]);
+            Launch(CudaKernels.EmbeddingSums64, Blocks(rows, 32), [Tokens, starts, order, dx, dembedding, partials, rows]);
+            Launch(CudaKernels.EmbeddingRest64, Blocks(rows, 32), [Tokens, starts, order, partials, dembedding, rows]);
             ReleaseWorkspace();
         }
 
@@ -145,41 +145,41 @@ partial class Everything
             var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), x, routerWeight, scores, Rows(Batch * 128));
+            Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128)]);
 
             var selected = Integers(saved + 128); // (B, 32) int
-            Launch(CudaKernels.Top32Of128, Batch, scores, selected);
+            Launch(CudaKernels.Top32Of128, Batch, [scores, selected]);
 
             var xNarrow = Operands(savedOperands); // (B, 128, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), x, xNarrow, Rows(Batch * 128));
+            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [x, xNarrow, Rows(Batch * 128)]);
 
             var predictorWeight = WeightOperands(weights + 64); // (16, 64)
             var predictorBias = Weights(weights + 1088); // (16)
             var predictorHidden = Operands(savedOperands + 8192); // (B, 128, 16)
-            Linear(CudaKernels.Linear16x64Bias, xNarrow, predictorWeight, predictorHidden, Rows(Batch * 128), predictorBias);
+            Linear(CudaKernels.Linear16x64Bias, xNarrow, predictorWeight, predictorHidden, Rows(Batch * 128), [predictorBias]);
 
             var predictorActive = Operands(savedOperands + 10240); // (B, 128, 16)
-            Launch(CudaKernels.Silu16, Blocks(Batch * 2048L, 2048), predictorHidden, predictorActive, Rows(Batch * 128));
+            Launch(CudaKernels.Silu16, Blocks(Batch * 2048L, 2048), [predictorHidden, predictorActive, Rows(Batch * 128)]);
 
             var predictorOutput = WeightOperands(weights + 1104); // (1, 16)
             var predictorOutputBias = Weights(weights + 54496); // (1)
             var predictorLogits = Floats(saved + 160); // (B, 128, 1)
-            Linear(CudaKernels.Linear1x16FloatBias, predictorActive, predictorOutput, predictorLogits, Rows(Batch * 128), predictorOutputBias);
+            Linear(CudaKernels.Linear1x16FloatBias, predictorActive, predictorOutput, predictorLogits, Rows(Batch * 128), [predictorOutputBias]);
 
-            Launch(CudaKernels.RoutingLoss32Of128, 1, predictorLogits, selected, PredictorLossSlot(layer), Batch * 128);
+            Launch(CudaKernels.RoutingLoss32Of128, 1, [predictorLogits, selected, PredictorLossSlot(layer), Batch * 128]);
 
             var attentionGain = Weights(weights + 1120); // (64)
             var gathered = Floats(saved + 288); // (B, 32, 64)
             var normed = Operands(savedOperands + 12288); // (B, 32, 64)
             var rstd = Floats(saved + 2336); // (B, 32)
-            Launch(CudaKernels.GatherRmsNorm64_32Of128, Blocks(Batch * 32, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 32));
+            Launch(CudaKernels.GatherRmsNorm64_32Of128, Blocks(Batch * 32, 8), [x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 32)]);
 
             var qkvWeight = WeightOperands(weights + 1184); // (192, 64)
             var qkv = Operands(savedOperands + 14336); // (B, 32, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 32));
 
             var rotated = Operands(savedOperands + 14336); // (B, 32, 192), over qkv
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 2048L, 2048), rotated, selected, RotaryTable, Rows(Batch * 32));
+            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 2048L, 2048), [rotated, selected, RotaryTable, Rows(Batch * 32)]);
 
             var attended = Operands(savedOperands + 20480); // (B, 32, 64)
             var logSumExp = Floats(saved + 2368); // (B, 4, 32)
@@ -193,27 +193,27 @@ partial class Everything
             var middle = Floats(saved + 2496); // (B, 32, 64)
             var middleNormed = Operands(savedOperands + 24576); // (B, 32, 64)
             var middleRstd = Floats(saved + 4544); // (B, 32)
-            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 32, 8), gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 32));
+            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 32, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 32)]);
 
             var gateUpWeight = WeightOperands(weights + 17632); // (384, 64)
             var gateUp = Operands(savedOperands + 26624); // (B, 32, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 32));
 
             var hidden = Operands(savedOperands + 38912); // (B, 32, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 6144L, 2048), gateUp, hidden, Rows(Batch * 32));
+            Launch(CudaKernels.Swiglu192, Blocks(Batch * 6144L, 2048), [gateUp, hidden, Rows(Batch * 32)]);
 
             var downWeight = WeightOperands(weights + 42208); // (64, 192)
             var mlp = Operands(0); // (B, 32, 64)
             Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 32));
 
             var delta = Operands(savedOperands + 22528); // (B, 32, 64), over attention
-            Launch(CudaKernels.Add64, Blocks(Batch * 2048L, 2048), attention, mlp, delta, Rows(Batch * 32));
+            Launch(CudaKernels.Add64, Blocks(Batch * 2048L, 2048), [attention, mlp, delta, Rows(Batch * 32)]);
 
             var gates = Floats(saved + 4576); // (B, 32)
-            Launch(CudaKernels.GatesSigmoid32Of128, Blocks(Batch * 32, 2048), scores, selected, gates, Rows(Batch * 32));
+            Launch(CudaKernels.GatesSigmoid32Of128, Blocks(Batch * 32, 2048), [scores, selected, gates, Rows(Batch * 32)]);
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter64_32Of128Scaled, Blocks(Batch * 128, 8), x, selected, delta, gates, next, Rows(Batch * 128));
+            Launch(CudaKernels.Scatter64_32Of128Scaled, Blocks(Batch * 128, 8), [x, selected, delta, gates, next, Rows(Batch * 128)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -229,10 +229,10 @@ partial class Everything
             var ddelta = Floats(Scratch); // (B, 32, 64)
             var dgates = Floats(Scratch + 2048); // (B, 32)
             var ddeltaNarrow = Operands(0); // (B, 32, 64)
-            Launch(CudaKernels.GatherScaleGradient64_32Of128Narrow, Blocks(Batch * 32, 8), dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 32));
+            Launch(CudaKernels.GatherScaleGradient64_32Of128Narrow, Blocks(Batch * 32, 8), [dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 32)]);
 
             var dscores = Floats(Scratch + 2080); // (B, 128)
-            Launch(CudaKernels.GatesSigmoidGradient32Of128, Blocks(Batch * 128, 2048), gates, dgates, selected, dscores, Rows(Batch * 128));
+            Launch(CudaKernels.GatesSigmoidGradient32Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
 
             var downWeight = WeightOperands(weights + 42208); // (64, 192)
             var dhidden = Operands(2048); // (B, 32, 192)
@@ -244,7 +244,7 @@ partial class Everything
 
             var gateUp = Operands(savedOperands + 26624); // (B, 32, 384)
             var dgateUp = Operands(savedOperands + 26624); // (B, 32, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 6144L, 2048), gateUp, dhidden, dgateUp, Rows(Batch * 32));
+            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 6144L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 32)]);
 
             var gateUpWeight = WeightOperands(weights + 17632); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 32, 64)
@@ -259,13 +259,13 @@ partial class Everything
             var middleRstd = Floats(saved + 4544); // (B, 32)
             var dmiddle = Floats(Scratch + 2208); // (B, 32, 64)
             var dmlpGain = Gradients(weights + 17568); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 32), dmiddleNormed, middle, mlpGain, middleRstd, dmiddle);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 32), [dmiddleNormed, middle, mlpGain, middleRstd, dmiddle]);
 
             var dattention = Floats(Scratch); // (B, 32, 64)
-            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 2048L, 2048), ddelta, dmiddle, dattention, Rows(Batch * 32));
+            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 2048L, 2048), [ddelta, dmiddle, dattention, Rows(Batch * 32)]);
 
             var dattentionNarrow = Operands(0); // (B, 32, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 2048L, 2048), dattention, dattentionNarrow, Rows(Batch * 32));
+            Launch(CudaKernels.Narrow64, Blocks(Batch * 2048L, 2048), [dattention, dattentionNarrow, Rows(Batch * 32)]);
 
             var outputWeight = WeightOperands(weights + 13472); // (64, 64)
             var dattended = Operands(2048); // (B, 32, 64)
@@ -281,7 +281,7 @@ partial class Everything
             AttentionBackward(CudaKernels.Attention4x16At32, rotated, attended, logSumExp, dattended, drotated);
 
             var dqkv = Operands(4096); // (B, 32, 192)
-            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 2048L, 2048), dqkv, selected, RotaryTable, Rows(Batch * 32));
+            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 2048L, 2048), [dqkv, selected, RotaryTable, Rows(Batch * 32)]);
 
             var qkvWeight = WeightOperands(weights + 1184); // (192, 64)
             var dnormed = Operands(0); // (B, 32, 64)
@@ -296,17 +296,17 @@ partial class Everything
             var rstd = Floats(saved + 2336); // (B, 32)
             var dgathered2 = Floats(Scratch + 2208); // (B, 32, 64)
             var dattentionGain = Gradients(weights + 1120); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 32), dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 32), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd64_32Of128Float, Blocks(Batch * 32, 8), dgathered2, selected, dx2, Rows(Batch * 32));
+            Launch(CudaKernels.ScatterAdd64_32Of128Float, Blocks(Batch * 32, 8), [dgathered2, selected, dx2, Rows(Batch * 32)]);
 
             var predictorLogits = Floats(saved + 160); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
-            Launch(CudaKernels.RoutingLossGradient32Of128, Blocks(Batch * 128, 2048), predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128);
+            Launch(CudaKernels.RoutingLossGradient32Of128, Blocks(Batch * 128, 2048), [predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128]);
 
             var dpredictorLogitsNarrow = Operands(0); // (B, 128, 1)
-            Launch(CudaKernels.Narrow1, Blocks(Batch * 128L, 2048), dpredictorLogits, dpredictorLogitsNarrow, Rows(Batch * 128));
+            Launch(CudaKernels.Narrow1, Blocks(Batch * 128L, 2048), [dpredictorLogits, dpredictorLogitsNarrow, Rows(Batch * 128)]);
 
             var predictorOutput = WeightOperands(weights + 1104); // (1, 16)
             var dpredictorActive = Operands(128); // (B, 128, 16)
@@ -317,24 +317,24 @@ partial class Everything
             Linear(CudaKernels.LinearWeightGradient1x16, dpredictorLogitsNarrow, predictorActive, dpredictorOutput, Rows(Batch * 128));
 
             var dpredictorOutputBias = Gradients(weights + 54496); // (1)
-            LaunchWithColumnSums(CudaKernels.ColumnSums1, CudaKernels.AddColumnPartials1, 1, dpredictorOutputBias, Rows(Batch * 128), dpredictorLogitsNarrow);
+            LaunchWithColumnSums(CudaKernels.ColumnSums1, CudaKernels.AddColumnPartials1, 1, dpredictorOutputBias, Rows(Batch * 128), [dpredictorLogitsNarrow]);
 
             var predictorHidden = Operands(savedOperands + 8192); // (B, 128, 16)
             var dpredictorHidden = Operands(128); // (B, 128, 16)
-            Launch(CudaKernels.SiluGradient16, Blocks(Batch * 2048L, 2048), predictorHidden, dpredictorActive, dpredictorHidden, Rows(Batch * 128));
+            Launch(CudaKernels.SiluGradient16, Blocks(Batch * 2048L, 2048), [predictorHidden, dpredictorActive, dpredictorHidden, Rows(Batch * 128)]);
 
             var xNarrow = Operands(savedOperands); // (B, 128, 64)
             var dpredictorWeight = Gradients(weights + 64); // (16, 64)
             Linear(CudaKernels.LinearWeightGradient16x64, dpredictorHidden, xNarrow, dpredictorWeight, Rows(Batch * 128));
 
             var dpredictorBias = Gradients(weights + 1088); // (16)
-            LaunchWithColumnSums(CudaKernels.ColumnSums16, CudaKernels.AddColumnPartials16, 16, dpredictorBias, Rows(Batch * 128), dpredictorHidden);
+            LaunchWithColumnSums(CudaKernels.ColumnSums16, CudaKernels.AddColumnPartials16, 16, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
 
             var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var dx4 = Floats(StreamGradient); // (B, 128, 64), over dx2
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RouterGradient64, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), x, routerWeight, dscores, dx4);
+            LaunchWithColumnSums(CudaKernels.RouterGradient64, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores, dx4]);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -346,43 +346,43 @@ partial class Everything
             var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), x, routerWeight, scores, Rows(Batch * 128));
+            Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128)]);
 
             var selected = Integers(saved + 128); // (B, 16) int
-            Launch(CudaKernels.Top16Of128, Batch, scores, selected);
+            Launch(CudaKernels.Top16Of128, Batch, [scores, selected]);
 
-            Launch(CudaKernels.RoutingLoss16Of128, 1, scores, selected, AuxiliaryLossSlot(layer), Batch * 128);
+            Launch(CudaKernels.RoutingLoss16Of128, 1, [scores, selected, AuxiliaryLossSlot(layer), Batch * 128]);
 
             var xNarrow = Operands(savedOperands); // (B, 128, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), x, xNarrow, Rows(Batch * 128));
+            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [x, xNarrow, Rows(Batch * 128)]);
 
             var predictorWeight = WeightOperands(weights + 64); // (8, 64)
             var predictorBias = Weights(weights + 53952); // (8)
             var predictorHidden = Operands(savedOperands + 8192); // (B, 128, 8)
-            Linear(CudaKernels.Linear8x64Bias, xNarrow, predictorWeight, predictorHidden, Rows(Batch * 128), predictorBias);
+            Linear(CudaKernels.Linear8x64Bias, xNarrow, predictorWeight, predictorHidden, Rows(Batch * 128), [predictorBias]);
 
             var predictorActive = Operands(savedOperands + 9216); // (B, 128, 8)
-            Launch(CudaKernels.Silu8, Blocks(Batch * 1024L, 2048), predictorHidden, predictorActive, Rows(Batch * 128));
+            Launch(CudaKernels.Silu8, Blocks(Batch * 1024L, 2048), [predictorHidden, predictorActive, Rows(Batch * 128)]);
 
             var predictorOutput = WeightOperands(weights + 53960); // (1, 8)
             var predictorOutputBias = Weights(weights + 53968); // (1)
             var predictorLogits = Floats(saved + 144); // (B, 128, 1)
-            Linear(CudaKernels.Linear1x8FloatBias, predictorActive, predictorOutput, predictorLogits, Rows(Batch * 128), predictorOutputBias);
+            Linear(CudaKernels.Linear1x8FloatBias, predictorActive, predictorOutput, predictorLogits, Rows(Batch * 128), [predictorOutputBias]);
 
-            Launch(CudaKernels.RoutingLoss16Of128, 1, predictorLogits, selected, PredictorLossSlot(layer), Batch * 128);
+            Launch(CudaKernels.RoutingLoss16Of128, 1, [predictorLogits, selected, PredictorLossSlot(layer), Batch * 128]);
 
             var attentionGain = Weights(weights + 576); // (64)
             var gathered = Floats(saved + 272); // (B, 16, 64)
             var normed = Operands(savedOperands + 10240); // (B, 16, 64)
             var rstd = Floats(saved + 1296); // (B, 16)
-            Launch(CudaKernels.GatherRmsNorm64_16Of128, Blocks(Batch * 16, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16));
+            Launch(CudaKernels.GatherRmsNorm64_16Of128, Blocks(Batch * 16, 8), [x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16)]);
 
             var qkvWeight = WeightOperands(weights + 640); // (192, 64)
             var qkv = Operands(savedOperands + 11264); // (B, 16, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 16));
 
             var rotated = Operands(savedOperands + 11264); // (B, 16, 192), over qkv
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 1024L, 2048), rotated, selected, RotaryTable, Rows(Batch * 16));
+            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 1024L, 2048), [rotated, selected, RotaryTable, Rows(Batch * 16)]);
 
             var attended = Operands(savedOperands + 14336); // (B, 16, 64)
             var logSumExp = Floats(saved + 1312); // (B, 4, 16)
@@ -396,27 +396,27 @@ partial class Everything
             var middle = Floats(saved + 1376); // (B, 16, 64)
             var middleNormed = Operands(savedOperands + 16384); // (B, 16, 64)
             var middleRstd = Floats(saved + 2400); // (B, 16)
-            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 16, 8), gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 16));
+            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 16, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 16)]);
 
             var gateUpWeight = WeightOperands(weights + 17088); // (384, 64)
             var gateUp = Operands(savedOperands + 17408); // (B, 16, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 16));
 
             var hidden = Operands(savedOperands + 23552); // (B, 16, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 3072L, 2048), gateUp, hidden, Rows(Batch * 16));
+            Launch(CudaKernels.Swiglu192, Blocks(Batch * 3072L, 2048), [gateUp, hidden, Rows(Batch * 16)]);
 
             var downWeight = WeightOperands(weights + 41664); // (64, 192)
             var mlp = Operands(0); // (B, 16, 64)
             Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 16));
 
             var delta = Operands(savedOperands + 15360); // (B, 16, 64), over attention
-            Launch(CudaKernels.Add64, Blocks(Batch * 1024L, 2048), attention, mlp, delta, Rows(Batch * 16));
+            Launch(CudaKernels.Add64, Blocks(Batch * 1024L, 2048), [attention, mlp, delta, Rows(Batch * 16)]);
 
             var gates = Floats(saved + 2416); // (B, 16)
-            Launch(CudaKernels.GatesTanh16Of128, Blocks(Batch * 16, 2048), scores, selected, gates, Rows(Batch * 16));
+            Launch(CudaKernels.GatesTanh16Of128, Blocks(Batch * 16, 2048), [scores, selected, gates, Rows(Batch * 16)]);
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), x, selected, delta, gates, next, Rows(Batch * 128));
+            Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), [x, selected, delta, gates, next, Rows(Batch * 128)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -432,10 +432,10 @@ partial class Everything
             var ddelta = Floats(Scratch); // (B, 16, 64)
             var dgates = Floats(Scratch + 1024); // (B, 16)
             var ddeltaNarrow = Operands(0); // (B, 16, 64)
-            Launch(CudaKernels.GatherScaleGradient64_16Of128Narrow, Blocks(Batch * 16, 8), dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16));
+            Launch(CudaKernels.GatherScaleGradient64_16Of128Narrow, Blocks(Batch * 16, 8), [dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16)]);
 
             var dscores = Floats(Scratch + 1040); // (B, 128)
-            Launch(CudaKernels.GatesTanhGradient16Of128, Blocks(Batch * 128, 2048), gates, dgates, selected, dscores, Rows(Batch * 128));
+            Launch(CudaKernels.GatesTanhGradient16Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
 
             var downWeight = WeightOperands(weights + 41664); // (64, 192)
             var dhidden = Operands(1024); // (B, 16, 192)
@@ -447,7 +447,7 @@ partial class Everything
 
             var gateUp = Operands(savedOperands + 17408); // (B, 16, 384)
             var dgateUp = Operands(savedOperands + 17408); // (B, 16, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 3072L, 2048), gateUp, dhidden, dgateUp, Rows(Batch * 16));
+            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 3072L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 16)]);
 
             var gateUpWeight = WeightOperands(weights + 17088); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 16, 64)
@@ -462,13 +462,13 @@ partial class Everything
             var middleRstd = Floats(saved + 2400); // (B, 16)
             var dmiddle = Floats(Scratch + 1168); // (B, 16, 64)
             var dmlpGain = Gradients(weights + 17024); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), dmiddleNormed, middle, mlpGain, middleRstd, dmiddle);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, dmiddle]);
 
             var dattention = Floats(Scratch); // (B, 16, 64)
-            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 1024L, 2048), ddelta, dmiddle, dattention, Rows(Batch * 16));
+            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 1024L, 2048), [ddelta, dmiddle, dattention, Rows(Batch * 16)]);
 
             var dattentionNarrow = Operands(0); // (B, 16, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 1024L, 2048), dattention, dattentionNarrow, Rows(Batch * 16));
+            Launch(CudaKernels.Narrow64, Blocks(Batch * 1024L, 2048), [dattention, dattentionNarrow, Rows(Batch * 16)]);
 
             var outputWeight = WeightOperands(weights + 12928); // (64, 64)
             var dattended = Operands(1024); // (B, 16, 64)
@@ -484,7 +484,7 @@ partial class Everything
             AttentionBackward(CudaKernels.Attention4x16At16, rotated, attended, logSumExp, dattended, drotated);
 
             var dqkv = Operands(2048); // (B, 16, 192)
-            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 1024L, 2048), dqkv, selected, RotaryTable, Rows(Batch * 16));
+            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 1024L, 2048), [dqkv, selected, RotaryTable, Rows(Batch * 16)]);
 
             var qkvWeight = WeightOperands(weights + 640); // (192, 64)
             var dnormed = Operands(0); // (B, 16, 64)
@@ -499,17 +499,17 @@ partial class Everything
             var rstd = Floats(saved + 1296); // (B, 16)
             var dgathered2 = Floats(Scratch + 1168); // (B, 16, 64)
             var dattentionGain = Gradients(weights + 576); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), dgathered2, selected, dx2, Rows(Batch * 16));
+            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), [dgathered2, selected, dx2, Rows(Batch * 16)]);
 
             var predictorLogits = Floats(saved + 144); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
-            Launch(CudaKernels.RoutingLossGradient16Of128, Blocks(Batch * 128, 2048), predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128);
+            Launch(CudaKernels.RoutingLossGradient16Of128, Blocks(Batch * 128, 2048), [predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128]);
 
             var dpredictorLogitsNarrow = Operands(0); // (B, 128, 1)
-            Launch(CudaKernels.Narrow1, Blocks(Batch * 128L, 2048), dpredictorLogits, dpredictorLogitsNarrow, Rows(Batch * 128));
+            Launch(CudaKernels.Narrow1, Blocks(Batch * 128L, 2048), [dpredictorLogits, dpredictorLogitsNarrow, Rows(Batch * 128)]);
 
             var predictorOutput = WeightOperands(weights + 53960); // (1, 8)
             var dpredictorActive = Operands(128); // (B, 128, 8)
@@ -520,28 +520,28 @@ partial class Everything
             Linear(CudaKernels.LinearWeightGradient1x8, dpredictorLogitsNarrow, predictorActive, dpredictorOutput, Rows(Batch * 128));
 
             var dpredictorOutputBias = Gradients(weights + 53968); // (1)
-            LaunchWithColumnSums(CudaKernels.ColumnSums1, CudaKernels.AddColumnPartials1, 1, dpredictorOutputBias, Rows(Batch * 128), dpredictorLogitsNarrow);
+            LaunchWithColumnSums(CudaKernels.ColumnSums1, CudaKernels.AddColumnPartials1, 1, dpredictorOutputBias, Rows(Batch * 128), [dpredictorLogitsNarrow]);
 
             var predictorHidden = Operands(savedOperands + 8192); // (B, 128, 8)
             var dpredictorHidden = Operands(128); // (B, 128, 8)
-            Launch(CudaKernels.SiluGradient8, Blocks(Batch * 1024L, 2048), predictorHidden, dpredictorActive, dpredictorHidden, Rows(Batch * 128));
+            Launch(CudaKernels.SiluGradient8, Blocks(Batch * 1024L, 2048), [predictorHidden, dpredictorActive, dpredictorHidden, Rows(Batch * 128)]);
 
             var xNarrow = Operands(savedOperands); // (B, 128, 64)
             var dpredictorWeight = Gradients(weights + 64); // (8, 64)
             Linear(CudaKernels.LinearWeightGradient8x64, dpredictorHidden, xNarrow, dpredictorWeight, Rows(Batch * 128));
 
             var dpredictorBias = Gradients(weights + 53952); // (8)
-            LaunchWithColumnSums(CudaKernels.ColumnSums8, CudaKernels.AddColumnPartials8, 8, dpredictorBias, Rows(Batch * 128), dpredictorHidden);
+            LaunchWithColumnSums(CudaKernels.ColumnSums8, CudaKernels.AddColumnPartials8, 8, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
 
             var scores = Floats(saved); // (B, 128)
             var dscores3 = Floats(Scratch + 1040); // (B, 128)
-            Launch(CudaKernels.RoutingLossGradient16Of128Add, Blocks(Batch * 128, 2048), scores, selected, Scale, 0.5f, dscores3, Batch * 128);
+            Launch(CudaKernels.RoutingLossGradient16Of128Add, Blocks(Batch * 128, 2048), [scores, selected, Scale, 0.5f, dscores3, Batch * 128]);
 
             var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var dx4 = Floats(StreamGradient); // (B, 128, 64), over dx2
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RouterGradient64, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), x, routerWeight, dscores3, dx4);
+            LaunchWithColumnSums(CudaKernels.RouterGradient64, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores3, dx4]);
         }
 
         /// <summary>A block that the 8 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -551,24 +551,24 @@ partial class Everything
             var saved = SavedAt(layer);
             var savedOperands = SavedOperandsAt(layer);
             var scores = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RandomScores128, Blocks(Batch * 128, 2048), Positions, scores, Draw, layer, 0.9375f, Rows(Batch * 128));
+            Launch(CudaKernels.RandomScores128, Blocks(Batch * 128, 2048), [Positions, scores, Draw, layer, 0.9375f, Rows(Batch * 128)]);
 
             var selected = Integers(saved + 128); // (B, 8) int
-            Launch(CudaKernels.Top8Of128, Batch, scores, selected);
+            Launch(CudaKernels.Top8Of128, Batch, [scores, selected]);
 
             var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
             var attentionGain = Weights(weights); // (64)
             var gathered = Floats(saved + 144); // (B, 8, 64)
             var normed = Operands(savedOperands); // (B, 8, 64)
             var rstd = Floats(saved + 656); // (B, 8)
-            Launch(CudaKernels.GatherRmsNorm64_8Of128, Blocks(Batch * 8, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 8));
+            Launch(CudaKernels.GatherRmsNorm64_8Of128, Blocks(Batch * 8, 8), [x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 8)]);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
             var qkv = Operands(savedOperands + 512); // (B, 8, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 8));
 
             var rotated = Operands(savedOperands + 512); // (B, 8, 192), over qkv
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 512L, 2048), rotated, selected, RotaryTable, Rows(Batch * 8));
+            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 512L, 2048), [rotated, selected, RotaryTable, Rows(Batch * 8)]);
 
             var attended = Operands(savedOperands + 2048); // (B, 8, 64)
             var logSumExp = Floats(saved + 672); // (B, 4, 8)
@@ -582,24 +582,24 @@ partial class Everything
             var middle = Floats(saved + 704); // (B, 8, 64)
             var middleNormed = Operands(savedOperands + 2560); // (B, 8, 64)
             var middleRstd = Floats(saved + 1216); // (B, 8)
-            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 8, 8), gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 8));
+            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 8, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 8)]);
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
             var gateUp = Operands(savedOperands + 3072); // (B, 8, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 8));
 
             var hidden = Operands(savedOperands + 6144); // (B, 8, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 1536L, 2048), gateUp, hidden, Rows(Batch * 8));
+            Launch(CudaKernels.Swiglu192, Blocks(Batch * 1536L, 2048), [gateUp, hidden, Rows(Batch * 8)]);
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
             var mlp = Operands(512); // (B, 8, 64)
             Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 8));
 
             var delta = Operands(0); // (B, 8, 64)
-            Launch(CudaKernels.Add64, Blocks(Batch * 512L, 2048), attention, mlp, delta, Rows(Batch * 8));
+            Launch(CudaKernels.Add64, Blocks(Batch * 512L, 2048), [attention, mlp, delta, Rows(Batch * 8)]);
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter64_8Of128, Blocks(Batch * 128, 8), x, selected, delta, next, Rows(Batch * 128));
+            Launch(CudaKernels.Scatter64_8Of128, Blocks(Batch * 128, 8), [x, selected, delta, next, Rows(Batch * 128)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -611,10 +611,10 @@ partial class Everything
             var dnext = Floats(StreamGradient); // (B, 128, 64)
             var selected = Integers(saved + 128); // (B, 8) int
             var ddelta = Floats(Scratch); // (B, 8, 64)
-            Launch(CudaKernels.Gather64_8Of128Float, Blocks(Batch * 8, 8), dnext, selected, ddelta, Rows(Batch * 8));
+            Launch(CudaKernels.Gather64_8Of128Float, Blocks(Batch * 8, 8), [dnext, selected, ddelta, Rows(Batch * 8)]);
 
             var ddeltaNarrow = Operands(0); // (B, 8, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 512L, 2048), ddelta, ddeltaNarrow, Rows(Batch * 8));
+            Launch(CudaKernels.Narrow64, Blocks(Batch * 512L, 2048), [ddelta, ddeltaNarrow, Rows(Batch * 8)]);
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
             var dhidden = Operands(512); // (B, 8, 192)
@@ -626,7 +626,7 @@ partial class Everything
 
             var gateUp = Operands(savedOperands + 3072); // (B, 8, 384)
             var dgateUp = Operands(savedOperands + 3072); // (B, 8, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 1536L, 2048), gateUp, dhidden, dgateUp, Rows(Batch * 8));
+            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 1536L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 8)]);
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 8, 64)
@@ -641,13 +641,13 @@ partial class Everything
             var middleRstd = Floats(saved + 1216); // (B, 8)
             var dmiddle = Floats(Scratch + 512); // (B, 8, 64)
             var dmlpGain = Gradients(weights + 16448); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 8), dmiddleNormed, middle, mlpGain, middleRstd, dmiddle);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 8), [dmiddleNormed, middle, mlpGain, middleRstd, dmiddle]);
 
             var dattention = Floats(Scratch); // (B, 8, 64)
-            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 512L, 2048), ddelta, dmiddle, dattention, Rows(Batch * 8));
+            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 512L, 2048), [ddelta, dmiddle, dattention, Rows(Batch * 8)]);
 
             var dattentionNarrow = Operands(0); // (B, 8, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 512L, 2048), dattention, dattentionNarrow, Rows(Batch * 8));
+            Launch(CudaKernels.Narrow64, Blocks(Batch * 512L, 2048), [dattention, dattentionNarrow, Rows(Batch * 8)]);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var dattended = Operands(512); // (B, 8, 64)
@@ -663,7 +663,7 @@ partial class Everything
             AttentionBackward(CudaKernels.Attention4x16At8, rotated, attended, logSumExp, dattended, drotated);
 
             var dqkv = Operands(1024); // (B, 8, 192)
-            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 512L, 2048), dqkv, selected, RotaryTable, Rows(Batch * 8));
+            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 512L, 2048), [dqkv, selected, RotaryTable, Rows(Batch * 8)]);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
             var dnormed = Operands(0); // (B, 8, 64)
@@ -678,10 +678,10 @@ partial class Everything
             var rstd = Floats(saved + 656); // (B, 8)
             var dgathered2 = Floats(Scratch + 512); // (B, 8, 64)
             var dattentionGain = Gradients(weights); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 8), dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 8), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd64_8Of128Float, Blocks(Batch * 8, 8), dgathered2, selected, dx2, Rows(Batch * 8));
+            Launch(CudaKernels.ScatterAdd64_8Of128Float, Blocks(Batch * 8, 8), [dgathered2, selected, dx2, Rows(Batch * 8)]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)

@@ -42,7 +42,7 @@ partial class Routed
             var rows = Rows;
             var embedding = Weights(0); // (256, 64)
             var x = Floats(Stream); // (B, 64)
-            Launch(CudaKernels.Embedding64, Blocks(rows.Most * 64L, 2048), Tokens, embedding, x, rows);
+            Launch(CudaKernels.Embedding64, Blocks(rows.Most * 64L, 2048), [Tokens, embedding, x, rows]);
         }
 
         /// <summary>Logits of the wanted rows.</summary>
@@ -54,7 +54,7 @@ partial class Routed
             var gathered = Floats(Scratch); // (A, 64)
             var normed = Operands(0); // (A, 64)
             var rstd = Floats(Scratch + 64); // (A)
-            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), x, WantedRows, finalGain, gathered, normed, rstd, 1e-05f, active);
+            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), [x, WantedRows, finalGain, gathered, normed, rstd, 1e-05f, active]);
 
             var head = WeightOperands(230080); // (256, 64)
             Linear(CudaKernels.Linear256x64Float, normed, head, LogitsOut, active);
@@ -69,40 +69,40 @@ partial class Routed
             var attentionGain = Weights(weights); // (64)
             var normed = Operands(0); // (B, 64)
             var rstd = Floats(Scratch); // (B)
-            Launch(CudaKernels.RmsNorm64, Blocks(rows.Most, 8), x, attentionGain, normed, rstd, 1e-05f, rows);
+            Launch(CudaKernels.RmsNorm64, Blocks(rows.Most, 8), [x, attentionGain, normed, rstd, 1e-05f, rows]);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
             var qkv = Operands(64); // (B, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, rows);
 
             var rotated = Operands(64); // (B, 192)
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(rows.Most * 64L, 2048), rotated, Positions, RotaryTable, rows);
+            Launch(CudaKernels.Rotary8x16Of192, Blocks(rows.Most * 64L, 2048), [rotated, Positions, RotaryTable, rows]);
 
             var attended = Operands(0); // (B, 64)
             var visible = Integers(Scratch); // (B) int
-            Launch(CudaKernels.PlaceRows, 1, RowSequences, Lengths(layer), visible, rows);
-            Launch(CudaKernels.CacheAppend4x16, rows.Most, rotated, RowSequences, visible, Keys(layer), rows);
-            Launch(CudaKernels.CachedAttention4x16, rows.Most * 4, rotated, RowSequences, visible, Keys(layer), attended, rows);
+            Launch(CudaKernels.PlaceRows, 1, [RowSequences, Lengths(layer), visible, rows]);
+            Launch(CudaKernels.CacheAppend4x16, rows.Most, [rotated, RowSequences, visible, Keys(layer), rows]);
+            Launch(CudaKernels.CachedAttention4x16, rows.Most * 4, [rotated, RowSequences, visible, Keys(layer), attended, rows]);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var middle = Floats(Stream); // (B, 64), over x
-            Linear(CudaKernels.Linear64x64FloatAddFloat, attended, outputWeight, middle, rows, x);
+            Linear(CudaKernels.Linear64x64FloatAddFloat, attended, outputWeight, middle, rows, [x]);
 
             var mlpGain = Weights(weights + 16448); // (64)
             var middleNormed = Operands(0); // (B, 64)
             var middleRstd = Floats(Scratch); // (B)
-            Launch(CudaKernels.RmsNorm64, Blocks(rows.Most, 8), middle, mlpGain, middleNormed, middleRstd, 1e-05f, rows);
+            Launch(CudaKernels.RmsNorm64, Blocks(rows.Most, 8), [middle, mlpGain, middleNormed, middleRstd, 1e-05f, rows]);
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
             var gateUp = Operands(64); // (B, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, rows);
 
             var hidden = Operands(448); // (B, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(rows.Most * 192L, 2048), gateUp, hidden, rows);
+            Launch(CudaKernels.Swiglu192, Blocks(rows.Most * 192L, 2048), [gateUp, hidden, rows]);
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
             var next = Floats(Stream); // (B, 64), over middle
-            Linear(CudaKernels.Linear64x192FloatAddFloat, hidden, downWeight, next, rows, middle);
+            Linear(CudaKernels.Linear64x192FloatAddFloat, hidden, downWeight, next, rows, [middle]);
         }
 
         /// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>
@@ -113,29 +113,29 @@ partial class Routed
             var x = Floats(Stream); // (B, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(Scratch); // (B)
-            Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), x, routerWeight, scores, rows);
+            Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), [x, routerWeight, scores, rows]);
 
-            Launch(CudaKernels.SelectRows, 1, scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows);
+            Launch(CudaKernels.SelectRows, 1, [scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
 
             var attentionGain = Weights(weights + 64); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)
             var normed = Operands(0); // (A, 64)
             var rstd = Floats(Scratch + 80); // (A)
-            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), x, EnteredRows, attentionGain, gathered, normed, rstd, 1e-05f, active);
+            Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), [x, EnteredRows, attentionGain, gathered, normed, rstd, 1e-05f, active]);
 
             var qkvWeight = WeightOperands(weights + 128); // (192, 64)
             var qkv = Operands(64); // (A, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, active);
 
             var rotated = Operands(64); // (A, 192)
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(active.Most * 64L, 2048), rotated, EnteredPositions, RotaryTable, active);
+            Launch(CudaKernels.Rotary8x16Of192, Blocks(active.Most * 64L, 2048), [rotated, EnteredPositions, RotaryTable, active]);
 
             var attended = Operands(0); // (A, 64)
             var visible = Integers(Scratch + 80); // (A) int
-            Launch(CudaKernels.PlaceRows, 1, EnteredSequences, Lengths(layer), visible, active);
-            Launch(CudaKernels.CacheAppend4x16, active.Most, rotated, EnteredSequences, visible, Keys(layer), active);
-            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, rotated, EnteredSequences, visible, Keys(layer), attended, active);
+            Launch(CudaKernels.PlaceRows, 1, [EnteredSequences, Lengths(layer), visible, active]);
+            Launch(CudaKernels.CacheAppend4x16, active.Most, [rotated, EnteredSequences, visible, Keys(layer), active]);
+            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, [rotated, EnteredSequences, visible, Keys(layer), attended, active]);
 
             var outputWeight = WeightOperands(weights + 12416); // (64, 64)
             var attention = Operands(64); // (A, 64)
@@ -145,24 +145,24 @@ partial class Routed
             var middle = Floats(Scratch + 80); // (A, 64)
             var middleNormed = Operands(0); // (A, 64)
             var middleRstd = Floats(Scratch + 144); // (A)
-            Launch(CudaKernels.AddRmsNorm64, Blocks(active.Most, 8), gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, active);
+            Launch(CudaKernels.AddRmsNorm64, Blocks(active.Most, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, active]);
 
             var gateUpWeight = WeightOperands(weights + 16576); // (384, 64)
             var gateUp = Operands(128); // (A, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, active);
 
             var hidden = Operands(512); // (A, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(active.Most * 192L, 2048), gateUp, hidden, active);
+            Launch(CudaKernels.Swiglu192, Blocks(active.Most * 192L, 2048), [gateUp, hidden, active]);
 
             var downWeight = WeightOperands(weights + 41152); // (64, 192)
             var delta = Operands(64); // (A, 64)
-            Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, attention);
+            Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, [attention]);
 
             var gates = Floats(Scratch + 16); // (A)
-            Launch(CudaKernels.GatesIdentity, Blocks(active.Most, 2048), scores, EnteredRows, gates, active);
+            Launch(CudaKernels.GatesIdentity, Blocks(active.Most, 2048), [scores, EnteredRows, gates, active]);
 
             var next = Floats(Stream); // (B, 64), over x
-            Launch(CudaKernels.Scatter64ScaledInPlace, Blocks(active.Most, 8), x, EnteredRows, delta, gates, next, active);
+            Launch(CudaKernels.Scatter64ScaledInPlace, Blocks(active.Most, 8), [x, EnteredRows, delta, gates, next, active]);
         }
 
         /// <summary>Offset of a layer's parameters.</summary>

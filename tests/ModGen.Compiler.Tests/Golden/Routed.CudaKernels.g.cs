@@ -52,7 +52,7 @@ partial class Routed
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreElement{y, 256});
                 }
                 """),
-            Few = new("linear_256x64", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_256x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64(
                     const element* x, // (rows, 64)
@@ -113,7 +113,7 @@ partial class Routed
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreFloat{y, 256});
                 }
                 """),
-            Few = new("linear_256x64_float", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_256x64_float", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64_float(
                     const element* x, // (rows, 64)
@@ -293,7 +293,7 @@ partial class Routed
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 192, 64, StoreElement{y, 192});
                 }
                 """),
-            Few = new("linear_192x64", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_192x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_192x64(
                     const element* x, // (rows, 64)
@@ -431,7 +431,7 @@ partial class Routed
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, StoreElement{y, 64});
                 }
                 """),
-            Few = new("linear_64x64", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_64x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64(
                     const element* x, // (rows, 64)
@@ -484,7 +484,7 @@ partial class Routed
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 384, 64, StoreElement{y, 384});
                 }
                 """),
-            Few = new("linear_384x64", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_384x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_384x64(
                     const element* x, // (rows, 64)
@@ -532,7 +532,7 @@ partial class Routed
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, StoreElement{y, 64});
                 }
                 """),
-            Few = new("linear_64x192", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_64x192", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192(
                     const element* x, // (rows, 192)
@@ -1172,7 +1172,7 @@ partial class Routed
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, AddTo<float, float>{residual, y, 64});
                 }
                 """),
-            Few = new("linear_64x64_float_add_float", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_64x64_float_add_float", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64_float_add_float(
                     const element* x,      // (rows, 64)
@@ -1212,7 +1212,7 @@ partial class Routed
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, AddTo<float, float>{residual, y, 64});
                 }
                 """),
-            Few = new("linear_64x192_float_add_float", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_64x192_float_add_float", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192_float_add_float(
                     const element* x,      // (rows, 192)
@@ -1271,7 +1271,7 @@ partial class Routed
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, AddTo<element, element>{residual, y, 64});
                 }
                 """),
-            Few = new("linear_64x192_add", "prelude linear_stores linear_rows", 256,
+            Few = new("linear_64x192_add", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192_add(
                     const element* x,        // (rows, 192)

@@ -43,7 +43,7 @@ partial class Routed
             var finalGain = Weights(230016); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var head = WeightOperands(230080); // (256, 64)
             var rows = Batch * 128;
@@ -54,10 +54,10 @@ partial class Routed
                 var chunk = Rows(int.Min(rows - first, 8192));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, head, logits, chunk);
-                Launch(CudaKernels.CrossEntropy256, chunk.Most, logits, Targets + 4L * first, losses + 4L * first, LossScale);
+                Launch(CudaKernels.CrossEntropy256, chunk.Most, [logits, Targets + 4L * first, losses + 4L * first, LossScale]);
             }
 
-            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, [losses, rows, InverseTargets, CrossEntropySlot]);
             ReleaseWorkspace();
         }
 
@@ -78,7 +78,7 @@ partial class Routed
             var finalGain = Weights(230016); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var head = WeightOperands(230080); // (256, 64)
             Linear(CudaKernels.Linear256x64Float, normed, head, LogitsOut, Rows(Batch * 128));
@@ -91,7 +91,7 @@ partial class Routed
             var finalGain = Weights(230016); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var head = WeightOperands(230080); // (256, 64)
             var dnormed = Operands(8192); // (B, 128, 64)
@@ -104,17 +104,17 @@ partial class Routed
                 var chunk = Rows(int.Min(rows - first, 8192));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, head, logits, chunk);
-                Launch(CudaKernels.CrossEntropy256Gradient, chunk.Most, logits, Targets + 4L * first, losses + 4L * first, LossScale);
+                Launch(CudaKernels.CrossEntropy256Gradient, chunk.Most, [logits, Targets + 4L * first, losses + 4L * first, LossScale]);
                 Linear(CudaKernels.LinearInputGradient256x64, logits, head, dnormed + OperandBytes * 64L * first, chunk);
                 Linear(CudaKernels.LinearWeightGradient256x64, logits, input, dhead, chunk);
             }
 
-            Launch(CudaKernels.MeanLoss, 1, losses, rows, InverseTargets, CrossEntropySlot);
+            Launch(CudaKernels.MeanLoss, 1, [losses, rows, InverseTargets, CrossEntropySlot]);
             ReleaseWorkspace();
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
             var dfinalGain = Gradients(230016); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), dnormed, x, finalGain, rstd, dx);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx]);
         }
 
         /// <summary>Rows of the embedding by token id.</summary>
@@ -122,7 +122,7 @@ partial class Routed
         {
             var embedding = Weights(0); // (256, 64)
             var x = Floats(Stream); // (B, 128, 64)
-            Launch(CudaKernels.Embedding64, Blocks(Batch * 8192L, 2048), Tokens, embedding, x, Rows(Batch * 128));
+            Launch(CudaKernels.Embedding64, Blocks(Batch * 8192L, 2048), [Tokens, embedding, x, Rows(Batch * 128)]);
         }
 
         /// <summary>Adds up the gradient of the embedding in row order.</summary>
@@ -134,9 +134,9 @@ partial class Routed
             var starts = WorkspaceHeld(1028); // where each token's positions begin
             var order = WorkspaceHeld(4L * rows); // positions by token
             var partials = WorkspaceHeld(Blocks(rows, 32) * 512L);
-            Launch(CudaKernels.EmbeddingOrder256, 1, Tokens, starts, order, rows);
-            Launch(CudaKernels.EmbeddingSums64, Blocks(rows, 32), Tokens, starts, order, dx, dembedding, partials, rows);
-            Launch(CudaKernels.EmbeddingRest64, Blocks(rows, 32), Tokens, starts, order, partials, dembedding, rows);
+            Launch(CudaKernels.EmbeddingOrder256, 1, [Tokens, starts, order, rows]);
+            Launch(CudaKernels.EmbeddingSums64, Blocks(rows, 32), [Tokens, starts, order, dx, dembedding, partials, rows]);
+            Launch(CudaKernels.EmbeddingRest64, Blocks(rows, 32), [Tokens, starts, order, partials, dembedding, rows]);
             ReleaseWorkspace();
         }
 
@@ -150,14 +150,14 @@ partial class Routed
             var attentionGain = Weights(weights); // (64)
             var normed = Operands(savedOperands); // (B, 128, 64)
             var rstd = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), x, attentionGain, normed, rstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, attentionGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
             var qkv = Operands(savedOperands + 8192); // (B, 128, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 128));
 
             var rotated = Operands(savedOperands + 8192); // (B, 128, 192), over qkv
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 8192L, 2048), rotated, Positions, RotaryTable, Rows(Batch * 128));
+            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 8192L, 2048), [rotated, Positions, RotaryTable, Rows(Batch * 128)]);
 
             var attended = Operands(savedOperands + 32768); // (B, 128, 64)
             var logSumExp = Floats(saved + 128); // (B, 4, 128)
@@ -171,21 +171,21 @@ partial class Routed
             var middle = Floats(saved + 640); // (B, 128, 64)
             var middleNormed = Operands(savedOperands + 40960); // (B, 128, 64)
             var middleRstd = Floats(saved + 8832); // (B, 128)
-            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 128, 8), x, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 128));
+            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 128, 8), [x, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 128)]);
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
             var gateUp = Operands(savedOperands + 49152); // (B, 128, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 128));
 
             var hidden = Operands(savedOperands + 98304); // (B, 128, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 24576L, 2048), gateUp, hidden, Rows(Batch * 128));
+            Launch(CudaKernels.Swiglu192, Blocks(Batch * 24576L, 2048), [gateUp, hidden, Rows(Batch * 128)]);
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
             var mlp = Operands(0); // (B, 128, 64)
             Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 128));
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Add64Float, Blocks(Batch * 8192L, 2048), middle, mlp, next, Rows(Batch * 128));
+            Launch(CudaKernels.Add64Float, Blocks(Batch * 8192L, 2048), [middle, mlp, next, Rows(Batch * 128)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -196,7 +196,7 @@ partial class Routed
             var savedOperands = SavedOperandsAt(layer);
             var dnext = Floats(StreamGradient); // (B, 128, 64)
             var dnextNarrow = Operands(0); // (B, 128, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), dnext, dnextNarrow, Rows(Batch * 128));
+            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [dnext, dnextNarrow, Rows(Batch * 128)]);
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
             var dhidden = Operands(8192); // (B, 128, 192)
@@ -208,7 +208,7 @@ partial class Routed
 
             var gateUp = Operands(savedOperands + 49152); // (B, 128, 384)
             var dgateUp = Operands(savedOperands + 49152); // (B, 128, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 24576L, 2048), gateUp, dhidden, dgateUp, Rows(Batch * 128));
+            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 24576L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 128)]);
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 128, 64)
@@ -224,7 +224,7 @@ partial class Routed
             var dmiddle2 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var dmlpGain = Gradients(weights + 16448); // (64)
             var dmiddle2Narrow = Operands(8192); // (B, 128, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 128), dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow]);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var dattended = Operands(0); // (B, 128, 64)
@@ -240,7 +240,7 @@ partial class Routed
             AttentionBackward(CudaKernels.Attention4x16At128, rotated, attended, logSumExp, dattended, drotated);
 
             var dqkv = Operands(8192); // (B, 128, 192)
-            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 8192L, 2048), dqkv, Positions, RotaryTable, Rows(Batch * 128));
+            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 8192L, 2048), [dqkv, Positions, RotaryTable, Rows(Batch * 128)]);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
             var dnormed = Operands(0); // (B, 128, 64)
@@ -255,7 +255,7 @@ partial class Routed
             var rstd = Floats(saved); // (B, 128)
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
             var dattentionGain = Gradients(weights); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 128), dnormed, x, attentionGain, rstd, dmiddle2, dx2);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2]);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -267,25 +267,25 @@ partial class Routed
             var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), x, routerWeight, scores, Rows(Batch * 128));
+            Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128)]);
 
             var selected = Integers(saved + 128); // (B, 16) int
-            Launch(CudaKernels.Top16Of128, Batch, scores, selected);
+            Launch(CudaKernels.Top16Of128, Batch, [scores, selected]);
 
-            Launch(CudaKernels.RoutingLoss16Of128, 1, scores, selected, AuxiliaryLossSlot(layer), Batch * 128);
+            Launch(CudaKernels.RoutingLoss16Of128, 1, [scores, selected, AuxiliaryLossSlot(layer), Batch * 128]);
 
             var attentionGain = Weights(weights + 64); // (64)
             var gathered = Floats(saved + 144); // (B, 16, 64)
             var normed = Operands(savedOperands); // (B, 16, 64)
             var rstd = Floats(saved + 1168); // (B, 16)
-            Launch(CudaKernels.GatherRmsNorm64_16Of128, Blocks(Batch * 16, 8), x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16));
+            Launch(CudaKernels.GatherRmsNorm64_16Of128, Blocks(Batch * 16, 8), [x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16)]);
 
             var qkvWeight = WeightOperands(weights + 128); // (192, 64)
             var qkv = Operands(savedOperands + 1024); // (B, 16, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 16));
 
             var rotated = Operands(savedOperands + 1024); // (B, 16, 192), over qkv
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 1024L, 2048), rotated, selected, RotaryTable, Rows(Batch * 16));
+            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 1024L, 2048), [rotated, selected, RotaryTable, Rows(Batch * 16)]);
 
             var attended = Operands(savedOperands + 4096); // (B, 16, 64)
             var logSumExp = Floats(saved + 1184); // (B, 4, 16)
@@ -299,27 +299,27 @@ partial class Routed
             var middle = Floats(saved + 1248); // (B, 16, 64)
             var middleNormed = Operands(savedOperands + 6144); // (B, 16, 64)
             var middleRstd = Floats(saved + 2272); // (B, 16)
-            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 16, 8), gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 16));
+            Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 16, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 16)]);
 
             var gateUpWeight = WeightOperands(weights + 16576); // (384, 64)
             var gateUp = Operands(savedOperands + 7168); // (B, 16, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 16));
 
             var hidden = Operands(savedOperands + 13312); // (B, 16, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 3072L, 2048), gateUp, hidden, Rows(Batch * 16));
+            Launch(CudaKernels.Swiglu192, Blocks(Batch * 3072L, 2048), [gateUp, hidden, Rows(Batch * 16)]);
 
             var downWeight = WeightOperands(weights + 41152); // (64, 192)
             var mlp = Operands(0); // (B, 16, 64)
             Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 16));
 
             var delta = Operands(savedOperands + 5120); // (B, 16, 64), over attention
-            Launch(CudaKernels.Add64, Blocks(Batch * 1024L, 2048), attention, mlp, delta, Rows(Batch * 16));
+            Launch(CudaKernels.Add64, Blocks(Batch * 1024L, 2048), [attention, mlp, delta, Rows(Batch * 16)]);
 
             var gates = Floats(saved + 2288); // (B, 16)
-            Launch(CudaKernels.GatesIdentity16Of128, Blocks(Batch * 16, 2048), scores, selected, gates, Rows(Batch * 16));
+            Launch(CudaKernels.GatesIdentity16Of128, Blocks(Batch * 16, 2048), [scores, selected, gates, Rows(Batch * 16)]);
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), x, selected, delta, gates, next, Rows(Batch * 128));
+            Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), [x, selected, delta, gates, next, Rows(Batch * 128)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -335,10 +335,10 @@ partial class Routed
             var ddelta = Floats(Scratch); // (B, 16, 64)
             var dgates = Floats(Scratch + 1024); // (B, 16)
             var ddeltaNarrow = Operands(0); // (B, 16, 64)
-            Launch(CudaKernels.GatherScaleGradient64_16Of128Narrow, Blocks(Batch * 16, 8), dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16));
+            Launch(CudaKernels.GatherScaleGradient64_16Of128Narrow, Blocks(Batch * 16, 8), [dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16)]);
 
             var dscores = Floats(Scratch + 1040); // (B, 128)
-            Launch(CudaKernels.GatesIdentityGradient16Of128, Blocks(Batch * 128, 2048), gates, dgates, selected, dscores, Rows(Batch * 128));
+            Launch(CudaKernels.GatesIdentityGradient16Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
 
             var downWeight = WeightOperands(weights + 41152); // (64, 192)
             var dhidden = Operands(1024); // (B, 16, 192)
@@ -350,7 +350,7 @@ partial class Routed
 
             var gateUp = Operands(savedOperands + 7168); // (B, 16, 384)
             var dgateUp = Operands(savedOperands + 7168); // (B, 16, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 3072L, 2048), gateUp, dhidden, dgateUp, Rows(Batch * 16));
+            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 3072L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 16)]);
 
             var gateUpWeight = WeightOperands(weights + 16576); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 16, 64)
@@ -365,13 +365,13 @@ partial class Routed
             var middleRstd = Floats(saved + 2272); // (B, 16)
             var dmiddle = Floats(Scratch + 1168); // (B, 16, 64)
             var dmlpGain = Gradients(weights + 16512); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), dmiddleNormed, middle, mlpGain, middleRstd, dmiddle);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, dmiddle]);
 
             var dattention = Floats(Scratch); // (B, 16, 64)
-            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 1024L, 2048), ddelta, dmiddle, dattention, Rows(Batch * 16));
+            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 1024L, 2048), [ddelta, dmiddle, dattention, Rows(Batch * 16)]);
 
             var dattentionNarrow = Operands(0); // (B, 16, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 1024L, 2048), dattention, dattentionNarrow, Rows(Batch * 16));
+            Launch(CudaKernels.Narrow64, Blocks(Batch * 1024L, 2048), [dattention, dattentionNarrow, Rows(Batch * 16)]);
 
             var outputWeight = WeightOperands(weights + 12416); // (64, 64)
             var dattended = Operands(1024); // (B, 16, 64)
@@ -387,7 +387,7 @@ partial class Routed
             AttentionBackward(CudaKernels.Attention4x16At16, rotated, attended, logSumExp, dattended, drotated);
 
             var dqkv = Operands(2048); // (B, 16, 192)
-            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 1024L, 2048), dqkv, selected, RotaryTable, Rows(Batch * 16));
+            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 1024L, 2048), [dqkv, selected, RotaryTable, Rows(Batch * 16)]);
 
             var qkvWeight = WeightOperands(weights + 128); // (192, 64)
             var dnormed = Operands(0); // (B, 16, 64)
@@ -402,20 +402,20 @@ partial class Routed
             var rstd = Floats(saved + 1168); // (B, 16)
             var dgathered2 = Floats(Scratch + 1168); // (B, 16, 64)
             var dattentionGain = Gradients(weights + 64); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), dgathered2, selected, dx2, Rows(Batch * 16));
+            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), [dgathered2, selected, dx2, Rows(Batch * 16)]);
 
             var scores = Floats(saved); // (B, 128)
             var dscores3 = Floats(Scratch + 1040); // (B, 128)
-            Launch(CudaKernels.RoutingLossGradient16Of128Add, Blocks(Batch * 128, 2048), scores, selected, Scale, 0.01f, dscores3, Batch * 128);
+            Launch(CudaKernels.RoutingLossGradient16Of128Add, Blocks(Batch * 128, 2048), [scores, selected, Scale, 0.01f, dscores3, Batch * 128]);
 
             var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var dx4 = Floats(StreamGradient); // (B, 128, 64), over dx2
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RouterGradient64, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), x, routerWeight, dscores3, dx4);
+            LaunchWithColumnSums(CudaKernels.RouterGradient64, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores3, dx4]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)

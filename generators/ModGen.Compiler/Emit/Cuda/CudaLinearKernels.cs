@@ -105,7 +105,7 @@ internal static class CudaLinearKernels
         if (outputs % 8 == 0 && inputs % 8 == 0)
             forms.Add(new("Portable", new CudaText(name, "prelude sm80 linear_stores linear_sm80", 256, parameters.ToEquatableArray(), $"linear_sm80<LinearTile80<LINEAR_COLUMNS, {layout}>>({operands});")));
         if (few is not null)
-            forms.Add(new("Few", new CudaText(name, "prelude linear_stores linear_rows", 256, parameters.ToEquatableArray(), few)));
+            forms.Add(new("Few", new CudaText(name, "prelude sm80 linear_stores linear_rows", 256, parameters.ToEquatableArray(), few)));
         return new LinearEntry(name, pass, outputs, inputs, forms.ToEquatableArray());
     }
 }
