@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using ModGen.Cuda;
 using ModGen.Hosting.Commands;
 using ModGen.Hosting.Output;
 
@@ -84,7 +85,7 @@ internal sealed class App<TModel>(AppConsole console, CancellationToken interrup
     {
         AppException app => (app.Message, app.ExitCode),
         TrainingDivergedException => (e.Message, ExitCode.Diverged),
-        ModGenException or IOException or UnauthorizedAccessException or InsufficientMemoryException => (e.Message, ExitCode.Failure),
+        ModGenException or CudaException or IOException or UnauthorizedAccessException or InsufficientMemoryException => (e.Message, ExitCode.Failure),
         ArgumentException argument => (WithoutParameter(argument), ExitCode.Usage),
         _ => null,
     };

@@ -1,103 +1,70 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Globalization;
 using ModGen.Hosting.Output;
+using ModGen.Programs;
 using Spectre.Console;
 
 namespace ModGen.Hosting.Commands;
 
 /// <summary><c>bench</c>: how fast the model trains and samples on this machine.</summary>
-internal sealed class BenchVerb<TModel> : Verb<TModel>
+internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
-    private const int WarmUpSteps = 3;
     private readonly Option<int> _batch = Options.Number("--batch", "Sequences a training step.", 16, n => n is >= 1 and <= 1 << 20, "1 or more");
     private readonly Option<int> _texts = Options.Number("--texts", "Texts decoded side by side.", 1, n => n is >= 1 and <= 4096, "1 to 4096");
     private readonly Option<double> _seconds = Options.Number("--seconds", "Time of each measurement.", 5.0, n => n is > 0 and <= 3600, "above 0 and at most 3600");
     private readonly Option<ulong> _seed = Options.Number("--seed", "Seed of the tokens, and of the parameters where there is no checkpoint.", 1UL, _ => true, "a whole number from 0");
+    private readonly Option<int?> _position = Options.OptionalNumber<int>("--position", "Tokens that the texts hold while single decoding steps are timed; half the context when not given.", n => n >= 1, "1 or more");
+    private readonly Option<bool> _launches = Options.Flag("--launches", "Time every kernel of a training step and of a decoding step too, on a GPU.");
 
     public BenchVerb()
         : base("bench", "Measure training steps and decoded tokens a second.") =>
-        AddOptions(_batch, _texts, _seconds, _seed);
+        AddOptions(_batch, _texts, _seconds, _seed, _position, _launches);
 
     protected override Task<int> RunAsync(ParseResult arguments, Device device, VerbOutput output, CancellationToken interruption)
     {
-        var (batch, texts, seed) = (arguments.GetValue(_batch), arguments.GetValue(_texts), arguments.GetValue(_seed));
-        var time = TimeSpan.FromSeconds(arguments.GetValue(_seconds));
-        using var model = TModel.Create(device, seed);
+        var position = arguments.GetValue(_position) ?? Math.Max(1, Description.Context / 2);
+        if (position >= Description.Context)
+            throw new AppException($"--position is {position}; the context holds {Description.Context} tokens, and a step appends one.", ExitCode.Usage);
+        var bench = new Bench<TModel>(TimeSpan.FromSeconds(arguments.GetValue(_seconds)), arguments.GetValue(_seed), arguments.GetValue(_launches), interruption);
+        using var model = TModel.Create(device, arguments.GetValue(_seed));
         var trained = Checkpoint.FindLatest(CheckpointRoot(arguments)).Latest;
         if (trained is not null)
             Checkpoint.LoadWeights(model, trained.Folder);
         else
             output.Note("There is no checkpoint: decoding is measured with untrained routers, which let another share of the tokens in.");
         // Decoding comes first: training changes the weights.
-        var decoding = Decode(model, texts, time, interruption);
-        var training = Train(model, batch, seed, time, interruption);
-        var machine = Machine.Of(device);
-        output.Emit("bench", new { Model = Description.Name, Machine = machine, Training = training, Decoding = decoding });
-        output.Write(Results(machine, training, decoding));
+        var decoding = bench.Decode(model, arguments.GetValue(_texts));
+        var step = bench.DecodeStep(model, arguments.GetValue(_texts), position);
+        var training = bench.Train(model, arguments.GetValue(_batch));
+        Show(output, Machine.Of(device), training, decoding, step);
+        if (arguments.GetValue(_launches) && training.Launches.Count == 0)
+            output.Note($"{device.Name} has no launches to time.");
         return Task.FromResult(ExitCode.Success);
     }
 
-    private static TrainingSpeed Train(TModel model, int batch, ulong seed, TimeSpan time, CancellationToken interruption)
+    private static void Show(VerbOutput output, Machine machine, TrainingSpeed training, DecodingSpeed decoding, StepSpeed step)
     {
-        using var trainer = model.CreateTrainer(batch, new AdamW(LearningRate: 1e-4f));
-        var tokens = RandomBatch(batch, seed);
-        for (var i = 0; i < WarmUpSteps; i++)
-            trainer.Step(tokens);
-        var steps = new List<double>();
-        for (var started = Stopwatch.GetTimestamp(); steps.Count == 0 || Stopwatch.GetElapsedTime(started) < time;)
-        {
-            interruption.ThrowIfCancellationRequested();
-            steps.Add(trainer.Step(tokens).Elapsed.TotalSeconds);
-        }
-
-        var median = Median(steps);
-        return new TrainingSpeed(batch, steps.Count, 1 / median, batch * Description.Context / median, 3 * Description.FlopsPerToken * batch * Description.Context / median);
+        output.Emit("bench", new { Model = Description.Name, Machine = machine, Training = training, Decoding = decoding, DecodingStep = step });
+        output.Write(Results(machine, training, decoding, step));
+        foreach (var launches in (ReadOnlySpan<IReadOnlyList<LaunchTime>>)[training.Launches, step.Launches])
+            if (launches.Count > 0)
+                output.Write(LaunchTable.Of(launches));
     }
 
-    private static DecodingSpeed Decode(TModel model, int texts, TimeSpan time, CancellationToken interruption)
-    {
-        using var sampler = model.CreateSampler(texts);
-        var prompts = Enumerable.Repeat("<", texts).ToArray();
-        var options = new SamplingOptions(Temperature: 1);
-        sampler.GenerateBatch(prompts, options with { MaximumTokens = Math.Min(16, Description.Context - 1) });
-        var (rates, shares) = (new List<double>(), new List<double>());
-        for (var started = Stopwatch.GetTimestamp(); rates.Count == 0 || Stopwatch.GetElapsedTime(started) < time;)
-        {
-            interruption.ThrowIfCancellationRequested();
-            var results = sampler.GenerateBatch(prompts, options with { Seed = (ulong)rates.Count });
-            rates.Add(results.Sum(text => text.Tokens.Count) / results.Max(text => text.Decode.TotalSeconds));
-            shares.AddRange(results.SelectMany(text => text.Routing.RoutedLayers.Select(text.Routing.Share)));
-        }
-
-        return new DecodingSpeed(texts, rates.Count, Median(rates), shares.Count == 0 ? 1 : shares.Average());
-    }
-
-    private static TokenBatch<TModel> RandomBatch(int batch, ulong seed)
-    {
-        var random = new Random((int)(seed % int.MaxValue));
-        return new TokenBatch<TModel>(Draw(), Draw());
-
-        int[] Draw() => [.. Enumerable.Range(0, batch * Description.Context).Select(_ => random.Next(Description.Vocabulary))];
-    }
-
-    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
-
-    private static Table Results(Machine machine, TrainingSpeed training, DecodingSpeed decoding)
+    private static Table Results(Machine machine, TrainingSpeed training, DecodingSpeed decoding, StepSpeed step)
     {
         var table = new Table().Border(TableBorder.Rounded).AddColumn(Description.Name).AddColumn("");
         Row("processor", $"{machine.Processor}, {Units.Plural(machine.Processors, "logical processor")}");
-        Row("device", machine.Device);
+        Row("device", machine.Cuda is null ? machine.Device : $"{machine.Device} (CUDA: {machine.Cuda})");
         Row("versions", $"ModGen {machine.Library}, {machine.Runtime}, {machine.System}");
-        Row($"training, batch {training.Batch} × {Description.Context}", string.Create(CultureInfo.InvariantCulture, $"{training.StepsPerSecond:F2} steps/s, {Units.Count(training.TokensPerSecond)} tokens/s, {Units.FlopRate(training.FlopsPerSecond)} (median of {training.Steps} steps)"));
+        Row($"training, batch {training.Batch} × {Description.Context}", string.Create(CultureInfo.InvariantCulture, $"{1e3 * training.SecondsPerStep:F2} ms a step, {Units.Count(training.TokensPerSecond)} tokens/s, {Units.FlopRate(training.FlopsPerSecond)} (median of {training.Steps} steps)"));
+        if (training.DeviceBytes > 0)
+            Row("memory of training", Units.Bytes(training.DeviceBytes));
         Row($"decoding, {Units.Plural(decoding.Texts, "text")}", $"{Units.Count(decoding.TokensPerSecond)} tokens/s (median of {decoding.Runs} runs to the full context; {Units.Percent(decoding.EnteredShare)} of the tokens entered routed layers)");
+        Row($"a decoding step at {step.Position}", string.Create(CultureInfo.InvariantCulture, $"{1e6 * step.Seconds:F0} µs with logits brought to the host (median of {step.Steps} steps)"));
         return table;
 
         void Row(string name, string value) => table.AddRow(new Text(name), new Text(value));
     }
-
-    private sealed record TrainingSpeed(int Batch, int Steps, double StepsPerSecond, double TokensPerSecond, double FlopsPerSecond);
-
-    private sealed record DecodingSpeed(int Texts, int Runs, double TokensPerSecond, double EnteredShare);
 }

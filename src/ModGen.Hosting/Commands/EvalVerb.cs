@@ -7,7 +7,7 @@ using Spectre.Console;
 namespace ModGen.Hosting.Commands;
 
 /// <summary><c>eval</c>: the loss under top-k and under causal routing, and how the two agree.</summary>
-internal sealed class EvalVerb<TModel> : Verb<TModel>
+internal sealed class EvalVerb<TModel> : DeviceVerb<TModel>
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
     private readonly CorpusOption _corpus = new();

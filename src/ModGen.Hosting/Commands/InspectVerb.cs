@@ -5,18 +5,21 @@ using Spectre.Console;
 
 namespace ModGen.Hosting.Commands;
 
-/// <summary><c>inspect</c>: what the declaration costs, layer by layer, and the C# that it became.</summary>
+/// <summary><c>inspect</c>: what the declaration costs, layer by layer, and the C# and CUDA C++ that it became.</summary>
 internal sealed class InspectVerb<TModel> : Verb<TModel>
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
     private const int BatchOfExample = 16;
     private readonly Option<string?> _source = Options.Text("--source", "Write the generated C# into this folder.", "DIR");
 
+    private readonly Option<string?> _kernels = Options.Text("--kernels", "Write the complete CUDA C++ of every kernel into this folder; no GPU is needed.", "DIR");
+    private readonly Option<CudaPrecision> _precision = PrecisionOption.Create();
+
     public InspectVerb()
         : base("inspect", "Show what the model costs: parameters, FLOPs and memory, in all and a layer.") =>
-        AddOptions(_source);
+        AddOptions(_source, _kernels, _precision);
 
-    protected override Task<int> RunAsync(ParseResult arguments, Device device, VerbOutput output, CancellationToken interruption)
+    protected override Task<int> RunAsync(ParseResult arguments, VerbOutput output, CancellationToken interruption)
     {
         output.Emit("model", Description);
         output.Write(Costs());
@@ -28,6 +31,14 @@ internal sealed class InspectVerb<TModel> : Verb<TModel>
                 output.Note($"Wrote {file}.");
                 output.Emit("source", new { File = file });
             }
+        }
+
+        if (arguments.GetValue(_kernels) is { } kernels)
+        {
+            var files = KernelSources.Write(typeof(TModel), arguments.GetValue(_precision), kernels);
+            output.Note($"Wrote {Units.Plural(files.Count, "kernel")} to {kernels}.");
+            foreach (var file in files)
+                output.Emit("kernel", new { File = file });
         }
 
         return Task.FromResult(ExitCode.Success);

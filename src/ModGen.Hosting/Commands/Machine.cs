@@ -4,10 +4,11 @@ using System.Runtime.InteropServices;
 namespace ModGen.Hosting.Commands;
 
 /// <summary>What a measurement was made on.</summary>
-internal sealed record Machine(string Processor, int Processors, string System, string Runtime, string Library, string Device)
+internal sealed record Machine(string Processor, int Processors, string System, string Runtime, string Library, string Device, string? Cuda)
 {
     public static Machine Of(Device device) => new(
-        ProcessorName(), Environment.ProcessorCount, RuntimeInformation.OSDescription, RuntimeInformation.FrameworkDescription, LibraryVersion(), device.Name);
+        ProcessorName(), Environment.ProcessorCount, RuntimeInformation.OSDescription, RuntimeInformation.FrameworkDescription, LibraryVersion(), device.Name,
+        (device as CudaDevice)?.Context.Versions);
 
     private static string ProcessorName()
     {

@@ -4,7 +4,7 @@ using ModGen.Hosting.Output;
 namespace ModGen.Hosting.Commands;
 
 /// <summary><c>sample</c>: goes on from a prompt, streaming; or samples several texts at once.</summary>
-internal sealed class SampleVerb<TModel> : Verb<TModel>
+internal sealed class SampleVerb<TModel> : DeviceVerb<TModel>
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
     private readonly Option<string?> _prompt = Options.Text("--prompt", "Text to go on from; read from standard input when not given.", "TEXT");

@@ -7,7 +7,7 @@ using ModGen.Hosting.Training;
 namespace ModGen.Hosting.Commands;
 
 /// <summary><c>train</c>: trains, evaluates, saves; resumes.</summary>
-internal sealed class TrainVerb<TModel> : Verb<TModel>
+internal sealed class TrainVerb<TModel> : DeviceVerb<TModel>
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
     private readonly TrainOptions _options = new();
@@ -67,6 +67,7 @@ internal sealed class TrainVerb<TModel> : Verb<TModel>
 
     private static void Announce(Device device, TrainSettings settings, VerbOutput output)
     {
+        output.Note($"Device: {device.Name}; {device.Reason}.");
         var length = settings.Steps is { } steps ? Units.Plural(steps, "step") : string.Create(CultureInfo.InvariantCulture, $"{settings.Minutes} minutes");
         output.Note($"Training {Description.Name} ({Units.Count(Description.Parameters)} parameters, {Units.Percent(Description.FlopsPerToken / Description.DenseFlopsPerToken)} of the dense model's FLOPs) on {device.Name} for {length}.");
         output.Emit("start", new
@@ -75,6 +76,7 @@ internal sealed class TrainVerb<TModel> : Verb<TModel>
             Description.Parameters,
             Description.FlopsPerToken,
             Device = device.Name,
+            DeviceReason = device.Reason,
             settings.Steps,
             settings.Minutes,
             settings.Batch,

@@ -16,21 +16,25 @@ public abstract class Device : IDisposable
     /// The best device of this machine: the first CUDA device when driver, NVRTC and GPU answer, else the CPU with all its
     /// cores. <see cref="Reason"/> says why.
     /// </summary>
-    public static Device Default
+    public static Device Default => Best(CudaPrecision.BFloat16, threads: 0);
+
+    /// <summary>As <see cref="Default"/>, with the precision of the one and the threads of the other.</summary>
+    /// <param name="precision">What a GPU holds operands in.</param>
+    /// <param name="threads">Threads of the CPU that work on a kernel; 0 for one a processor.</param>
+    public static Device Best(CudaPrecision precision, int threads = 0)
     {
-        get
+        var why = CudaContext.WhyUnavailable(0);
+        try
         {
-            if (CudaContext.WhyUnavailable(0) is { } why)
-                return new CpuDevice(threads: 0) { Reason = $"CUDA cannot be used: {why.TrimEnd('.')}" };
-            try
-            {
-                return new CudaDevice(0, CudaPrecision.BFloat16) { Reason = "driver, NVRTC and GPU answer" };
-            }
-            catch (CudaException e)
-            {
-                return new CpuDevice(threads: 0) { Reason = $"CUDA cannot be used: {Errors.OneLine(e).TrimEnd('.')}" };
-            }
+            if (why is null)
+                return new CudaDevice(0, precision) { Reason = "driver, NVRTC and GPU answer" };
         }
+        catch (CudaException e)
+        {
+            why = Errors.OneLine(e);
+        }
+
+        return new CpuDevice(threads) { Reason = $"CUDA cannot be used: {why.TrimEnd('.')}" };
     }
 
     /// <summary>The CPU.</summary>

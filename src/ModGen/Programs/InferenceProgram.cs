@@ -40,6 +40,9 @@ public abstract class InferenceProgram : IDisposable
     /// <summary>(rows) of the last <see cref="Extend"/>: 1 where the row entered routed layer <paramref name="layer"/>.</summary>
     public abstract ReadOnlySpan<byte> Entered(int layer);
 
+    /// <summary>Times every launch of a call like the last one, on devices that have launches. All sequences are forgotten.</summary>
+    internal virtual IReadOnlyList<LaunchTime> TimeLaunches(int repeats) => [];
+
     /// <inheritdoc/>
     public void Dispose()
     {

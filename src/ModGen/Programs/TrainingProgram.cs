@@ -73,6 +73,12 @@ public abstract class TrainingProgram : IDisposable
     /// <summary>(batch, context) logits of the predictor of <paramref name="layer"/> in the last run; empty without a predictor.</summary>
     public abstract ReadOnlySpan<float> PredictorLogits(int layer);
 
+    /// <summary>
+    /// Times every launch of a step, on devices that have launches, with the batch of the last run. Parameters and moments
+    /// are not to be used afterwards: each repetition is a step.
+    /// </summary>
+    internal virtual IReadOnlyList<LaunchTime> TimeLaunches(int repeats) => [];
+
     /// <inheritdoc/>
     public void Dispose()
     {

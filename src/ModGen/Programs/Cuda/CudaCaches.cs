@@ -70,7 +70,7 @@ internal sealed class CudaCaches : IDisposable
         _entries.Dispose();
     }
 
-    private static Kernel RestartKernel { get; } = new("restart_sequences", "prelude", 256, """
+    public static Kernel RestartKernel { get; } = new("restart_sequences", "prelude", 256, """
         // lengths[:, sequences[row]] = 0 for each row at position 0. lengths is (layers, held).
         extern "C" __global__ void __launch_bounds__(256)
         restart_sequences(const int* positions, const int* sequences, int* lengths, int layers, int held, Rows rows) {

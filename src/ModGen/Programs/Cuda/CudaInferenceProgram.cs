@@ -119,6 +119,7 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         try
         {
             Capture(bucket);
+            _bucket = bucket;
             bucket.Call.Send(_stream, tokens, sequences, logitRows, forced, draw);
             if (positions.Contains(0))
                 _stream.Run(bucket.Restart!);
@@ -137,6 +138,20 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
 
         TakeFlags(bucket);
         _lengths.Advance(sequences);
+    }
+
+    internal sealed override IReadOnlyList<LaunchTime> TimeLaunches(int repeats)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        // Each repetition appends the last call's rows once more, and a cache holds no more than a context.
+        var longest = Enumerable.Range(0, Sequences).Max(sequence => _lengths[sequence]);
+        var fitting = Math.Min(repeats, (_model.Description.Context - longest) / Math.Max(_rows, 1) - 1);
+        if (_bucket.Pass is null || fitting < 1)
+            return [];
+        List<LaunchTime> times = [.. LaunchTimes.Of(Context, _stream, "decode", _bucket.Pass, fitting, _ => 0)];
+        for (var sequence = 0; sequence < Sequences; sequence++)
+            Clear(sequence);
+        return times;
     }
 
     /// <inheritdoc/>

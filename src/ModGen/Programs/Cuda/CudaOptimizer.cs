@@ -86,6 +86,14 @@ internal sealed class CudaOptimizer : IDisposable
     /// <summary>The norm that was asked for.</summary>
     public float LastNorm => _norm.Span<float>(0, 1)[0];
 
+    /// <summary>Bytes that a kernel of an update moves; 0 for others.</summary>
+    public long BytesOf(Kernel kernel)
+    {
+        // Weights, moments and gradient are read; all four and the operands' copy are written.
+        var update = 8 * sizeof(float) + (_weights.Copy.IsNull ? 0 : sizeof(ushort));
+        return _weights.PaddedLength * (kernel == OptimizerKernels.Norm ? sizeof(float) : kernel == OptimizerKernels.AdamW ? update : 0);
+    }
+
     public void Dispose()
     {
         foreach (var state in _states)

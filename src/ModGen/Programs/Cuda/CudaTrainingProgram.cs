@@ -161,6 +161,19 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
 
     internal sealed override void Recall(int run) => _recalled = run + 1;
 
+    internal sealed override IReadOnlyList<LaunchTime> TimeLaunches(int repeats)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var (accumulate, update) = (_accumulate ??= Capture(AppendAccumulate), _update ??= Capture(AppendUpdate));
+        List<LaunchTime> times =
+        [
+            .. LaunchTimes.Of(Context, _stream, "accumulate", accumulate, repeats, _memory.Optimizer.BytesOf),
+            .. LaunchTimes.Of(Context, _stream, "update", update, repeats, _memory.Optimizer.BytesOf),
+        ];
+        ClearGradients();
+        return times;
+    }
+
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {

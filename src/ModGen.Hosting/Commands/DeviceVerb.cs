@@ -1,0 +1,21 @@
+using System.CommandLine;
+using ModGen.Hosting.Output;
+
+namespace ModGen.Hosting.Commands;
+
+/// <summary>A verb that makes a model, on a device that the user may choose.</summary>
+internal abstract class DeviceVerb<TModel>(string name, string description) : Verb<TModel>(name, description)
+    where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
+{
+    private readonly DeviceOption _device = new();
+
+    protected override IReadOnlyList<Option> Common => _device.All;
+
+    protected sealed override async Task<int> RunAsync(ParseResult arguments, VerbOutput output, CancellationToken interruption)
+    {
+        using var device = _device.Open(arguments);
+        return await RunAsync(arguments, device, output, interruption).ConfigureAwait(false);
+    }
+
+    protected abstract Task<int> RunAsync(ParseResult arguments, Device device, VerbOutput output, CancellationToken interruption);
+}

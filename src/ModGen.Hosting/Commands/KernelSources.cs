@@ -1,0 +1,55 @@
+using System.Reflection;
+using System.Text;
+using ModGen.Cuda;
+
+namespace ModGen.Hosting.Commands;
+
+/// <summary>
+/// The CUDA C++ of a model, complete: for each kernel the families that it stands on and its entry point, as NVRTC is given
+/// them. It needs neither a GPU nor a compiler.
+/// </summary>
+internal static class KernelSources
+{
+    private const string Extension = ".cu";
+
+    /// <summary>Writes a file a kernel into a folder and returns their paths.</summary>
+    /// <exception cref="AppException">The model's class holds no kernels.</exception>
+    public static IReadOnlyList<string> Write(Type model, CudaPrecision precision, string folder)
+    {
+        var kernels = Find(model).DistinctBy(kernel => kernel.Name).OrderBy(kernel => kernel.Name, StringComparer.Ordinal).ToList();
+        if (kernels.Count == 0)
+            throw new AppException($"{model.Name} holds no CUDA kernels; was it compiled by an older generator?");
+        Directory.CreateDirectory(folder);
+        var written = new List<string>();
+        foreach (var kernel in kernels)
+        {
+            var path = Path.Combine(folder, kernel.Name + Extension);
+            File.WriteAllText(path, Text(kernel, precision), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+            written.Add(path);
+        }
+
+        return written;
+    }
+
+    /// <summary>The text of a kernel, under a line that says how it is launched.</summary>
+    private static string Text(Kernel kernel, CudaPrecision precision)
+    {
+        var cluster = kernel.Cluster > 1 ? $", clusters of {kernel.Cluster}" : "";
+        var shared = kernel.SharedBytes > 0 ? $", {kernel.SharedBytes} bytes of dynamic shared memory" : "";
+        return $"// {kernel.Name}: {kernel.Threads} threads a block{shared}{cluster}.\n#define MODGEN_FLOAT32 {(precision == CudaPrecision.Float32 ? 1 : 0)}\n{KernelSource.Of(kernel)}";
+    }
+
+    /// <summary>The kernels that the types nested in a model list, and those that are the same for all models.</summary>
+    private static IEnumerable<Kernel> Find(Type model)
+    {
+        const BindingFlags Own = BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
+        var lists = WithNested(model).SelectMany(type => type.GetProperties(Own))
+            .Where(property => property.PropertyType.IsAssignableTo(typeof(IEnumerable<Kernel>)))
+            .SelectMany(property => (IEnumerable<Kernel>)property.GetValue(null)!)
+            .ToList();
+        return lists.Count == 0 ? lists : lists.Concat(Programs.CommonKernels.All);
+    }
+
+    private static IEnumerable<Type> WithNested(Type type) =>
+        type.GetNestedTypes(BindingFlags.Public | BindingFlags.NonPublic).SelectMany(WithNested).Prepend(type);
+}
