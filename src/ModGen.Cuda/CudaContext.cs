@@ -6,6 +6,8 @@ namespace ModGen.Cuda;
 /// </summary>
 public sealed partial class CudaContext : IDisposable
 {
+    // Before 12.3 the driver does not capture dependent launches.
+    private static readonly Version DependentLaunchDriver = new(12, 3);
     private readonly FoundDevice _found;
     private readonly KernelBuilder _builder;
     private readonly KernelCache _cache;
@@ -19,7 +21,7 @@ public sealed partial class CudaContext : IDisposable
         _builder = builder;
         _cache = cache;
         Float32 = float32;
-        DependentLaunch = found.Capability.Major >= 9 && Environment.GetEnvironmentVariable("MODGEN_DEPENDENT_LAUNCH") != "0";
+        DependentLaunch = found.Capability.Major >= 9 && found.Driver >= DependentLaunchDriver && Environment.GetEnvironmentVariable("MODGEN_DEPENDENT_LAUNCH") != "0";
         CheckEveryLaunch = Environment.GetEnvironmentVariable("MODGEN_CHECK_LAUNCHES") == "1";
     }
 

@@ -28,6 +28,9 @@ internal sealed class CudaPlatform
         FindCompiler,
         () => KernelCache.DefaultFolder(OperatingSystem.IsWindows(), Environment.GetEnvironmentVariable));
 
+    /// <summary>The same machine with another folder for compiled kernels.</summary>
+    public CudaPlatform With(string? cacheFolder) => new(_findDriver, _findCompiler, () => cacheFolder);
+
     /// <summary>How many devices the driver sees; 0 when there is no driver or it does not work.</summary>
     public int Count => Driver(out var driver) is null && driver!.DeviceCount(out var count) == CudaResult.Success ? count : 0;
 

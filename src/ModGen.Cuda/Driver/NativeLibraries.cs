@@ -50,6 +50,7 @@ internal static class NativeLibraries
             {
                 if (!NativeLibrary.TryLoad(name, out var library))
                     continue;
+                LoadBeside(name);
                 var version = VersionOf(library);
                 if (version is not null && Fits(version, driver))
                 {
@@ -80,6 +81,16 @@ internal static class NativeLibraries
         if (!string.IsNullOrEmpty(chosen))
             return $"no NVRTC can be loaded from {LibrarySearch.CompilerVariable}='{chosen}'; set it to {file}, or unset it";
         return $"NVRTC, CUDA's compiler library, was not found; install the CUDA toolkit or its cuda-nvrtc package, or set {LibrarySearch.CompilerVariable} to {file}";
+    }
+
+    // NVRTC opens a second library by its bare name when it first compiles. Outside the system's own path it finds it only
+    // when that one is loaded already.
+    private static void LoadBeside(string compiler)
+    {
+        if (Path.GetDirectoryName(compiler) is not { Length: > 0 } folder || !Directory.Exists(folder))
+            return;
+        foreach (var file in Directory.EnumerateFiles(folder, OperatingSystem.IsWindows() ? "nvrtc-builtins64_*.dll" : "libnvrtc-builtins.so.*"))
+            _ = NativeLibrary.TryLoad(file, out _);
     }
 
     /// <summary>Whether this driver has an entry point that not every supported one has.</summary>
