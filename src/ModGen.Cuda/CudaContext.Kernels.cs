@@ -45,7 +45,7 @@ public sealed partial class CudaContext
     /// <summary>Loads what of a list is not loaded on this device.</summary>
     internal void Prepare(LaunchList list)
     {
-        foreach (var launch in list.Launches)
+        foreach (var launch in list.Entries)
         {
             if (launch.Kind == LaunchKind.Kernel && launch.Loaded?.Context != this)
             {

@@ -118,7 +118,7 @@ public sealed unsafe partial class CudaStream : CudaResource
     // Gives whether the last thing put in was a kernel: only behind a kernel may the next one start early.
     private bool Enqueue(LaunchList list, bool afterKernel, bool wait)
     {
-        foreach (var launch in list.Launches)
+        foreach (var launch in list.Entries)
         {
             Enqueue(launch, afterKernel);
             afterKernel = launch.Kind == LaunchKind.Kernel;

@@ -20,9 +20,10 @@ public sealed class Launch
     private readonly int[] _offsets;
     private readonly int[] _sizes;
 
-    private Launch(LaunchKind kind, Kernel? kernel = null, string? define = null, int blocks = 0, byte[]? parameters = null, int[]? offsets = null, int[]? sizes = null)
+    private Launch(LaunchKind kind, string name, Kernel? kernel = null, string? define = null, int blocks = 0, byte[]? parameters = null, int[]? offsets = null, int[]? sizes = null)
     {
         Kind = kind;
+        Name = name;
         Kernel = kernel;
         Define = define;
         Blocks = blocks;
@@ -53,12 +54,7 @@ public sealed class Launch
     public long Bytes { get; private init; }
 
     /// <summary>The kernel's name, or "copy" or "clear" with the size.</summary>
-    public string Name => Kind switch
-    {
-        LaunchKind.Kernel => Kernel!.Name,
-        LaunchKind.Copy => $"copy of {Bytes} bytes",
-        _ => $"clear of {Bytes} bytes",
-    };
+    public string Name { get; }
 
     /// <summary>The arguments as they lie in the kernel's parameter space.</summary>
     internal ReadOnlySpan<byte> Parameters => _parameters;
@@ -93,10 +89,12 @@ public sealed class Launch
         var parameters = new byte[end];
         for (var i = 0; i < arguments.Length; i++)
             arguments[i].Write(parameters.AsSpan(offsets[i]));
-        return new Launch(LaunchKind.Kernel, kernel, define, blocks, parameters, offsets, sizes);
+        return new Launch(LaunchKind.Kernel, kernel.Name, kernel, define, blocks, parameters, offsets, sizes);
     }
 
-    internal static Launch OfCopy(DevicePointer to, DevicePointer from, long bytes) => new(LaunchKind.Copy) { To = to, From = from, Bytes = bytes };
+    internal static Launch OfCopy(DevicePointer to, DevicePointer from, long bytes) =>
+        new(LaunchKind.Copy, $"copy of {bytes} bytes") { To = to, From = from, Bytes = bytes };
 
-    internal static Launch OfClear(DevicePointer at, long bytes) => new(LaunchKind.Clear) { To = at, Bytes = bytes };
+    internal static Launch OfClear(DevicePointer at, long bytes) =>
+        new(LaunchKind.Clear, $"clear of {bytes} bytes") { To = at, Bytes = bytes };
 }

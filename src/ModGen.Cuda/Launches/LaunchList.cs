@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace ModGen.Cuda;
 
 /// <summary>
@@ -10,6 +12,9 @@ public sealed class LaunchList
 
     /// <summary>The entries in the order they run.</summary>
     public IReadOnlyList<Launch> Launches => _launches;
+
+    /// <summary>The same entries, walked without an allocation.</summary>
+    internal ReadOnlySpan<Launch> Entries => CollectionsMarshal.AsSpan(_launches);
 
     /// <summary>Appends a kernel.</summary>
     /// <param name="kernel">The kernel.</param>
