@@ -4,7 +4,7 @@ import ctypes as C
 
 import torch
 
-from .device import Module, sources
+from .device import Module, Rows, sources
 from .measure import check, check_equal, race
 from .roofline import copy_bandwidth
 
@@ -21,7 +21,9 @@ extern "C" __global__ void __launch_bounds__(128, 3) logits(const bf16* w, const
 }
 """
 BATCHED = """
-extern "C" __global__ void __launch_bounds__(256, 2) row_norm(RmsNormForward p) { rms_norm_fwd<%(d)d, false, false, false>(p); }
+extern "C" __global__ void __launch_bounds__(256, 2) row_norm(const float* x, const float* gain, bf16* y, Rows rows, float epsilon) {
+    rms_norm_fwd<%(d)d>(x, gain, y, nullptr, rows, epsilon);
+}
 extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(d)d), 1) qkv(DecodeQkv p, const bf16* n) { decode_qkv_mma<%(d)d, %(h)d, %(kv)d, %(hd)d, %(b)d>(p, n); }
 extern "C" __global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(128, 2) attention(DecodeAttention p) { decode_attention<%(h)d, %(kv)d, %(hd)d, 8>(p); }
 extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(a)d), 1) out(DecodeResidual p) { decode_residual_mma<%(a)d, %(d)d, %(b)d>(p); }
@@ -35,10 +37,6 @@ P, EPSILON = C.c_void_p, 1e-5
 def threads(k):
     """Threads of a block of the batched products, as decode_warps says in the kernel."""
     return 32 * next(w for w in range(4, 17) if k % (32 * w) == 0 and k // (32 * w) <= 11)
-
-
-class Norm(C.Structure):
-    _fields_ = [(n, P) for n in ("x", "delta", "selected", "gain", "router", "sum", "y", "inverse_rms", "scores")] + [("rows", C.c_int), ("epsilon", C.c_float)]
 
 
 class Step(C.Structure):
@@ -84,7 +82,7 @@ class Model:
         self.flags = torch.ones(layers, device="cuda", dtype=torch.int32)
         self.scores = f(layers, batch)
         self.batched = batch > 8
-        self.normed, self.inverse_rms = torch.randn(batch, width, device="cuda").bfloat16(), f(batch)
+        self.normed = torch.randn(batch, width, device="cuda").bfloat16()
         families = ("sm80", "rms_norm", "decode_linear", "decode_linear_mma") if self.batched else ("decode_linear",)
         module = Module(sources("prelude", "sm90", *families, "decode_attention_sm90") + (BATCHED if self.batched else ENTRIES) % dict(
             d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, b=batch))
@@ -94,7 +92,7 @@ class Model:
     def run_batched(self, dependent=True):
         p, k = (lambda t: t.data_ptr()), self.kernels
         go = lambda name, grid, block, *args: k[name](grid, block, *args, dependent=dependent)
-        norm = lambda x, gain: go("row_norm", -(-self.batch * 32 // 256), 256, Norm(x=p(x), gain=p(gain), y=p(self.normed), inverse_rms=p(self.inverse_rms), rows=self.batch, epsilon=EPSILON))
+        norm = lambda x, gain: go("row_norm", -(-self.batch // 8), 256, x, gain, self.normed, Rows(None, self.batch), EPSILON)
         step = Step(p(self.lengths), p(self.lengths), None)
         for w in self.weights:
             norm(self.x, w["n1"])

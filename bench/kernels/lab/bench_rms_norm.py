@@ -1,129 +1,114 @@
-"""RMSNorm forward (residual, gather, router) and backward (gather), against float64 and against PyTorch."""
-import ctypes as C
-
+"""RMSNorm forward (plain, of a sum, of gathered rows) and backward, against float64 and against PyTorch."""
 import torch
 
-from .device import PROCESSORS, Module, sources
+from .device import PROCESSORS
 from .measure import check, check_equal, poison, race, rotations
 from .roofline import report
-
-ENTRIES = """
-extern "C" __global__ void __launch_bounds__(256, 2) forward(RmsNormForward p) { rms_norm_fwd<%(w)d, %(residual)s, %(gather)s, %(router)s>(p); }
-extern "C" __global__ void __launch_bounds__(%(lanes)d, 1) backward(RmsNormBackward p) { rms_norm_bwd<%(w)d, %(gather)s, %(lanes)d>(p); }
-extern "C" __global__ void __launch_bounds__(256) gain(const float* partials, float* gradient, int blocks) { rms_norm_gain_gradient<%(w)d>(partials, gradient, blocks); }
-"""
-
-
-def row_lanes(width):
-    """Threads that share a row, as row_warps says in the kernel."""
-    return 32 * next(w for w in range(1, 65) if width % (128 * w) == 0 and width // (128 * w) <= 8)
-
+from .streaming import Family, by_warps, entry, floats, known, nans, selection, stream_rows
 
 EPSILON = 1e-5
-
-
-class Forward(C.Structure):
-    _fields_ = [(n, C.c_void_p) for n in ("x", "delta", "selected", "gain", "router", "sum", "y", "inverse_rms", "scores")] + [
-        ("rows", C.c_int), ("epsilon", C.c_float)]
-
-
-class Backward(C.Structure):
-    _fields_ = [(n, C.c_void_p) for n in ("dy", "x", "selected", "inverse_rms", "gain", "dx", "gain_partials")] + [("rows", C.c_int)]
-
-
-def pointers(structure, values, **scalars):
-    known = {n for n, _ in structure._fields_}
-    return structure(**{k: v.data_ptr() for k, v in values.items() if k in known and v is not None}, **scalars)
+NORM = "const float* x, const float* gain, element* y, float* rstd, Rows rows, float epsilon"
+ADD = "const float* x, const element* a, const float* gain, float* sum, element* y, float* rstd, Rows rows, float epsilon"
+GATHER = "const float* x, const int* selected, const float* gain, float* gathered, element* y, float* rstd, Rows rows, float epsilon"
+BACK = "const element* dy, const float* x, const float* gain, const float* rstd, const float* residual, float* dx, element* narrow, float* partials, Rows rows"
+BACK_CALL = "rms_norm_bwd<%d, element, %s, %s>(dy, x, gain, rstd, residual, dx, narrow, partials, rows)"
 
 
 class Case:
-    def __init__(self, rows, width, residual=False, gather=False, router=False, stream_rows=None):
-        self.rows, self.width, self.residual, self.gather, self.router = rows, width, residual, gather, router
-        self.stream_rows = stream_rows or rows
-        self.lanes, self.threads = row_lanes(width), max(128, row_lanes(width))
-        self.blocks = (2 if self.threads == 128 else 1) * PROCESSORS
-        flags = {k: str(v).lower() for k, v in dict(residual=residual, gather=gather, router=router).items()}
-        module = Module(sources("prelude", "rms_norm") + ENTRIES % dict(w=width, lanes=self.threads, **flags))
-        self.forward, self.backward, self.gain = module.kernel("forward"), module.kernel("backward"), module.kernel("gain")
+    def __init__(self, sequences, length, selected, width, float32=False):
+        self.rows, self.width, self.length, self.sequences, self.k = sequences * length, width, length, sequences, selected
+        self.family = Family("elementwise rms_norm", [
+            entry("norm", NORM, f"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon)", least=2),
+            entry("norm_add", ADD, f"rms_norm_add_fwd<{width}>(x, a, gain, sum, y, rstd, rows, epsilon)", least=2),
+            entry("norm_gather", GATHER, f"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon)", least=2),
+            entry("back", BACK, BACK_CALL % (width, "false", "false")), entry("back_add", BACK, BACK_CALL % (width, "true", "true")),
+            entry("gain", "const float* partials, float* gradient, int blocks", f"add_column_partials<{width}>(partials, gradient, blocks)")], float32)
 
     def tensors(self):
-        f = lambda *s: torch.randn(*s, device="cuda")
-        rows, stream, w = self.rows, self.stream_rows, self.width
-        t = dict(x=f(stream, w), delta=f(rows, w).bfloat16(), gain=1 + 0.1 * f(w), router=f(w), sum=f(rows, w), y=f(rows, w).bfloat16(),
-                 inverse_rms=f(rows), scores=f(rows), dy=f(rows, w).bfloat16(), dx=f(stream, w), gain_partials=f(self.blocks, w), gain_gradient=f(w))
-        t["selected"] = torch.randperm(stream, device="cuda")[:rows].sort().values.int()
+        rows, w, compact, f = self.rows, self.width, self.sequences * self.k, self.family
+        t = dict(x=floats(rows, w), a=f.elements(rows, w), gain=floats(w, deviation=0.1, mean=1.0), sum=nans(rows, w), y=f.unwritten(rows, w), rstd=nans(rows),
+                 dy=f.elements(rows, w), dx=floats(rows, w), narrow=f.unwritten(rows, w), partials=nans(PROCESSORS, w), gradient=floats(w))
+        t.update(selected=selection(self.sequences, self.length, self.k), gathered=nans(compact, w), y_compact=f.unwritten(compact, w), rstd_compact=nans(compact))
         return t
 
-    def bind_forward(self, t):
-        p = pointers(Forward, t, rows=self.rows, epsilon=EPSILON)
-        return lambda: self.forward(-(-self.rows * self.lanes // 256), 256, p)
+    def forward(self, t):
+        self.family.norm(by_warps(self.rows), t["x"], t["gain"], t["y"], t["rstd"], known(self.rows), EPSILON)
 
-    def bind_backward(self, t):
-        p = pointers(Backward, t, rows=self.rows)
+    def forward_add(self, t):
+        self.family.norm_add(by_warps(self.rows), t["x"], t["a"], t["gain"], t["sum"], t["y"], t["rstd"], known(self.rows), EPSILON)
 
-        def call():
-            self.backward(self.blocks, self.threads, p)
-            self.gain(self.width // 32, 256, t["gain_partials"], t["gain_gradient"], self.blocks)
-        return call
+    def forward_gather(self, t):
+        rows = self.sequences * self.k
+        self.family.norm_gather(by_warps(rows), t["x"], t["selected"], t["gain"], t["gathered"], t["y_compact"], t["rstd_compact"], known(rows), EPSILON)
 
-    def forward_bytes(self):
-        return self.rows * self.width * (4 + 2 + (6 if self.residual else 0))
+    def backward(self, t, name="back_add", rows=None):
+        rows = rows or self.rows
+        getattr(self.family, name)(PROCESSORS, t["dy"], t["x"], t["gain"], t["rstd"], t["dx"], t["dx"], t["narrow"], t["partials"], known(rows))
+        self.family.gain(-(-self.width // 32), t["partials"], t["gradient"], PROCESSORS)
 
-    def backward_bytes(self):
-        return self.rows * self.width * (2 + 4 + 8)
+
+def normed(x, gain):
+    inverse = (x.square().mean(1, keepdim=True) + EPSILON).rsqrt()
+    return x * inverse * gain.double(), inverse
 
 
 def verify(case):
-    t = case.tensors()
-    poison(t["y"], t["inverse_rms"], t["scores"], t["sum"])
-    case.bind_forward(t)()
-    x = t["x"].double()
-    if case.gather:
-        x = x[t["selected"].long()]
-    if case.residual:
-        x = x + t["delta"].double()
-        check("rms_norm sum", t["sum"], x, 1e-6)
-    inverse = (x.square().mean(1, keepdim=True) + EPSILON).rsqrt()
-    check("rms_norm y", t["y"], x * inverse * t["gain"].double(), 4e-3)
-    check("rms_norm inverse", t["inverse_rms"], inverse[:, 0], 1e-5)
-    if case.router:
-        check("rms_norm scores", t["scores"], x @ t["router"].double(), 1e-5)
-    if case.residual:
-        return
-    before, gain_before = t["dx"].double(), t["gain_gradient"].double()
-    start = t["dx"].clone(), t["gain_gradient"].clone()
-    outputs = []
-    for _ in range(2):
-        t["dx"].copy_(start[0]), t["gain_gradient"].copy_(start[1]), poison(t["gain_partials"])
-        case.bind_backward(t)()
-        outputs.append((t["dx"].clone(), t["gain_gradient"].clone()))
-    check_equal("rms_norm dx repeated", outputs[1][0], outputs[0][0])
-    check_equal("rms_norm dgain repeated", outputs[1][1], outputs[0][1])
-    dy, gain = t["dy"].double(), t["gain"].double()
+    t, tolerance = case.tensors(), case.family.tolerance()
+    case.forward(t)
+    x, gain = t["x"].double(), t["gain"].double()
+    y, inverse = normed(x, gain)
+    check("norm", t["y"], y, tolerance)
+    check("norm rstd", t["rstd"], inverse[:, 0], 1e-6)
+    dy = t["dy"].double()
     n = x * inverse
     dx = inverse * (dy * gain - n * (dy * gain * n).mean(1, keepdim=True))
-    expected = before.index_add(0, t["selected"].long(), dx) if case.gather else before + dx
-    check("rms_norm dx", t["dx"], expected, 1e-5)
-    check("rms_norm dgain", t["gain_gradient"], gain_before + (dy * n).sum(0), 1e-5)
+    residual, start, gain_before = t["dx"].double(), (t["dx"].clone(), t["gradient"].clone()), t["gradient"].double()
+    outputs = []
+    for _ in range(2):
+        t["dx"].copy_(start[0]), t["gradient"].copy_(start[1]), poison(t["partials"], t["narrow"])
+        case.backward(t)
+        outputs.append((t["dx"].clone(), t["gradient"].clone()))
+    check_equal("norm back repeated", outputs[1][0], outputs[0][0])
+    check_equal("norm back gain repeated", outputs[1][1], outputs[0][1])
+    check("norm back, added", t["dx"], residual + dx, 1e-6)
+    check("norm back, narrow", t["narrow"], residual + dx, tolerance)
+    check("norm back, gain", t["gradient"], gain_before + (dy * n).sum(0), 2e-6)
+    poison(t["dx"])
+    case.backward(t, "back")
+    check("norm back", t["dx"], dx, 2e-6)
+    poison(t["y"], t["rstd"])
+    case.forward_add(t)
+    y, _ = normed(x + t["a"].double(), gain)
+    check("norm of sum", t["y"], y, tolerance)
+    check("norm of sum, sum", t["sum"], x + t["a"].double(), 1e-7)
+    case.forward_gather(t)
+    rows = x[stream_rows(t["selected"], case.length)]
+    y, inverse = normed(rows, gain)
+    check_equal("norm of gathered, rows", t["gathered"], rows.float())
+    check("norm of gathered", t["y_compact"], y, tolerance)
+    check("norm of gathered, rstd", t["rstd_compact"], inverse[:, 0], 1e-6)
 
 
 def verify_all():
-    for rows, width in ((1003, 1024), (37, 768), (64, 256), (129, 2048), (33, 4096)):
-        verify(Case(rows, width))
-        verify(Case(rows, width, residual=True, router=True))
-        verify(Case(rows, width, gather=True, stream_rows=3 * rows))
+    for float32 in (False, True):
+        for shape in ((3, 301, 40, 1024), (2, 37, 37, 192), (5, 64, 7, 250), (3, 21, 1, 33), (2, 40, 5, 4096)):
+            verify(Case(*shape, float32=float32))
 
 
 def run(explore):
-    record = []
-    cases = {"plain": Case(32768, 1024), "residual + router": Case(32768, 1024, residual=True, router=True),
-             "gather 4096 of 32768": Case(4096, 1024, gather=True, stream_rows=32768)}
-    for name, case in cases.items():
-        sets = [case.tensors() for _ in range(rotations(case.forward_bytes(), most=6))]
-        contestants = {"forward": [case.bind_forward(t) for t in sets], "backward": [case.bind_backward(t) for t in sets]}
-        if name == "plain":
-            contestants["peer"] = [lambda t=t: torch.nn.functional.rms_norm(t["x"], (1024,), t["gain"], EPSILON) for t in sets]
-        times = race(contestants)
-        record.append(report(f"forward {name}", times["forward"], case.forward_bytes(), times.get("peer")))
-        record.append(report(f"backward {name}", times["backward"], case.backward_bytes()))
+    record, case = [], Case(16, 2048, 256, 1024)
+    rows, width, compact = case.rows, case.width, case.sequences * case.k
+    sets = [case.tensors() for _ in range(rotations(rows * width * 6, most=4))]
+    each = lambda call: [lambda t=t: call(t) for t in sets]
+    times = race({"norm": each(case.forward), "of a sum": each(case.forward_add), "of gathered rows": each(case.forward_gather), "backward": each(case.backward),
+                  "backward, gathered": each(lambda t: case.backward(t, rows=compact)),
+                  "peer": each(lambda t: torch.nn.functional.rms_norm(t["x"], (width,), t["gain"], EPSILON))})
+    moved = {"norm": 6 * rows, "of a sum": 12 * rows, "of gathered rows": 10 * compact, "backward": 16 * rows, "backward, gathered": 16 * compact}
+    for name, bytes_a_column in moved.items():
+        record.append(report(f"{name}, {rows if bytes_a_column > 16 * compact else compact} x {width}", times[name], bytes_a_column * width, times["peer"] if name == "norm" else None))
+    small = Case(8, 1, 1, width)
+    sets = [small.tensors() for _ in range(4)]
+    us = race({"norm": each(small.forward)})["norm"]
+    print(f"   norm of 8 rows {us:.2f} us")
+    record.append(dict(name="norm of 8 rows", us=us))
     return record

@@ -89,6 +89,11 @@ class Module:
         return launch
 
 
+class Rows(C.Structure):
+    """A number of rows known at launch, or a tensor of one integer and the most it may be."""
+    _fields_ = [("counted", C.c_void_p), ("most", C.c_int)]
+
+
 class _Attribute(C.Structure):
     _fields_ = [("id", C.c_int), ("pad", C.c_int), ("value", C.c_int * 16)]
 
