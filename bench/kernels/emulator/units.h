@@ -134,13 +134,20 @@ inline void named_barrier(int id, int threads) {
     while (named_barriers[id].generation == generation) emulator::yield();
 }
 
+// Blocks run one after the other, so a cluster is one block.
+inline u32 cluster_rank() { return 0; }
+inline void cluster_sync() { }
+inline void barrier_arrive_remote(u64* at, u32) { barrier_arrive(at); }
+
+inline void add_to_global(float4* to, float4 v) { *to = make_float4(to->x + v.x, to->y + v.y, to->z + v.z, to->w + v.w); }
 inline int warpgroup_index() { return int(threadIdx.x) / 128; }
 template <int Registers> void registers_grow() { }
 template <int Registers> void registers_shrink() { }
 
 // ---- sm_90: the copy engine ---------------------------------------------------------------------------------------
 
-struct alignas(64) TensorMap { unsigned char* base; i64 columns, rows, sequences; int box_rows; };  // bf16, dense, boxes of 64 columns
+// bf16, rows of `pitch` elements (0: dense), boxes of 64 columns.
+struct alignas(64) TensorMap { unsigned char* base; i64 columns, rows, sequences; int box_rows; i64 pitch = 0; };
 
 inline void prefetch(const TensorMap&) { }
 inline u32 swizzled(int row, int chunk) { return u32(row * 128 + ((chunk ^ (row & 7)) << 4)); }
@@ -152,7 +159,7 @@ template <class Visit> void each_of_box(const TensorMap& map, unsigned char* til
         for (int c = 0; c < 64; c++) {
             i64 column = x + c, row = y + r;
             bool inside = column >= 0 && column < map.columns && row >= 0 && row < map.rows && z >= 0 && z < map.sequences;
-            visit(inside ? map.base + ((z * map.rows + row) * map.columns + column) * 2 : nullptr, tile + swizzled(r, c / 8) + c % 8 * 2);
+            visit(inside ? map.base + ((z * map.rows + row) * (map.pitch > 0 ? map.pitch : map.columns) + column) * 2 : nullptr, tile + swizzled(r, c / 8) + c % 8 * 2);
         }
 }
 
@@ -174,6 +181,10 @@ inline void copy_box(void* to, const TensorMap& map, u64* barrier, int x, int y,
     }});
 }
 
+inline void copy_box(void* to, const TensorMap& map, u64* barrier, int x, int y) { copy_box(to, map, barrier, x, y, 0); }
+
+inline void copy_box_multicast(void* to, const TensorMap& map, u64* barrier, int x, int y, u16) { copy_box(to, map, barrier, x, y); }
+
 inline void copy_bulk(void* to, const void* from, u32 bytes, u64* barrier) {
     if (bytes % 16 || reinterpret_cast<u64>(from) % 16 || shared_address(to) % 16) emulator::fail("a bulk copy wants multiples of 16 bytes");
     emulator::late.push_back({some_rounds(), -1, [=] {
@@ -189,6 +200,7 @@ inline void store_box(const TensorMap& map, const void* from, int x, int y, int 
     }});
 }
 
+inline void store_box(const TensorMap& map, const void* from, int x, int y) { store_box(map, from, x, y, 0); }
 inline void store_commit() { }
 template <int Pending> void store_wait() {
     static_assert(Pending == 0);

@@ -1,4 +1,4 @@
-// families: prelude sm90 wgmma linear_sm90 linear_epilogues_sm90
+// families: prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90
 extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(384, 1)
 qkv_fwd(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const __grid_constant__ TensorMap y, int rows) {
     linear_sm90<LinearTile<256, false, false>>(x, w, rows, 3072, 1024, 1, StoreBf16{y});
@@ -12,4 +12,14 @@ qkv_input_gradient(const __grid_constant__ TensorMap dy, const __grid_constant__
 extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(384, 1)
 qkv_weight_gradient(const __grid_constant__ TensorMap dy, const __grid_constant__ TensorMap x, float* gradient, u32* turns, int rows, int slices, int add) {
     linear_sm90<LinearTile<128, true, true, 6>>(dy, x, 3072, 1024, rows, slices, AccumulateF32{gradient, turns, 3072, 1024, add != 0});
+}
+
+extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(384, 1)
+down_add(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float* residual, float* y, int rows) {
+    linear_sm90<LinearTile<256, false, false>>(x, w, rows, 1024, 2816, 1, PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 1024}, rows, 1024});
+}
+
+extern "C" __global__ void __launch_bounds__(384, 1)
+head_logits(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float* bias, float* y, int rows) {
+    linear_sm90<LinearTile<192, false, false, 4, 1>>(x, w, rows, 264, 1024, 1, PairStore<StoreBias<float>>{StoreBias<float>{y, bias, 264}, rows, 264});
 }

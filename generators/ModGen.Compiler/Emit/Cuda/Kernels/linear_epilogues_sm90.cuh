@@ -85,3 +85,29 @@ struct AccumulateF32 : LinearEpilogue {
         }
     }
 };
+
+// Any store of linear_stores, by pairs: for results of float32 and those that are added to something.
+template <class Store>
+struct PairStore : LinearEpilogue {
+    Store store;
+    int m, n;
+    __device__ PairStore(const Store& store_, int m_, int n_) : store(store_), m(m_), n(n_) { }
+    template <class Tile, class Ready> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Ready) const {
+        constexpr int Batch = 8;  // pairs asked for at once
+        int row = at.row + at.thread / 32 * 16 + at.thread % 32 / 4, column = at.column + at.thread % 4 * 2;
+#pragma unroll
+        for (int first = 0; first < Tile::Columns / 4; first += Batch) {
+            decltype(store.ask(0, 0)) asked[Batch];
+#pragma unroll
+            for (int i = 0; i < Batch; i++) {
+                int r = row + i % 2 * 8, c = column + (first + i) / 2 * 8;
+                if (r < m && c < n) asked[i] = store.ask(r, c);
+            }
+#pragma unroll
+            for (int i = 0; i < Batch; i++) {
+                int r = row + i % 2 * 8, c = column + (first + i) / 2 * 8;
+                if (r < m && c < n) store(r, c, acc[2 * (first + i)], acc[2 * (first + i) + 1], asked[i]);
+            }
+        }
+    }
+};

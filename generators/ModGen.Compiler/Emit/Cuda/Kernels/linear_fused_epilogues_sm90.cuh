@@ -1,24 +1,25 @@
 // Epilogues of linear_sm90 that do a neighbour's work while the accumulators are still in registers: rotary embedding, SwiGLU
-// forward and backward, and the residual or routed sum into the float32 stream.
+// forward and backward. (The residual is better added by the norm that reads it, and a routed sum by a kernel of its own: fused
+// into the product either waits for the stream's float32 rows at the end of each tile.)
 
-// Rotary embedding (rotate-half) of the query and key heads, then bfloat16. `table` (Length, Head / 2) holds cosine and sine
-// of each position and frequency. Row i of the batch is at position (Gathered ? rows[i] : i) % Length.
+// Rotary embedding (rotate-half) of the query and key heads, the first RotatedColumns, then bfloat16.
 // The angles are fetched before the product for heads of 64; for wider ones there are not the registers.
-template <int Head, int Length, int RotatedColumns, bool Gathered>
+template <int Head, int RotatedColumns>
 struct RotaryStore : TileStore {
-    const TensorMap& y;   // (m, n) bf16
-    const float4* table;  // (Length, Head / 4): cos, sin, cos, sin of two frequencies
-    const int* rows;      // (m) row of the stream; Gathered only
+    const TensorMap& y;     // (m, n) bf16
+    const int* positions;   // (m)
+    const float4* table;    // (positions, Head / 4): cos, sin, cos, sin of two frequencies
     int m;
     struct Angles { float4 a[2][Head / 16]; };
-    __device__ RotaryStore(const TensorMap& y_, const float4* table_, const int* rows_, int m_) : y(y_), table(table_), rows(rows_), m(m_) { }
+    __device__ RotaryStore(const TensorMap& y_, const int* positions_, const float2* table_, int m_)
+        : y(y_), positions(positions_), table(reinterpret_cast<const float4*>(table_)), m(m_) { }
 
     __device__ __forceinline__ Angles load(const LinearPlace& at) const {
         Angles angles;
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             int row = minimum(at.row + at.thread / 32 * 16 + at.thread % 32 / 4 + r * 8, m - 1);
-            const float4* from = table + i64((Gathered ? rows[row] : row) % Length) * (Head / 4) + at.thread % 4;
+            const float4* from = table + i64(positions[row]) * (Head / 4) + at.thread % 4;
 #pragma unroll
             for (int j = 0; j < Head / 16; j++) angles.a[r][j] = __ldg(from + 4 * j);
         }
@@ -53,32 +54,42 @@ struct RotaryStore : TileStore {
     }
 };
 
-// SwiGLU over columns that alternate in eights, eight of the gate and then the eight of the other branch at the same place:
-// H (m, n / 2) = silu(gate) . up. Keep also stores both branches, which the backward pass needs.
+// SwiGLU on a split tile, whose first half of columns is the gate's and second half the other branch's: H (m, F) =
+// silu(gate) . up. Keep also stores both branches, which the backward pass needs.
 template <bool Keep>
 struct SwiGluStore : TileStore {
-    const TensorMap& h;         // (m, n / 2) bf16
-    const TensorMap& branches;  // (m, n) bf16; Keep only
-    __device__ SwiGluStore(const TensorMap& h_, const TensorMap& branches_) : h(h_), branches(branches_) { }
+    const TensorMap& h;     // (m, F) bf16
+    const TensorMap& gate;  // (m, F) bf16, pitch 2 F: the first half of the branches; Keep only
+    const TensorMap& up;    // (m, F) bf16, pitch 2 F: the second half; Keep only
+    __device__ SwiGluStore(const TensorMap& h_, const TensorMap& gate_, const TensorMap& up_) : h(h_), gate(gate_), up(up_) { }
     template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Nothing) const {
-        if constexpr (Keep) store_tile<Tile::Columns>(acc, branches, at.row, at.column, at.staging, at.warpgroup, at.thread);
-        float out[Tile::Columns / 4];
+        static_assert(Tile::Split > 0, "both branches of a column are in one tile");
+        constexpr int Half = Tile::Columns / 2, Count = Half / 2;  // columns, and a thread's values, of a branch
+        using Branch = float[Count];
+        Branch &gates = reinterpret_cast<Branch&>(acc[0]), &ups = reinterpret_cast<Branch&>(acc[Count]);
+        int column = at.column / 2;
+        if constexpr (Keep) {
+            store_tile<Half>(gates, gate, at.row, column, at.staging, at.warpgroup, at.thread);
+            store_tile<Half>(ups, up, at.row, column, at.staging, at.warpgroup, at.thread);
+        }
 #pragma unroll
-        for (int j = 0; j < Tile::Columns / 16; j++)
-#pragma unroll
-            for (int i = 0; i < 4; i++) out[4 * j + i] = acc[8 * j + i] * sigmoid(acc[8 * j + i]) * acc[8 * j + 4 + i];
-        store_tile<Tile::Columns / 2>(out, h, at.row, at.column / 2, at.staging, at.warpgroup, at.thread);
+        for (int i = 0; i < Count; i++) gates[i] *= sigmoid(gates[i]) * ups[i];
+        store_tile<Half>(gates, h, at.row, column, at.staging, at.warpgroup, at.thread);
     }
 };
 
 // The backward of SwiGluStore on dH = C: brings the branches in through TMA while the product runs, puts their gradients in
-// their place in shared memory, and stores them from there. Two buffers of 128 columns (of the branches) a warpgroup.
+// their place in shared memory, and stores them from there. Two buffers of 64 columns of both branches a warpgroup. The
+// gradients may lie where the branches do.
 struct SwiGluGradientStore : TileStore {
-    const TensorMap& gradients;  // (m, 2 n) bf16, box {64, 64}
-    const TensorMap& branches;   // (m, 2 n) bf16, box {64, 64}
-    static constexpr int Buffer = 2 * 64 * 64 * 2;
+    const TensorMap& d_gate;  // (m, F) bf16, pitch 2 F, box {64, 64}
+    const TensorMap& d_up;    // the same of the second half
+    const TensorMap& gate;    // (m, F) bf16, pitch 2 F, box {64, 64}
+    const TensorMap& up;      // the same of the second half
+    static constexpr int Branch = 64 * 64 * 2, Buffer = 2 * Branch;
     template <class Tile> static constexpr int staging_bytes = 2 * Buffer + 1024;
-    __device__ SwiGluGradientStore(const TensorMap& gradients_, const TensorMap& branches_) : gradients(gradients_), branches(branches_) { }
+    __device__ SwiGluGradientStore(const TensorMap& d_gate_, const TensorMap& d_up_, const TensorMap& gate_, const TensorMap& up_)
+        : d_gate(d_gate_), d_up(d_up_), gate(gate_), up(up_) { }
 
     static __device__ __forceinline__ u64* barrier_of(unsigned char* staging, int buffer) { return reinterpret_cast<u64*>(staging + 2 * Buffer) + buffer; }
 
@@ -91,8 +102,8 @@ struct SwiGluGradientStore : TileStore {
         unsigned char* to = at.staging + part % 2 * Buffer;
         u64* barrier = barrier_of(at.staging, part % 2);
         barrier_expect(barrier, Buffer);
-        copy_box(to, branches, barrier, 2 * at.column + part * 128, at.row);
-        copy_box(to + Buffer / 2, branches, barrier, 2 * at.column + part * 128 + 64, at.row);
+        copy_box(to, gate, barrier, at.column + part * 64, at.row);
+        copy_box(to + Branch, up, barrier, at.column + part * 64, at.row);
     }
 
     template <class Tile> __device__ __forceinline__ Nothing begin(const LinearPlace& at) const {
@@ -112,10 +123,9 @@ struct SwiGluGradientStore : TileStore {
             unsigned char* buffer = at.staging + part % 2 * Buffer;
             barrier_wait(barrier_of(at.staging, part % 2), part / 2);
 #pragma unroll
-            for (int i = 0; i < 16; i++) {  // eight columns of H at a time, in two rows each
-                int group = i / 2, row = at.thread / 32 * 16 + lane / 4 + i % 2 * 8, chunk = group % 4 * 2;
-                unsigned char* place = buffer + group / 4 * (Buffer / 2) + lane % 4 * 4;
-                u32 *gate_at = reinterpret_cast<u32*>(place + swizzled(row, chunk)), *up_at = reinterpret_cast<u32*>(place + swizzled(row, chunk + 1));
+            for (int i = 0; i < 16; i++) {  // eight columns at a time, in two rows each
+                int group = i / 2, row = at.thread / 32 * 16 + lane / 4 + i % 2 * 8;
+                u32 *gate_at = reinterpret_cast<u32*>(buffer + swizzled(row, group) + lane % 4 * 4), *up_at = gate_at + Branch / 4;
                 const float* d = acc + part * 32 + group * 4 + 2 * (i % 2);
                 float gates[2] = {low_half(*gate_at), high_half(*gate_at)}, ups[2] = {low_half(*up_at), high_half(*up_at)};
 #pragma unroll
@@ -130,68 +140,13 @@ struct SwiGluGradientStore : TileStore {
             async_proxy_fence();
             named_barrier(1 + at.warpgroup, 128);
             if (at.thread == 0) {
-                store_box(gradients, buffer, 2 * at.column + part * 128, at.row);
-                store_box(gradients, buffer + Buffer / 2, 2 * at.column + part * 128 + 64, at.row);
+                store_box(d_gate, buffer, at.column + part * 64, at.row);
+                store_box(d_up, buffer + Branch, at.column + part * 64, at.row);
                 store_commit();
                 if (part < 2) {
                     store_wait_read<0>();
                     fetch(at, part + 2);
                 }
-            }
-        }
-    }
-};
-
-enum class Gate { None, Identity, Sigmoid, Tanh };
-
-template <Gate Kind>
-__device__ __forceinline__ float gate_of(float score) {
-    if constexpr (Kind == Gate::None) return 1.0f;
-    if constexpr (Kind == Gate::Identity) return score;
-    if constexpr (Kind == Gate::Sigmoid) return sigmoid(score);
-    return 2.0f * sigmoid(2.0f * score) - 1.0f;
-}
-
-// The end of a block, x' = x + g(r) . (a + m) with m = C: into the float32 stream, at the selected rows of a routed block.
-// No row comes twice, so nothing is added to by two threads. Routed also keeps f = a + m, which the router's gradient needs.
-template <Gate Kind, bool Routed>
-struct ResidualAdd : LinearEpilogue {
-    float* x;              // (rows of the stream, n) f32
-    const bf16* attention; // (m, n) bf16: a
-    bf16* added;           // (m, n) bf16: f; Routed only
-    const int* selected;   // (m) row of the stream; Routed only
-    const float* scores;   // (rows of the stream) f32: r; Routed only
-    int m, n;
-    __device__ ResidualAdd(float* x_, const bf16* attention_, bf16* added_, const int* selected_, const float* scores_, int m_, int n_)
-        : x(x_), attention(attention_), added(added_), selected(selected_), scores(scores_), m(m_), n(n_) { }
-    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Nothing) const {
-        int lane = at.thread % 32, odd = lane & 1;
-        int row = at.row + at.thread / 32 * 16 + lane / 4 + odd * 8, column = at.column + (lane & 2) * 2;
-        bool inside = row < m;
-        int stream = inside ? (Routed ? selected[row] : row) : 0;
-        float gate = Routed && inside ? gate_of<Kind>(scores[stream]) : 1.0f;
-        float4* to = reinterpret_cast<float4*>(x + i64(stream) * n + column);
-        i64 compact = (i64(row) * n + column) / 4;
-        constexpr int Batch = 8;  // loads in flight
-#pragma unroll
-        for (int first = 0; first < Tile::Columns / 8; first += Batch) {
-            float4 old[Batch];
-            uint2 a[Batch];
-#pragma unroll
-            for (int i = 0; i < Batch; i++) {
-                bool here = inside && column + (first + i) * 8 < n;
-                old[i] = here ? __ldcs(to + (first + i) * 2) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-                a[i] = here ? __ldcs(reinterpret_cast<const uint2*>(attention) + compact + (first + i) * 2) : make_uint2(0u, 0u);
-            }
-#pragma unroll
-            for (int i = 0; i < Batch; i++) {
-                const float* d = acc + 4 * (first + i);
-                float sent0 = __shfl_xor_sync(0xffffffffu, odd ? d[0] : d[2], 1), sent1 = __shfl_xor_sync(0xffffffffu, odd ? d[1] : d[3], 1);
-                float4 f = make_float4((odd ? sent0 : d[0]) + low_half(a[i].x), (odd ? sent1 : d[1]) + high_half(a[i].x),
-                                       (odd ? d[2] : sent0) + low_half(a[i].y), (odd ? d[3] : sent1) + high_half(a[i].y));
-                if (!inside || column + (first + i) * 8 >= n) continue;
-                if constexpr (Routed) reinterpret_cast<uint2*>(added)[compact + (first + i) * 2] = make_uint2(pack(f.x, f.y), pack(f.z, f.w));
-                __stcs(to + (first + i) * 2, make_float4(old[i].x + gate * f.x, old[i].y + gate * f.y, old[i].z + gate * f.z, old[i].w + gate * f.w));
             }
         }
     }

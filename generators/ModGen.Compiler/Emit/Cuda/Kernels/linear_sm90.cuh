@@ -10,19 +10,24 @@
 // tile and multicasts it. Edges need no code: TMA reads zeros outside a map and does not write there.
 //
 // Maps: A k-major box {64, Rows}, mn-major box {64, 64}; B k-major box {64, Columns / Cluster}, mn-major box
-// {64, 64 / Cluster}; all under the 128-byte swizzle. Launch: Threads threads, clusters of Cluster, linear_smem bytes.
+// {64, 64 / Cluster}; all under the 128-byte swizzle. Launch: Threads threads, clusters of Cluster, as many blocks as run at once
+// in whole clusters, sizeof(LinearShared) + 1024 bytes of dynamic shared memory.
+//
+// Split > 0 (forward only): W has two halves of Split rows, and a tile is Columns / 2 outputs of the one and the same outputs
+// of the other, side by side; n is 2 Split. The map's box of B is then {64, Columns / 2}.
 
-template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int Cluster_ = 2, int GroupRows_ = 8, int Consumers_ = 2>
+template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int Cluster_ = 2, int GroupRows_ = 8, int Consumers_ = 2, int Split_ = 0>
 struct LinearTile {
     static constexpr int Consumers = Consumers_, Threads = 128 * (Consumers + 1);
     static constexpr int Rows = 64 * Consumers, Columns = Columns_, Depth = 64;
     static constexpr bool MnMajorA = MnMajorA_, MnMajorB = MnMajorB_;
-    static constexpr int Stages = Stages_, Cluster = Cluster_, GroupRows = GroupRows_;
+    static constexpr int Stages = Stages_, Cluster = Cluster_, GroupRows = GroupRows_, Split = Split_;
     static constexpr int BytesA = Rows * Depth * 2, BytesB = Columns * Depth * 2, Panel = 64 * 64 * 2;
     static_assert(Columns % 64 == 0 && Columns <= 256, "a tile is whole 64-column panels");
     static_assert(Consumers == 2 || (Consumers == 3 && Columns <= 128), "three consumers have registers for 128 columns each");
     static_assert(Cluster == 1 || Cluster == 2, "clusters of two share B");
     static_assert(BytesB / Cluster % 1024 == 0, "each part of B starts on a swizzle atom");
+    static_assert(Split == 0 || (!MnMajorB && Columns % 128 == 0), "halves are rows of a k-major operand, and whole panels");
 };
 
 // Which part of which tile: tile (m, n) in units of tiles, reduction steps [step, last), and the part's turn.
@@ -88,7 +93,15 @@ __device__ __forceinline__ void linear_load(unsigned char* a, unsigned char* b, 
         copy_box(a, map_a, full, depth, row);
     }
     constexpr u16 everyone = (1 << Tile::Cluster) - 1;
-    if constexpr (Tile::MnMajorB) {
+    if constexpr (Tile::Split > 0) {
+        constexpr int half = Tile::Columns / 2;
+        if constexpr (Tile::Cluster > 1) {
+            copy_box_multicast(b + rank * half * 128, map_b, full, depth, column / 2 + rank * Tile::Split, everyone);
+        } else {
+            copy_box(b, map_b, full, depth, column / 2);
+            copy_box(b + half * 128, map_b, full, depth, column / 2 + Tile::Split);
+        }
+    } else if constexpr (Tile::MnMajorB) {
         constexpr int part = Tile::Depth / Tile::Cluster;
 #pragma unroll
         for (int panel = 0; panel < Tile::Columns / 64; panel++) {

@@ -1,0 +1,134 @@
+// families: linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90
+#include "linear_reference.h"
+
+constexpr int Blocks = 2;  // fewer than there are tiles, so that a block makes several; clusters are of one block here
+
+TensorMap map_of(std::vector<bf16>& matrix, int columns, int rows, int box_rows, int first = 0, int pitch = 0) {
+    return TensorMap{reinterpret_cast<unsigned char*>(matrix.data() + first), columns, rows, 1, box_rows, pitch};
+}
+
+template <class Tile> TensorMap map_a(Product64& p) { return Tile::MnMajorA ? map_of(p.a, p.m, p.k, 64) : map_of(p.a, p.k, p.m, Tile::Rows); }
+template <class Tile> TensorMap map_b(Product64& p) { return Tile::MnMajorB ? map_of(p.b, p.n, p.k, 64) : map_of(p.b, p.k, p.n, Tile::Split > 0 ? Tile::Columns / 2 : Tile::Columns); }
+
+template <class Tile> std::string named(const char* what, const Product64& p) { return describe("sm90", what, p) + ", " + std::to_string(Tile::Rows) + " x " + std::to_string(Tile::Columns); }
+
+template <class Tile, class Make> void run(Product64& p, int slices, int blocks, const Make& make) {
+    TensorMap a = map_a<Tile>(p), b = map_b<Tile>(p);
+    emulator::launch(blocks, Tile::Threads, [&] { linear_sm90<Tile>(a, b, p.m, p.n, p.k, slices, make()); });
+}
+
+template <int Columns> void forward(int rows, int outputs, int inputs) {
+    using Tile = LinearTile<Columns, false, false, 3, 1>;
+    auto p = make_product(rows, outputs, inputs, false, false);
+    auto y = poisoned<bf16>(p.c.size());
+    TensorMap map = map_of(y, outputs, rows, 64);
+    run<Tile>(p, 1, Blocks, [&] { return StoreBf16{map}; });
+    hold_product(named<Tile>("forward", p), y, p.c);
+    auto residual = some_floats(p.c.size()), sum = poisoned<float>(p.c.size());
+    AddTo<float, float> add{residual.data(), sum.data(), outputs};
+    run<Tile>(p, 1, Blocks, [&] { return PairStore<AddTo<float, float>>{add, rows, outputs}; });
+    hold_product(named<Tile>("forward, added by pairs", p), sum, plus(p.c, residual));
+}
+
+template <int Columns> void input_gradient(int rows, int outputs, int inputs) {
+    using Tile = LinearTile<Columns, false, true, 4, 1>;
+    auto p = make_product(rows, inputs, outputs, false, true);
+    auto dx = poisoned<float>(p.c.size());
+    StoreFloat store{dx.data(), inputs};
+    run<Tile>(p, 1, Blocks, [&] { return PairStore<StoreFloat>{store, rows, inputs}; });
+    hold_product(named<Tile>("input gradient", p), dx, p.c);
+}
+
+// A block a unit, since a block may only wait for blocks before it.
+template <int Columns, int Consumers> void weight_gradient(int rows, int outputs, int inputs, int slices) {
+    using Tile = LinearTile<Columns, true, true, 3, 1, 8, Consumers>;
+    auto p = make_product(outputs, inputs, rows, true, true);
+    auto before = some_floats(p.c.size()), gradient = before;
+    int tiles = ceil_div(outputs, Tile::Rows) * ceil_div(inputs, Columns);
+    std::vector<u32> turns(size_t(tiles * Consumers), 0);
+    run<Tile>(p, slices, tiles * slices, [&] { return AccumulateF32{gradient.data(), turns.data(), outputs, inputs, true}; });
+    hold_product(named<Tile>("weight gradient", p) + ", " + std::to_string(slices) + " slices", gradient, plus(p.c, before));
+    for (u32 turn : turns)
+        if (turn != 0) { failures++; std::printf("FAILED a turn was left at %u\n", turn); break; }
+}
+
+// Branches are the (rows, 2 F) product, F of the gate and F of the other; H = silu(gate) . up.
+template <int F> void swiglu(int rows, int inputs) {
+    using Tile = LinearTile<256, false, false, 3, 1, 8, 2, F>;
+    auto p = make_product(rows, 2 * F, inputs, false, false);
+    for (auto& x : p.b) x = to_bf16(to_float(x) / 16);
+    for (auto& x : p.c) x /= 16;
+    std::vector<double> want(size_t(rows) * F);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < F; c++) {
+            double gate = p.c[size_t(r) * 2 * F + c], up = p.c[size_t(r) * 2 * F + F + c];
+            want[size_t(r) * F + c] = gate / (1 + exp(-gate)) * up;
+        }
+    auto h = poisoned<bf16>(want.size()), branches = poisoned<bf16>(p.c.size());
+    TensorMap map = map_of(h, F, rows, 64), gate = map_of(branches, F, rows, 64, 0, 2 * F), up = map_of(branches, F, rows, 64, F, 2 * F);
+    run<Tile>(p, 1, Blocks, [&] { return SwiGluStore<true>{map, gate, up}; });
+    hold_product(named<Tile>("SwiGLU", p), h, want);
+    hold_product(named<Tile>("SwiGLU's branches", p), branches, p.c);
+    std::fill(h.begin(), h.end(), poison());
+    run<Tile>(p, 1, Blocks, [&] { return SwiGluStore<false>{map, map, map}; });
+    hold_product(named<Tile>("SwiGLU alone", p), h, want);
+}
+
+// Gradients take the place of the branches.
+void swiglu_gradient(int rows, int f, int outputs) {
+    using Tile = LinearTile<256, false, true, 3, 1>;
+    auto p = make_product(rows, f, outputs, false, true);
+    std::vector<bf16> branches = poisoned<bf16>(size_t(rows) * 2 * f);
+    std::vector<double> want(size_t(rows) * 2 * f);
+    std::mt19937 random{7};
+    std::normal_distribution<float> normal;
+    for (size_t i = 0; i < want.size(); i++) branches[i] = to_bf16(normal(random));
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < f; c++) {
+            size_t at = size_t(r) * 2 * f + c;
+            double g = as_double(branches[at]), u = as_double(branches[at + f]), s = 1 / (1 + exp(-g)), d = p.c[size_t(r) * f + c];
+            want[at] = d * u * s * (1 + g * (1 - s));
+            want[at + f] = d * g * s;
+        }
+    TensorMap gate = map_of(branches, f, rows, 64, 0, 2 * f), up = map_of(branches, f, rows, 64, f, 2 * f);
+    run<Tile>(p, 1, Blocks, [&] { return SwiGluGradientStore{gate, up, gate, up}; });
+    hold_product(named<Tile>("SwiGLU's gradient", p), branches, want);
+}
+
+// Two heads of queries, one of keys, turned; one of values, not.
+template <int Head> void rotary(int rows, int inputs) {
+    using Tile = LinearTile<256, false, false, 3, 1>;
+    constexpr int Columns = 4 * Head, Turned = 3 * Head, Positions = 50;
+    auto p = make_product(rows, Columns, inputs, false, false);
+    std::vector<float2> table;
+    std::vector<int> positions;
+    for (int i = 0; i < Positions; i++)
+        for (int j = 0; j < Head / 2; j++) table.push_back({float(cos(i * 0.1 * (j + 1))), float(sin(i * 0.1 * (j + 1)))});
+    for (int r = 0; r < rows; r++) positions.push_back(r * 7 % Positions);
+    auto want = p.c;
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < Turned; c++) {
+            int i = c % Head, half = Head / 2;
+            float2 turn = table[size_t(positions[r] * half + i % half)];
+            const double* head = &p.c[size_t(r) * Columns + c - i];
+            want[size_t(r) * Columns + c] = i < half ? head[i] * turn.x - head[i + half] * turn.y : head[i] * turn.x + head[i - half] * turn.y;
+        }
+    auto y = poisoned<bf16>(p.c.size());
+    TensorMap map = map_of(y, Columns, rows, 64);
+    run<Tile>(p, 1, Blocks, [&] { return RotaryStore<Head, Turned>{map, positions.data(), table.data(), rows}; });
+    hold_product(named<Tile>(Head == 64 ? "rotary, heads of 64" : "rotary, heads of 128", p), y, want);
+}
+
+int main() {
+    forward<256>(300, 264, 200);
+    forward<128>(70, 136, 64);
+    input_gradient<192>(150, 136, 320);
+    input_gradient<64>(40, 72, 72);
+    weight_gradient<256, 2>(333, 136, 264, 1);
+    weight_gradient<128, 3>(450, 200, 136, 3);
+    swiglu<320>(150, 128);
+    swiglu_gradient(150, 328, 136);
+    rotary<64>(150, 64);
+    rotary<128>(100, 64);
+    return failures == 0 ? 0 : 1;
+}
