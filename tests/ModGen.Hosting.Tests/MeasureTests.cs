@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using System.Xml;
 using System.Xml.Linq;
 
@@ -103,9 +104,33 @@ public sealed class MeasureTests
         Assert.Equal(Tiny.Info.Parameters, model.GetProperty("parameters").GetInt64());
         Assert.Equal([32, 8, 32, 8], model.GetProperty("layers").EnumerateArray().Select(layer => layer.GetProperty("tokens").GetInt32()));
         var files = Directory.GetFiles(folder, "*.g.cs");
-        Assert.Equal(3, files.Length);
+        Assert.Equal(6, files.Length);
         Assert.All(files, file => Assert.Contains("partial class Tiny", File.ReadAllText(file), StringComparison.Ordinal));
         Assert.DoesNotContain(files, file => File.ReadAllText(file).Contains("TinyDense", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("bfloat16", "#define MODGEN_FLOAT32 0")]
+    [InlineData("float32", "#define MODGEN_FLOAT32 1")]
+    public async Task Inspect_writes_the_complete_text_of_every_kernel(string precision, string define)
+    {
+        using var harness = new Harness();
+        var folder = Path.Combine(harness.Folder, "kernels");
+        var outcome = await harness.Run("inspect", "--json", "--kernels", folder, "--precision", precision);
+        Assert.True(outcome.Code == 0, outcome.Error);
+        var files = Directory.GetFiles(folder);
+        Assert.Equal(files.Order(), outcome.Events("kernel").Select(line => line.GetProperty("file").GetString()).Order());
+        Assert.All(files, file =>
+        {
+            var (text, name) = (File.ReadAllText(file), Path.GetFileName(file).Split('.')[0]);
+            Assert.Contains(define, text, StringComparison.Ordinal);
+            Assert.Contains("struct Rows", text, StringComparison.Ordinal);
+            Assert.Single(Regex.Matches(text, @"extern ""C"" __global__"));
+            Assert.Matches($@"{name}\(", text);
+        });
+        Assert.Contains(files, file => file.EndsWith("adamw_step.cu", StringComparison.Ordinal));
+        Assert.Contains(files, file => file.EndsWith($"top_{Tiny.Info.TokensOf(1)}_of_{Tiny.Context}.cu", StringComparison.Ordinal));
+        Assert.Contains(files, file => file.EndsWith(".linear_any.cu", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -9,10 +9,18 @@ namespace ModGen.Cuda;
 public static class KernelSource
 {
     private const string Extension = ".cuh";
+    private static readonly HashSet<string> BFloat16Alone = ["linear_sm80", "linear_sm90", "attention_fwd", "attention_bwd", "attention_sm90", "wgmma"];
     private static readonly Dictionary<string, string> Texts = ReadFamilies();
 
     /// <summary>The families that this library carries.</summary>
     public static IReadOnlyCollection<string> Families => Texts.Keys;
+
+    /// <summary>Whether a kernel can be compiled for a precision: those for tensor cores take bfloat16 alone.</summary>
+    public static bool IsFor(Kernel kernel, bool float32)
+    {
+        ArgumentNullException.ThrowIfNull(kernel);
+        return !float32 || !kernel.Families.Split(' ').Any(BFloat16Alone.Contains);
+    }
 
     /// <summary>The text that the compiler is given.</summary>
     /// <param name="kernel">The kernel.</param>

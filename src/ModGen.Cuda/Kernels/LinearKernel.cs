@@ -57,6 +57,13 @@ public sealed record LinearKernel(string Name, LinearPass Pass, int Outputs, int
         return new ChosenKernel(Portable with { SharedBytes = shared }, Tiles(m, PortableRows) * Tiles(n, columns), $"#define LINEAR_COLUMNS {columns}\n");
     }
 
+    /// <summary>What stands in front of a form's source in one of its choices, so that it can be read and compiled apart; null where nothing does.</summary>
+    public static string? ExampleDefine(Kernel form)
+    {
+        ArgumentNullException.ThrowIfNull(form);
+        return form.Text.Contains("LINEAR_COLUMNS", StringComparison.Ordinal) ? "#define LINEAR_COLUMNS 128\n" : null;
+    }
+
     private static int Tiles(int count, int size) => (count + size - 1) / size;
 }
 

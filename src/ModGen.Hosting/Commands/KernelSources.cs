@@ -16,16 +16,22 @@ internal static class KernelSources
     /// <exception cref="AppException">The model's class holds no kernels.</exception>
     public static IReadOnlyList<string> Write(Type model, CudaPrecision precision, string folder)
     {
-        var kernels = Find(model).DistinctBy(kernel => kernel.Name).OrderBy(kernel => kernel.Name, StringComparer.Ordinal).ToList();
+        var kernels = Find(model).Where(kernel => KernelSource.IsFor(kernel, precision == CudaPrecision.Float32))
+            .DistinctBy(kernel => (kernel.Name, kernel.Families)).OrderBy(kernel => kernel.Name, StringComparer.Ordinal).ToList();
         if (kernels.Count == 0)
             throw new AppException($"{model.Name} holds no CUDA kernels; was it compiled by an older generator?");
         Directory.CreateDirectory(folder);
         var written = new List<string>();
-        foreach (var kernel in kernels)
+        foreach (var forms in kernels.GroupBy(kernel => kernel.Name))
         {
-            var path = Path.Combine(folder, kernel.Name + Extension);
-            File.WriteAllText(path, Text(kernel, precision), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
-            written.Add(path);
+            foreach (var kernel in forms)
+            {
+                // An operation in several forms has one name: the last family tells them apart.
+                var form = forms.Count() == 1 ? "" : "." + kernel.Families.Split(' ')[^1];
+                var path = Path.Combine(folder, kernel.Name + form + Extension);
+                File.WriteAllText(path, Text(kernel, precision), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+                written.Add(path);
+            }
         }
 
         return written;
@@ -36,7 +42,7 @@ internal static class KernelSources
     {
         var cluster = kernel.Cluster > 1 ? $", clusters of {kernel.Cluster}" : "";
         var shared = kernel.SharedBytes > 0 ? $", {kernel.SharedBytes} bytes of dynamic shared memory" : "";
-        return $"// {kernel.Name}: {kernel.Threads} threads a block{shared}{cluster}.\n#define MODGEN_FLOAT32 {(precision == CudaPrecision.Float32 ? 1 : 0)}\n{KernelSource.Of(kernel)}";
+        return $"// {kernel.Name}: {kernel.Threads} threads a block{shared}{cluster}.\n#define MODGEN_FLOAT32 {(precision == CudaPrecision.Float32 ? 1 : 0)}\n{KernelSource.Of(kernel, LinearKernel.ExampleDefine(kernel))}";
     }
 
     /// <summary>The kernels that the types nested in a model list, and those that are the same for all models.</summary>
