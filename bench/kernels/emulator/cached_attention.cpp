@@ -1,4 +1,4 @@
-// families: cached_attention
+// families: cached_attention cached_attention_split
 // precisions: both
 #include "cached_reference.h"
 
@@ -29,6 +29,13 @@ template <int Heads, int KeyValueHeads, int Width, int Context> void check(std::
     emulator::launch(most * cached_attention_blocks(Heads, KeyValueHeads), 256, [&] {
         cached_attention<Heads, KeyValueHeads, Width, Context>(p.qkv.data(), of.data(), visible.data(), p.cache.data(), output.data(), rows); });
     if (count > 0) hold(what, output, want.output, sizeof(element) == 4 ? 1e-6 : 3e-3, [](size_t) { return true; });
+    constexpr int Splits = 3;
+    std::vector<float> partials(size_t(most) * Heads * Splits * (Width + 2), NAN);
+    std::vector<element> split(output.size(), from_float<element>(NAN));
+    emulator::launch(most * cached_attention_blocks(Heads, KeyValueHeads) * Splits, 256, [&] {
+        cached_attention_split<Heads, KeyValueHeads, Width, Context, Splits>(p.qkv.data(), of.data(), visible.data(), p.cache.data(), partials.data(), rows); });
+    emulator::launch(ceil_div(most * Heads, 8), 256, [&] { cached_attention_combine<Heads, Width, Splits>(partials.data(), split.data(), rows); });
+    if (count > 0) hold(what + ", split", split, want.output, sizeof(element) == 4 ? 1e-6 : 3e-3, [](size_t) { return true; });
     size_t written = size_t(count) * Heads * Width;
     hold_equal(what + " past the count", std::vector<element>(output.begin() + written, output.end()), std::vector<element>(untouched.begin() + written, untouched.end()));
 }

@@ -1,196 +1,236 @@
-"""A whole decode step as one graph of fused kernels with programmatic dependent launch, dense and with routed blocks skipped,
-against float64 and against the time its bytes need."""
+"""A whole decode step as one graph of fused kernels with programmatic dependent launch, dense and with the rows of routed blocks
+compacted, against float64 and against the time its bytes need. Routers and predictors are no part of it: who enters is given."""
 import ctypes as C
 
 import torch
 
-from .device import Module, Rows, sources
+from .device import Module, sources
 from .measure import check, check_equal, race
 from .roofline import copy_bandwidth
 
 ENTRIES = """
-extern "C" __global__ void __launch_bounds__(128, 3) qkv(DecodeQkv p) { decode_qkv<%(d)d, %(h)d, %(kv)d, %(hd)d, 2, %(b)d, false>(p); }
-extern "C" __global__ void __launch_bounds__(128, 3) qkv_routed(DecodeQkv p) { decode_qkv<%(d)d, %(h)d, %(kv)d, %(hd)d, 2, %(b)d, true>(p); }
-extern "C" __global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(128, 2) attention(DecodeAttention p) { decode_attention<%(h)d, %(kv)d, %(hd)d, 8>(p); }
-extern "C" __global__ void __launch_bounds__(128, 3) out(DecodeResidual p) { decode_residual<%(a)d, %(d)d, 2, %(b)d, false>(p); }
-extern "C" __global__ void __launch_bounds__(128, 3) gate_up(DecodeGateUp p) { decode_gate_up<%(d)d, %(f)d, 2, %(b)d>(p); }
-extern "C" __global__ void __launch_bounds__(128, 3) down(DecodeResidual p) { decode_residual<%(f)d, %(d)d, 1, %(b)d, false>(p); }
-extern "C" __global__ void __launch_bounds__(128, 3) down_gated(DecodeResidual p) { decode_residual<%(f)d, %(d)d, 1, %(b)d, true>(p); }
-extern "C" __global__ void __launch_bounds__(128, 3) logits(const bf16* w, const float* x, const float* gain, float* out, float epsilon) {
-    decode_logits<%(d)d, %(v)d, 4, %(b)d>(w, x, gain, out, epsilon);
-}
+#define ENTRY(K) extern "C" __global__ void __launch_bounds__(decode_threads(K, %(m)d), decode_resident(K, %(m)d))
+#define QKV_ARGUMENTS const bf16 *w, const float *x, const float *gain, const bf16 *normed, const float2 *table, const int *positions, const int *sequences, \\
+    const int *lengths, const int *of, bf16 *q, bf16 *cache, Rows rows, float epsilon
+ENTRY(%(d)d) qkv(QKV_ARGUMENTS) {
+    decode_qkv<%(d)d, %(h)d, %(kv)d, %(hd)d, %(c)d, %(m)d, false>(w, x, gain, normed, table, positions, sequences, lengths, of, q, cache, rows, epsilon); }
+ENTRY(%(d)d) qkv_routed(QKV_ARGUMENTS) {
+    decode_qkv<%(d)d, %(h)d, %(kv)d, %(hd)d, %(c)d, %(m)d, true>(w, x, gain, normed, table, positions, sequences, lengths, of, q, cache, rows, epsilon); }
+ENTRY(%(a)d) out(const bf16* w, const bf16* o, const float* x, const int* of, float* t, const int* sequences, int* lengths, Rows rows) {
+    decode_attention_output<%(a)d, %(d)d, %(m)d>(w, o, x, of, t, sequences, lengths, rows); }
+ENTRY(%(d)d) gate_up(const bf16* w, const float* t, const float* gain, const bf16* normed, bf16* hidden, Rows rows, float epsilon) {
+    decode_gate_up<%(d)d, %(f)d, %(m)d>(w, t, gain, normed, hidden, rows, epsilon); }
+ENTRY(%(f)d) down(const bf16* w, const bf16* hidden, const float* t, float* x, Rows rows) { decode_down<%(f)d, %(d)d, %(m)d>(w, hidden, t, x, rows); }
+ENTRY(%(f)d) down_routed(const bf16* w, const bf16* hidden, const float* t, const float* gates, const int* of, float* x, Rows rows) {
+    decode_down_routed<%(f)d, %(d)d, %(m)d>(w, hidden, t, gates, of, x, rows); }
+ENTRY(%(d)d) logits(const bf16* w, const float* x, const float* gain, const bf16* normed, const int* of, float* logits, Rows rows, float epsilon) {
+    decode_logits<%(d)d, %(v)d, %(m)d>(w, x, gain, normed, of, logits, rows, epsilon); }
+extern "C" __global__ void __launch_bounds__(256) row_norm(const float* x, const float* gain, bf16* y, Rows rows, float epsilon) {
+    rms_norm_fwd<%(d)d>(x, gain, y, nullptr, rows, epsilon); }
+extern "C" __global__ void __launch_bounds__(256) norm_gathered(const float* x, const int* of, const float* gain, float* gathered, bf16* y, Rows rows, float epsilon) {
+    rms_norm_gather_fwd<%(d)d, 0, 0>(x, of, gain, gathered, y, nullptr, rows, epsilon); }
 """
-BATCHED = """
-extern "C" __global__ void __launch_bounds__(256, 2) row_norm(const float* x, const float* gain, bf16* y, Rows rows, float epsilon) {
-    rms_norm_fwd<%(d)d>(x, gain, y, nullptr, rows, epsilon);
-}
-extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(d)d), 1) qkv(DecodeQkv p, const bf16* n) { decode_qkv_mma<%(d)d, %(h)d, %(kv)d, %(hd)d, %(b)d>(p, n); }
-extern "C" __global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(128, 2) attention(DecodeAttention p) { decode_attention<%(h)d, %(kv)d, %(hd)d, 8>(p); }
-extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(a)d), 1) out(DecodeResidual p) { decode_residual_mma<%(a)d, %(d)d, %(b)d>(p); }
-extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(d)d), 1) gate_up(DecodeGateUp p, const bf16* n) { decode_gate_up_mma<%(d)d, %(f)d, %(b)d>(p, n); }
-extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(f)d), 1) down(DecodeResidual p) { decode_residual_mma<%(f)d, %(d)d, %(b)d>(p); }
-extern "C" __global__ void __launch_bounds__(32 * decode_warps(%(d)d), 1) logits(const bf16* w, const bf16* n, float* out) { decode_logits_mma<%(d)d, %(v)d, %(b)d>(w, n, out); }
+CLUSTERED = """
+extern "C" __global__ void __cluster_dims__(%(s)d, 1, 1) __launch_bounds__(256) attention(const bf16* q, const int* sequences, const int* lengths, const bf16* cache, bf16* o, Rows rows) {
+    decode_attention<%(h)d, %(kv)d, %(hd)d, %(c)d, %(s)d>(q, sequences, lengths, cache, o, rows); }
 """
-P, EPSILON = C.c_void_p, 1e-5
+SPLIT = """
+extern "C" __global__ void __launch_bounds__(1024) place(const int* sequences, const int* lengths, int* visible, Rows rows) { cache_place(sequences, lengths, visible, rows); }
+extern "C" __global__ void __launch_bounds__(256) split(const bf16* q, const int* sequences, const int* visible, const bf16* cache, float* partials, Rows rows) {
+    cached_attention_split<%(h)d, %(kv)d, %(hd)d, %(c)d, %(s)d, %(a)d>(q, sequences, visible, cache, partials, rows); }
+extern "C" __global__ void __launch_bounds__(256) combine(const float* partials, bf16* o, Rows rows) { cached_attention_combine<%(h)d, %(hd)d, %(s)d>(partials, o, rows); }
+"""
+EPSILON = 1e-5
+NULL = C.c_void_p(0)
 
 
-def threads(k):
-    """Threads of a block of the batched products, as decode_warps says in the kernel."""
-    return 32 * next(w for w in range(4, 17) if k % (32 * w) == 0 and k // (32 * w) <= 11)
+class Rows(C.Structure):
+    _fields_ = [("counted", C.c_void_p), ("most", C.c_int), ("pad", C.c_int)]
 
 
-class Step(C.Structure):
-    _fields_ = [("positions", P), ("lengths", P), ("active", P)]
+def is_vector(k, most):
+    return most == 1 and k % 256 == 0 and k <= 4096
 
 
-class Qkv(C.Structure):
-    _fields_ = [(n, P) for n in ("weights", "x", "gain", "table", "q", "keys", "values")] + [("step", Step), ("capacity", C.c_int), ("epsilon", C.c_float)]
+def threads(k, most):
+    """decode_threads of the kernels."""
+    return 128 if is_vector(k, most) else 32 * (4 if k <= 1408 else 8 if k <= 2816 else 16)
 
 
-class GateUp(C.Structure):
-    _fields_ = [(n, P) for n in ("weights", "x", "gain", "h", "active")] + [("epsilon", C.c_float)]
-
-
-class Residual(C.Structure):
-    _fields_ = [(n, P) for n in ("weights", "input", "x", "sum", "out", "scores", "active")]
-
-
-class Attention(C.Structure):
-    _fields_ = [(n, P) for n in ("q", "keys", "values", "out", "lengths", "active")] + [("capacity", C.c_int)]
+def blocks(k, pairs, most):
+    """decode_blocks of the kernels."""
+    return -(-pairs // (4 * (2 if k <= 1024 and pairs >= 1024 else 1))) if is_vector(k, most) else -(-pairs // 8)
 
 
 class Model:
-    """Random weights of a decoder and its caches; `routed` layers have a flag and a score."""
+    """Random weights of a decoder and its caches. `entered`: layer -> rows that enter it; layers not in it are dense."""
 
-    def __init__(self, batch, layers=16, width=1024, heads=16, kv_heads=16, head=64, feed_forward=2816, vocabulary=32768, context=1024, routed=(), ragged=False):
+    def __init__(self, batch, layers=16, width=1024, heads=16, kv_heads=16, head=64, feed_forward=2816, vocabulary=32768, context=1024, entered=None, ragged=False,
+                 most=None, splits=8, clusters=True):
         self.batch, self.layers, self.width, self.heads, self.kv, self.head = batch, layers, width, heads, kv_heads, head
-        self.f, self.v, self.capacity, self.routed = feed_forward, vocabulary, context, set(routed)
+        self.f, self.v, self.context, self.entered, self.splits, self.clusters = feed_forward, vocabulary, context, entered or {}, splits, clusters
+        self.most = most or (1 if batch == 1 else -(-batch // 8) * 8)
         w = lambda n, k: (torch.randn(n, k, device="cuda") * k ** -0.5).bfloat16()
         f = lambda *s: torch.randn(*s, device="cuda")
-        a = heads * head
+        a = self.a = heads * head
+        i32 = lambda values: torch.tensor(values, device="cuda", dtype=torch.int32)
         self.weights = [dict(qkv=w(a + 2 * kv_heads * head, width), o=w(width, a), up=w(2 * feed_forward, width), down=w(width, feed_forward),
-                             n1=1 + 0.1 * f(width), n2=1 + 0.1 * f(width), keys=f(batch, kv_heads, context, head).bfloat16(),
-                             values=f(batch, kv_heads, context, head).bfloat16()) for _ in range(layers)]
+                             n1=1 + 0.1 * f(width), n2=1 + 0.1 * f(width), cache=f(batch, context, 2, kv_heads, head).bfloat16()) for _ in range(layers)]
         self.head_weights, self.final = w(vocabulary, width), 1 + 0.1 * f(width)
         angle = torch.outer(torch.arange(context).double(), 10000.0 ** (-torch.arange(0, head, 2).double() / head))
         self.table = torch.stack([angle.cos(), angle.sin()], -1).float().cuda().contiguous()
-        self.lengths = torch.tensor([context - 1 - 37 * i * ragged for i in range(batch)], device="cuda", dtype=torch.int32)
+        self.lengths = i32([context - 1 - 37 * i * ragged for i in range(batch)])
+        self.advanced = [self.lengths.clone() for _ in range(layers)]  # what the kernels add to; attention reads `lengths`, so that steps repeat
         self.start = f(batch, width)
-        self.x, self.t = self.start.clone(), f(batch, width)
-        self.q, self.a = (torch.randn(batch, a, device="cuda").bfloat16() for _ in range(2))
-        self.h, self.logits = torch.randn(batch, feed_forward, device="cuda").bfloat16(), torch.full((batch, vocabulary), float("nan"), device="cuda")
-        self.flags = torch.ones(layers, device="cuda", dtype=torch.int32)
-        self.scores = f(layers, batch)
-        self.batched = batch > 8
-        self.normed = torch.randn(batch, width, device="cuda").bfloat16()
-        families = ("sm80", "rms_norm", "decode_linear", "decode_linear_mma") if self.batched else ("decode_linear",)
-        module = Module(sources("prelude", "sm90", *families, "decode_attention_sm90") + (BATCHED if self.batched else ENTRIES) % dict(
-            d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, b=batch))
-        names = ("qkv", "attention", "out", "gate_up", "down", "logits") + (("row_norm",) if self.batched else ("qkv_routed", "down_gated"))
-        self.kernels = {n: module.kernel(n) for n in names}
-
-    def run_batched(self, dependent=True):
-        p, k = (lambda t: t.data_ptr()), self.kernels
-        go = lambda name, grid, block, *args: k[name](grid, block, *args, dependent=dependent)
-        norm = lambda x, gain: go("row_norm", -(-self.batch // 8), 256, x, gain, self.normed, Rows(None, self.batch), EPSILON)
-        step = Step(p(self.lengths), p(self.lengths), None)
-        for w in self.weights:
-            norm(self.x, w["n1"])
-            go("qkv", w["qkv"].shape[0] // 16, threads(self.width),
-               Qkv(p(w["qkv"]), None, None, p(self.table), p(self.q), p(w["keys"]), p(w["values"]), step, self.capacity, EPSILON), self.normed)
-            go("attention", 8 * self.kv * self.batch, 128, Attention(p(self.q), p(w["keys"]), p(w["values"]), p(self.a), p(self.lengths), None, self.capacity))
-            go("out", self.width // 16, threads(self.heads * self.head), Residual(p(w["o"]), p(self.a), p(self.x), p(self.x), p(self.t), None, None))
-            norm(self.t, w["n2"])
-            go("gate_up", self.f // 8, threads(self.width), GateUp(p(w["up"]), None, None, p(self.h), None, EPSILON), self.normed)
-            go("down", self.width // 16, threads(self.f), Residual(p(w["down"]), p(self.h), p(self.x), p(self.t), p(self.x), None, None))
-        norm(self.x, self.final)
-        go("logits", self.v // 16, threads(self.width), self.head_weights, self.normed, self.logits)
+        self.x, self.t, self.gathered = self.start.clone(), f(batch, width), f(batch, width)
+        self.q, self.o = (torch.randn(batch, a, device="cuda").bfloat16() for _ in range(2))
+        self.hidden, self.normed = torch.randn(batch, feed_forward, device="cuda").bfloat16(), torch.randn(batch, width, device="cuda").bfloat16()
+        self.logits = torch.full((batch, vocabulary), float("nan"), device="cuda")
+        self.partials, self.visible = f(batch * heads * splits * (head + 2)), i32([0] * batch)
+        self.all = (i32(list(range(batch))), self.lengths, i32(list(range(batch))), i32([batch]))  # of, positions, sequences, count
+        pad = lambda rows, value: i32(list(rows) + [value] * (batch - len(rows)))
+        self.rows_of = {i: (pad(rows, 1 << 20), pad([self.lengths[r].item() for r in rows], 1 << 20), pad(rows, 1 << 20), i32([len(rows)])) for i, rows in self.entered.items()}
+        self.gates = f(layers, batch)
+        sizes = dict(d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, c=context, m=self.most, s=splits)
+        families = ("prelude", "sm80", "sm90", "rms_norm", "cached_attention", "decode_products", "decode_layer", "decode_attention_sm90" if clusters else "cached_attention_split")
+        module = Module(sources(*families) + (ENTRIES + (CLUSTERED if clusters else SPLIT)) % sizes)
+        names = ("qkv", "qkv_routed", "out", "gate_up", "down", "down_routed", "logits", "row_norm", "norm_gathered") + (("attention",) if clusters else ("place", "split", "combine"))
+        self.kernels, self.seconds = {n: module.kernel(n) for n in names}, module.seconds
 
     def run(self, dependent=True):
-        if self.batched:
-            return self.run_batched(dependent)
-        p = lambda t: t.data_ptr()
-        warps = lambda rows, each: -(-rows // (4 * each))
-        k = self.kernels
+        m, ahead = self.most, self.most > 8
+        go = lambda name, grid, block, *args: self.kernels[name](grid, block, *args, dependent=dependent)
+        product = lambda name, k, pairs, *args: go(name, blocks(k, pairs, m), threads(k, m), *args)
+        group = self.heads // self.kv
+        parts = self.kv * -(-group // min(4, group))
         for i, w in enumerate(self.weights):
-            routed = i in self.routed
-            active = p(self.flags) + 4 * i if routed else None
-            go = lambda name, grid, args: k[name](grid, 128, args, dependent=dependent)
-            step = Step(p(self.lengths), p(self.lengths), active)
-            go("qkv_routed" if routed else "qkv", warps(w["qkv"].shape[0] // 2, 2),
-               Qkv(p(w["qkv"]), p(self.x), p(w["n1"]), p(self.table), p(self.q), p(w["keys"]), p(w["values"]), step, self.capacity, EPSILON))
-            go("attention", 8 * self.kv * self.batch, Attention(p(self.q), p(w["keys"]), p(w["values"]), p(self.a), p(self.lengths), active, self.capacity))
-            go("out", warps(self.width, 2), Residual(p(w["o"]), p(self.a), p(self.x), p(self.x), p(self.t), None, active))
-            go("gate_up", warps(self.f, 2), GateUp(p(w["up"]), p(self.t), p(w["n2"]), p(self.h), active, EPSILON))
-            go("down_gated" if routed else "down", warps(self.width, 1),
-               Residual(p(w["down"]), p(self.h), p(self.x), p(self.t), p(self.x), p(self.scores) + 4 * i * self.batch, active))
-        k["logits"](warps(self.v, 4), 128, self.head_weights, self.x, self.final, self.logits, EPSILON, dependent=dependent)
+            routed = i in self.entered
+            of, positions, sequences, count = self.rows_of[i] if routed else self.all
+            rows, mapped = Rows(count.data_ptr(), self.batch), of if routed else NULL
+            norm_blocks = -(-self.batch // 8)
+            if ahead and routed:
+                go("norm_gathered", norm_blocks, 256, self.x, of, w["n1"], self.gathered, self.normed, rows, EPSILON)
+            elif ahead:
+                go("row_norm", norm_blocks, 256, self.x, w["n1"], self.normed, rows, EPSILON)
+            product("qkv_routed" if routed else "qkv", self.width, w["qkv"].shape[0] // 2, w["qkv"], self.x, w["n1"], self.normed, self.table, positions, sequences, self.lengths,
+                    mapped, self.q, w["cache"], rows, EPSILON)
+            if self.clusters:
+                go("attention", self.batch * parts * self.splits, 256, self.q, sequences, self.lengths, w["cache"], self.o, rows)
+            else:
+                go("place", 1, 1024, sequences, self.lengths, self.visible, rows)
+                go("split", self.batch * parts * self.splits, 256, self.q, sequences, self.visible, w["cache"], self.partials, rows)
+                go("combine", -(-self.batch * self.heads // 8), 256, self.partials, self.o, rows)
+            product("out", self.a, -(-self.width // 2), w["o"], self.o, self.x, mapped, self.t, sequences, self.advanced[i], rows)
+            if ahead:
+                go("row_norm", norm_blocks, 256, self.t, w["n2"], self.normed, rows, EPSILON)
+            product("gate_up", self.width, self.f, w["up"], self.t, w["n2"], self.normed, self.hidden, rows, EPSILON)
+            if routed:
+                product("down_routed", self.f, -(-self.width // 2), w["down"], self.hidden, self.t, self.gates[i], of, self.x, rows)
+            else:
+                product("down", self.f, -(-self.width // 2), w["down"], self.hidden, self.t, self.x, rows)
+        rows = Rows(self.all[3].data_ptr(), self.batch)
+        if ahead:
+            go("row_norm", -(-self.batch // 8), 256, self.x, self.final, self.normed, rows, EPSILON)
+        product("logits", self.width, -(-self.v // 2), self.head_weights, self.x, self.final, self.normed, NULL, self.logits, rows, EPSILON)
 
     def expected(self):
         """Logits in float64; reads the caches, so call it before the step."""
         norm = lambda x, g: x * (x.square().mean(-1, keepdim=True) + EPSILON).rsqrt() * g.double()
-        x, group = self.start.double(), self.heads // self.kv
+        x, group, a = self.start.double(), self.heads // self.kv, self.heads * self.head
         for i, w in enumerate(self.weights):
-            if i in self.routed and not self.flags[i]:
+            rows = torch.tensor(self.entered.get(i, range(self.batch)), device="cuda", dtype=torch.long)
+            if len(rows) == 0:
                 continue
-            heads = (norm(x, w["n1"]) @ w["qkv"].double().T).view(self.batch, -1, self.head)
-            cos, sin = (self.table[self.lengths.long(), None, :, j].double() for j in (0, 1))
+            u = x[rows]
+            heads = (norm(u, w["n1"]) @ w["qkv"].double().T).view(len(rows), -1, self.head)
+            cos, sin = (self.table[self.lengths[rows].long(), None, :, j].double() for j in (0, 1))
             low, high = heads.chunk(2, -1)
             turned = torch.cat([low * cos - high * sin, high * cos + low * sin], -1)
             q, key, value = turned[:, :self.heads], turned[:, self.heads:self.heads + self.kv], heads[:, self.heads + self.kv:]
-            rows = []
-            for b in range(self.batch):
+            outs = []
+            for j, b in enumerate(rows.tolist()):
                 n = self.lengths[b].item()
-                keys = torch.cat([w["keys"][b, :, :n].double(), key[b][:, None]], 1).repeat_interleave(group, 0)
-                values = torch.cat([w["values"][b, :, :n].double(), value[b][:, None]], 1).repeat_interleave(group, 0)
-                rows.append((((keys @ q[b][..., None])[..., 0] * self.head ** -0.5).softmax(-1)[:, None] @ values).flatten())
-            t = x + torch.stack(rows) @ w["o"].double().T
-            gate, up = (norm(t, w["n2"]) @ w["up"].double().T).view(self.batch, -1, 2, 8).unbind(2)
-            m = (gate * gate.sigmoid() * up).flatten(1) @ w["down"].double().T
-            x = x + self.scores[i].double()[:, None] * (t - x + m) if i in self.routed else t + m
+                keys, values = (torch.cat([w["cache"][b, :n, part].double(), new[j][None]], 0).repeat_interleave(group, 1).transpose(0, 1) for part, new in ((0, key), (1, value)))
+                outs.append((((keys @ q[j][..., None])[..., 0] * self.head ** -0.5).softmax(-1)[:, None] @ values).flatten())
+            t = u + torch.stack(outs) @ w["o"].double().T
+            gate, up = (norm(t, w["n2"]) @ w["up"].double().T).chunk(2, -1)
+            y = (gate * gate.sigmoid() * up) @ w["down"].double().T
+            x = x.clone()
+            x[rows] = u + self.gates[i, :len(rows)].double()[:, None] * (t - u + y) if i in self.entered else t + y
         return norm(x, self.final) @ self.head_weights.double().T
 
     def bytes(self):
-        """Bytes a step must read: weights and keys of the blocks that run."""
+        """Bytes a step must read: weights of the blocks that anyone enters, and the keys of who does."""
         total = 2 * self.head_weights.numel()
         for i, w in enumerate(self.weights):
-            if i not in self.routed or self.flags[i]:
-                total += 2 * sum(w[n].numel() for n in ("qkv", "o", "up", "down")) + 4 * self.kv * self.head * (self.lengths.sum().item() + self.batch)
+            rows = self.entered.get(i, range(self.batch))
+            if len(rows):
+                total += 2 * sum(w[n].numel() for n in ("qkv", "o", "up", "down")) + 4 * self.kv * self.head * sum(self.lengths[r].item() + 1 for r in rows)
         return total
 
 
 def verify(**shape):
+    torch.manual_seed(1)
     model = Model(layers=3, vocabulary=1024, ragged=True, **shape)
-    if model.routed:
-        model.flags[2] = 0
     expected, outputs = model.expected(), []
+    before = [a.clone() for a in model.advanced]
     for _ in range(2):
         model.x.copy_(model.start)
         model.logits.fill_(float("nan"))
         model.run()
         torch.cuda.synchronize()
         outputs.append(model.logits.clone())
-    check(f"decode {shape}", outputs[0], expected, 1e-2)
-    check_equal("decode repeated", outputs[1], outputs[0])
+    what = f"decode {({k: v for k, v in shape.items() if k != 'entered'})}, entered {model.entered}"
+    check(what, outputs[0], expected, 1e-2)
+    check_equal(what + " repeated", outputs[1], outputs[0])
+    for i, (got, want) in enumerate(zip(model.advanced, before)):
+        want = want.clone()
+        want[torch.tensor(model.entered.get(i, range(model.batch)), device="cuda", dtype=torch.long)] += 2
+        check_equal(f"{what}: lengths of layer {i}", got, want)
 
 
 def verify_all():
     verify(batch=1)
-    verify(batch=3, kv_heads=4, context=300)
-    verify(batch=2, width=768, heads=6, kv_heads=6, head=128, feed_forward=2048, context=77, routed=(1, 2))
     verify(batch=1, context=2)
-    verify(batch=19, kv_heads=4, context=1024)
+    verify(batch=1, entered={1: [0], 2: []})
+    verify(batch=1, most=8)
+    verify(batch=1, clusters=False)
+    verify(batch=3, kv_heads=4, context=300, entered={1: [0, 2], 2: []})
+    verify(batch=3, kv_heads=2, context=300, clusters=False, entered={1: [1]})
+    verify(batch=2, width=768, heads=6, kv_heads=6, head=128, feed_forward=2048, context=77, entered={1: [1], 2: [0, 1]})
+    verify(batch=8, width=192, heads=6, kv_heads=3, head=32, feed_forward=520, context=512, entered={1: [0, 3, 4, 7]}, splits=4)
+    verify(batch=19, kv_heads=4, context=1024, entered={1: list(range(0, 19, 2))})
     verify(batch=32, width=768, heads=12, kv_heads=12, feed_forward=2048, context=1500)
+
+
+def half(batch, layers=16):
+    """Every other layer routed, entered by half of the rows: at batch 1 by every other layer's only one."""
+    return {i: [0] * (i // 2 % 2) if batch == 1 else list(range(i // 2 % 2, batch, 2)) for i in range(1, layers, 2)}
+
+
+def timed(name, record, **options):
+    model = Model(**options)
+    times = race({"dependent": [model.run], "plain": [lambda: model.run(dependent=False)]}, repeats=4, rounds=7)
+    floor = model.bytes() / copy_bandwidth() * 1e6
+    print(f"   {name:44}{times['dependent']:>7.0f} us (without dependent launch {times['plain']:.0f}), floor {floor:.0f}, {times['dependent'] / floor:.2f} of it", flush=True)
+    record.append(dict(name=name, us=times["dependent"], plain_us=times["plain"], floor_us=floor))
 
 
 def run(explore):
     record = []
-    for batch, skipped in ((1, 0), (1, 8), (4, 0), (8, 0), (32, 0)):
-        model = Model(batch, routed=range(1, 16, 2) if skipped else ())
-        for i in list(model.routed)[:skipped]:
-            model.flags[i] = 0
-        times = race({"dependent": [model.run], "plain": [lambda: model.run(dependent=False)]}, repeats=4, rounds=7)
-        floor = model.bytes() / copy_bandwidth() * 1e6
-        print(f"   batch {batch}, {skipped} of 16 blocks skipped: {times['dependent']:.0f} us (without dependent launch {times['plain']:.0f}), floor {floor:.0f}, {times['dependent'] / floor:.2f} of it", flush=True)
-        record.append(dict(batch=batch, skipped=skipped, us=times["dependent"], plain_us=times["plain"], floor_us=floor))
+    if explore:
+        for batch in (1, 8, 32):
+            timed(f"batch {batch}, clusters of 8", record, batch=batch)
+            timed(f"batch {batch}, clusters of 4", record, batch=batch, splits=4)
+            timed(f"batch {batch}, clusters of 2", record, batch=batch, splits=2)
+            timed(f"batch {batch}, 8 splits and a second kernel", record, batch=batch, clusters=False)
+        timed("batch 1 in the form for eight", record, batch=1, most=8)
+        timed("batch 8 in the form for sixteen", record, batch=8, most=16)
+        return record
+    for batch in (1, 2, 4, 8, 16, 32):
+        timed(f"batch {batch}", record, batch=batch)
+    timed("batch 1, 8 of 16 blocks skipped", record, batch=1, entered={i: [] for i in range(1, 16, 2)})
+    for batch in (8, 32):
+        timed(f"batch {batch}, 8 of 16 blocks skipped by half", record, batch=batch, entered=half(batch))
+        timed(f"batch {batch}, 8 of 16 blocks skipped by 7 of 8", record, batch=batch, entered={i: list(range(i // 2 % 8, batch, 8)) for i in range(1, 16, 2)})
     return record

@@ -137,18 +137,41 @@ __host__ __device__ constexpr int cached_attention_blocks(int heads, int key_val
     return key_value_heads * ceil_div(heads / key_value_heads, cached_attention_heads(heads / key_value_heads));
 }
 
-// The keys [first, last) of one row for some query heads of one key head, by the eight warps of a block; then
-// finish(query head, column, top, sum, out) once for each column of each head. Groups of lanes, warps: all in a fixed order.
-template <int Heads, int KeyValueHeads, int Width, class Finish>
-__device__ __forceinline__ void cached_attention_keys(const element* query, const element* entries, int part, int first, int last, const Finish& finish) {
+// The first query head of a part: parts of a row are key heads times as many chunks of their query heads as there are.
+template <int Heads, int KeyValueHeads>
+__device__ __forceinline__ int cached_first_head(int part) {
+    constexpr int Group = Heads / KeyValueHeads, Some = cached_attention_heads(Group), Chunks = ceil_div(Group, Some);
+    return part / Chunks * Group + part % Chunks * Some;
+}
+
+// The keys [first, last) of one row for the query heads of a part, by the eight warps of a block; then finish(h, column, top, sum,
+// out) once for each column of each of those heads. Keys before `ready` may be read before wait(), the query may not. Groups of
+// lanes, warps: all in a fixed order.
+template <int Heads, int KeyValueHeads, int Width, bool Early, class Wait, class Finish>
+__device__ __forceinline__ void cached_attention_keys(const element* query, const element* entries, int part, int first, int last, int ready, const Wait& wait,
+                                                      const Finish& finish) {
     using Head = CachedHead<Width>;
     constexpr int Group = Heads / KeyValueHeads, Some = cached_attention_heads(Group), Chunks = ceil_div(Group, Some);
     constexpr int Warps = 8, Groups = 32 / Head::Lanes, Ahead = 4, Each = Head::Each, Entry = 2 * KeyValueHeads * Width;
     static_assert(Heads % KeyValueHeads == 0, "every key head serves as many query heads");
     __shared__ float tops[Warps][Some], sums[Warps][Some], outs[Warps][Some][Width];
-    int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32, key_head = part / Chunks, head = key_head * Group + part % Chunks * Some;
-    const element *keys = entries + key_head * Width, *values = keys + KeyValueHeads * Width;
+    int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32, head = cached_first_head<Heads, KeyValueHeads>(part);
+    const element *keys = entries + part / Chunks * Width, *values = keys + KeyValueHeads * Width;
     const float scale = 1.0f / sqrtf(float(Width));
+    typename Head::Part k[Ahead] = {}, v[Ahead] = {};
+    // The keys of a step from `base`, as far as they lie in [from, to); others keep what they had, which is finite.
+    auto fetch = [&](int base, int from, int to) {
+#pragma unroll
+        for (int i = 0; i < Ahead; i++) {
+            int at = base + (i * Warps + warp) * Groups + lane / Head::Lanes;
+            if (at < from || at >= to) continue;
+            Head::load(k[i], keys + i64(at) * Entry);
+            Head::load(v[i], values + i64(at) * Entry);
+        }
+    };
+    if constexpr (Early) fetch(first, 0, minimum(ready, last));
+    wait();
+    if constexpr (Early) fetch(first, ready, last);
     float q[Some][Each];
     CachedPartial<Each> partial[Some];
 #pragma unroll
@@ -158,14 +181,7 @@ __device__ __forceinline__ void cached_attention_keys(const element* query, cons
         Head::expand(loaded, q[h]);
     }
     for (int base = first; base < last; base += Ahead * Warps * Groups) {
-        int key = base + warp * Groups + lane / Head::Lanes;
-        typename Head::Part k[Ahead], v[Ahead];
-#pragma unroll
-        for (int i = 0; i < Ahead; i++) {
-            i64 at = minimum(key + i * Warps * Groups, last - 1);
-            Head::load(k[i], keys + at * Entry);
-            Head::load(v[i], values + at * Entry);
-        }
+        if (!Early || base > first) fetch(base, 0, last);
         float s[Some][Ahead];
 #pragma unroll
         for (int i = 0; i < Ahead; i++) {
@@ -178,7 +194,7 @@ __device__ __forceinline__ void cached_attention_keys(const element* query, cons
                 for (int e = 0; e < Each; e++) sum = fmaf(q[h][e], x[e], sum);
 #pragma unroll
                 for (int d = Head::Lanes / 2; d > 0; d >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, d);
-                s[h][i] = key + i * Warps * Groups < last ? sum * scale : -MODGEN_INFINITY;
+                s[h][i] = base + (i * Warps + warp) * Groups + lane / Head::Lanes < last ? sum * scale : -MODGEN_INFINITY;
             }
         }
 #pragma unroll
@@ -231,7 +247,7 @@ __device__ __forceinline__ void cached_attention_keys(const element* query, cons
             all.sum = fmaf(sums[w][h], factor, all.sum);
             all.out[0] = fmaf(outs[w][h][c], factor, all.out[0]);
         }
-        if (part % Chunks * Some + h < Group) finish(head + h, c, all.top, all.sum, all.out[0]);
+        if (part % Chunks * Some + h < Group) finish(h, c, all.top, all.sum, all.out[0]);
     }
 }
 
@@ -241,9 +257,9 @@ __device__ __forceinline__ void cached_attention(const element* qkv, const int* 
     constexpr int Parts = cached_attention_blocks(Heads, KeyValueHeads);
     wait_for_previous_kernel();
     let_next_kernel_start();
-    int row = int(blockIdx.x) / Parts;
+    int row = int(blockIdx.x) / Parts, part = int(blockIdx.x) % Parts, head = cached_first_head<Heads, KeyValueHeads>(part);
     if (row >= rows.count()) return;
-    cached_attention_keys<Heads, KeyValueHeads, Width>(
-        qkv + i64(row) * (Heads + 2 * KeyValueHeads) * Width, cache + i64(sequences[row]) * Context * 2 * KeyValueHeads * Width, int(blockIdx.x) % Parts, 0, visible[row],
-        [&](int head, int column, float, float sum, float out) { o[(i64(row) * Heads + head) * Width + column] = from_float<element>(out / sum); });
+    cached_attention_keys<Heads, KeyValueHeads, Width, false>(
+        qkv + i64(row) * (Heads + 2 * KeyValueHeads) * Width, cache + i64(sequences[row]) * Context * 2 * KeyValueHeads * Width, part, 0, visible[row], 0, []() {},
+        [&](int h, int column, float, float sum, float out) { o[(i64(row) * Heads + head + h) * Width + column] = from_float<element>(out / sum); });
 }
