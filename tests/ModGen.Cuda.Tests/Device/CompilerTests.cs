@@ -68,9 +68,12 @@ public sealed class CompilerTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    /// <summary>Skips the test where there is no NVRTC.</summary>
+    internal static void NeedCompiler() => Assert.SkipWhen(WhyNot.Value is not null, WhyNot.Value ?? "");
+
     private KernelBuilder Builder(Version capability, bool float32)
     {
-        Assert.SkipWhen(WhyNot.Value is not null, WhyNot.Value ?? "");
+        NeedCompiler();
         return new KernelBuilder(new NvrtcCompiler(), new KernelCache(_folder.Path), capability, float32);
     }
 
