@@ -22,7 +22,7 @@ public sealed record CostReport(
         var spec = model.Spec;
         var dense = spec with { Blocks = spec.Blocks.Select(_ => BlockSpec.Dense).ToEquatableArray() };
         var layers = model.KindOfLayer.Select((kind, layer) => new LayerCost(
-            layer, spec.Blocks[layer].Routing?.Tokens ?? spec.Context, plan.Blocks[kind].ParameterElements,
+            layer, spec.Blocks[layer].Routing?.Tokens ?? spec.Context, plan.Blocks[kind].Parameters,
             model.Kinds[kind].Training.Graph.Flops / spec.Context));
         return new CostReport(
             ParametersOf(plan), FlopsOf(model), FlopsOf(ModelGraph.Build(dense)), plan.Memory.Total.Words * sizeof(float), layers.ToEquatableArray());
@@ -32,7 +32,7 @@ public sealed record CostReport(
     {
         var spec = plan.Model.Spec;
         var matrix = (long)spec.Vocabulary * spec.Width;
-        return matrix * (spec.TiedHead ? 1 : 2) + spec.Width + plan.Model.KindOfLayer.Sum(kind => plan.Blocks[kind].ParameterElements);
+        return matrix * (spec.TiedHead ? 1 : 2) + spec.Width + plan.Model.KindOfLayer.Sum(kind => plan.Blocks[kind].Parameters);
     }
 
     private static double FlopsOf(ModelGraph model) =>

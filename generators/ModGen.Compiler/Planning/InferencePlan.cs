@@ -32,13 +32,13 @@ public sealed record InferencePlan(
         var blocks = model.Kinds.Select(k => SectionPlanner.Plan(k.Inference, backEnd, StreamUse.InPlace)).ToList();
         var logits = SectionPlanner.Plan(model.InferenceLogits, backEnd, StreamUse.InPlace);
         foreach (var kind in model.Kinds)
-            if (!ParameterOrder.Of(kind.Inference.Graph).Select(p => p.Parameter).SequenceEqual(ParameterOrder.Of(kind.Training.Graph).Select(p => p.Parameter)))
+            if (!kind.Inference.Graph.Parameters.Select(p => p.Parameter).SequenceEqual(kind.Training.Graph.Parameters.Select(p => p.Parameter)))
                 throw new GraphException($"{kind.Name}: training and inference order their parameters differently.");
         SectionPlan[] all = [embedding, .. blocks, logits];
         var scratch = Storage.Align(model.Spec.Width);
         return new InferencePlan(
             model, embedding, blocks, logits, LayerSegments.Of(model.KindOfLayer), scratch,
             new Footprint(scratch, 0) + all.Select(s => s.Scratch).Aggregate(Footprint.Max),
-            ParameterLayout.Create(model, blocks.Select(b => b.ParameterElements).ToList()));
+            ParameterLayout.Create(model, blocks.Select(b => b.ParameterExtent).ToList()));
     }
 }

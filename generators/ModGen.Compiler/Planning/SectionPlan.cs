@@ -9,7 +9,8 @@ namespace ModGen.Compiler.Planning;
 /// <param name="Forward">Launches of the forward pass.</param>
 /// <param name="Backward">Launches of the backward pass; empty without one.</param>
 /// <param name="Storage">The place of every value that a launch touches.</param>
-/// <param name="ParameterElements">Parameters of the section.</param>
+/// <param name="Parameters">Parameters of the section.</param>
+/// <param name="ParameterExtent">Elements that they take in the arena: each starts on a cache line.</param>
 /// <param name="Saved">Elements a sequence that each layer keeps for its backward pass.</param>
 /// <param name="Scratch">Largest need of shared scratch, elements a sequence.</param>
 /// <param name="Gradients">The differentiated section, or null.</param>
@@ -19,7 +20,8 @@ public sealed record SectionPlan(
     IReadOnlyList<Launch> Forward,
     IReadOnlyList<Launch> Backward,
     IReadOnlyDictionary<Value, Storage> Storage,
-    long ParameterElements,
+    long Parameters,
+    long ParameterExtent,
     Footprint Saved,
     Footprint Scratch,
     Autodiff.DifferentiatedSection? Gradients);

@@ -62,7 +62,7 @@ internal sealed class SectionPlanner
 
     private SectionPlan Plan()
     {
-        var parameterElements = PlaceParameters();
+        var (parameters, extent) = PlaceParameters();
         PlaceInputs();
         PlaceStreams();
         JoinInPlaceResults();
@@ -74,7 +74,7 @@ internal sealed class SectionPlanner
             _graph,
             _launches.Take(_forwardLaunches).ToList(),
             _launches.Skip(_forwardLaunches).ToList(),
-            _storage, parameterElements, saved, scratch, _gradients);
+            _storage, parameters, extent, saved, scratch, _gradients);
         PlanVerifier.Verify(plan);
         return plan;
     }
@@ -87,16 +87,18 @@ internal sealed class SectionPlanner
             .Concat(_gradients?.ParameterGradients.Select(p => p.Gradient) ?? []);
     }
 
-    private long PlaceParameters()
+    /// <summary>Every parameter starts on a cache line: kernels load rows of them in vectors.</summary>
+    private (long Elements, long Extent) PlaceParameters()
     {
-        var offset = 0L;
+        var (elements, extent) = (0L, 0L);
         var offsets = new Dictionary<ParameterSpec, long>();
-        foreach (var parameter in ParameterOrder.Of(_section.Graph))
+        foreach (var parameter in _section.Graph.Parameters)
         {
             if (!offsets.TryGetValue(parameter.Parameter!, out var at))
             {
-                offsets[parameter.Parameter!] = at = offset;
-                offset += parameter.Type.Elements;
+                offsets[parameter.Parameter!] = at = Storage.Align(extent);
+                elements += parameter.Type.Elements;
+                extent = at + parameter.Type.Elements;
             }
 
             _storage[parameter] = new Storage(StorageKind.Parameter, at, parameter.Type.Elements);
@@ -104,7 +106,7 @@ internal sealed class SectionPlanner
 
         foreach (var gradient in _gradients?.ParameterGradients ?? default)
             _storage[gradient.Gradient] = _storage[gradient.Parameter] with { Kind = StorageKind.ParameterGradient };
-        return offset;
+        return (elements, extent);
     }
 
     private void PlaceInputs()

@@ -40,7 +40,7 @@ public sealed record TrainingPlan(
         return new TrainingPlan(
             model, embedding, blocks, gradient, loss, logits, LayerSegments.Of(model.KindOfLayer),
             ActivationLayout.Create(model, blocks, all.Select(s => s.Scratch).Aggregate(Footprint.Max)),
-            ParameterLayout.Create(model, blocks.Select(b => b.ParameterElements).ToList()));
+            ParameterLayout.Create(model, blocks.Select(b => b.ParameterExtent).ToList()));
     }
 }
 

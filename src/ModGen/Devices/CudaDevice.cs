@@ -57,6 +57,19 @@ public sealed class CudaDevice : Device
         stream.Dispose();
     }
 
+    /// <summary>Waits as <see cref="Synchronize"/> does, before memory is freed, and says nothing of what failed.</summary>
+    internal void Drain()
+    {
+        try
+        {
+            Synchronize();
+        }
+        catch (CudaException)
+        {
+            // Whoever disposes mostly does so because of this very failure, which must not be hidden behind another exception.
+        }
+    }
+
     /// <summary>Waits until every program of the device has done what it was asked: before parameters change under them.</summary>
     internal void Synchronize()
     {

@@ -92,7 +92,7 @@ internal sealed class CudaParameterMemory : ParameterMemory
         if (!disposing || _disposed)
             return;
         _disposed = true;
-        _device.Synchronize();
+        _device.Drain();
         _device.Release(_stream);
         _operands?.Dispose();
         _master.Dispose();

@@ -27,31 +27,33 @@ public sealed record Parameter(
     public int Length { get; } = Shape.Aggregate(1, (length, extent) => checked(length * extent));
 }
 
-/// <summary>The parameters of a model in arena order, without overlap; <see cref="Align"/> leaves a few unused elements between layers.</summary>
+/// <summary>The parameters of a model in arena order, without overlap; a few elements between them are unused and stay zero.</summary>
 public sealed class ParameterTable
 {
+    private const int CacheLine = 64 / sizeof(float);
     private readonly List<Parameter> _parameters = [];
+    private long _end;
 
     /// <summary>In arena order.</summary>
     public IReadOnlyList<Parameter> Parameters => _parameters;
 
-    /// <summary>Elements of the arena that holds them.</summary>
-    public long Length { get; private set; }
+    /// <summary>Elements of the arena that holds them: whole cache lines.</summary>
+    public long Length => Aligned(_end);
 
-    /// <summary>Adds a tensor behind the last one. Generated code calls this while it loops over its layers.</summary>
-    public ParameterTable Add(string name, int[] shape, Initialization initialization, float deviation = 0, bool decays = false)
+    /// <summary>Adds a tensor on the next cache line. Generated code calls this while it loops over its layers.</summary>
+    /// <param name="name">Name in a weights file.</param>
+    /// <param name="shape">Its shape, outermost first.</param>
+    /// <param name="initialization">How it starts.</param>
+    /// <param name="deviation">Standard deviation of a normal start.</param>
+    /// <param name="decays">True when weight decay applies.</param>
+    /// <param name="joined">True for a tensor right behind the last one: the two are one matrix to the kernels.</param>
+    public ParameterTable Add(string name, int[] shape, Initialization initialization, float deviation = 0, bool decays = false, bool joined = false)
     {
-        var parameter = new Parameter(name, shape, Length, initialization, deviation, decays);
+        var parameter = new Parameter(name, shape, joined ? _end : Aligned(_end), initialization, deviation, decays);
         _parameters.Add(parameter);
-        Length += parameter.Length;
+        _end = parameter.Offset + parameter.Length;
         return this;
     }
 
-    /// <summary>Lets the next tensor start on a cache line. The elements skipped stay zero.</summary>
-    public ParameterTable Align()
-    {
-        const int CacheLine = 64 / sizeof(float);
-        Length = (Length + CacheLine - 1) / CacheLine * CacheLine;
-        return this;
-    }
+    private static long Aligned(long offset) => (offset + CacheLine - 1) / CacheLine * CacheLine;
 }

@@ -48,7 +48,7 @@ partial class Everything
         {
             var active = Wanted;
             var x = Floats(Stream); // (B, 64)
-            var finalGain = Weights(178256); // (64)
+            var finalGain = Weights(178272); // (64)
             var gathered = Floats(Scratch); // (A, 64)
             var normed = Operands(0); // (A, 64)
             var rstd = Floats(Scratch + 64); // (A)
@@ -80,20 +80,20 @@ partial class Everything
             Launch(CudaKernels.Silu16, Blocks(rows.Most * 16L, 2048), [predictorHidden, predictorActive, rows]);
 
             var predictorOutput = WeightOperands(weights + 1104); // (1, 16)
-            var predictorOutputBias = Weights(weights + 54496); // (1)
+            var predictorOutputBias = Weights(weights + 1120); // (1)
             var predictorLogits = Floats(Scratch + 16); // (B, 1)
             Linear(CudaKernels.Linear1x16FloatBias, predictorActive, predictorOutput, predictorLogits, rows, [predictorOutputBias]);
 
             Launch(CudaKernels.SelectRows, 1, [predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
 
-            var attentionGain = Weights(weights + 1120); // (64)
+            var attentionGain = Weights(weights + 1136); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)
             var normed = Operands(0); // (A, 64)
             var rstd = Floats(Scratch + 80); // (A)
             Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), [x, EnteredRows, attentionGain, gathered, normed, rstd, 1e-05f, active]);
 
-            var qkvWeight = WeightOperands(weights + 1184); // (192, 64)
+            var qkvWeight = WeightOperands(weights + 1200); // (192, 64)
             var qkv = Operands(64); // (A, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, active);
 
@@ -106,24 +106,24 @@ partial class Everything
             Launch(CudaKernels.CacheAppend4x16, active.Most, [rotated, EnteredSequences, visible, Keys(layer), active]);
             Launch(CudaKernels.CachedAttention4x16, active.Most * 4, [rotated, EnteredSequences, visible, Keys(layer), attended, active]);
 
-            var outputWeight = WeightOperands(weights + 13472); // (64, 64)
+            var outputWeight = WeightOperands(weights + 13488); // (64, 64)
             var attention = Operands(64); // (A, 64)
             Linear(CudaKernels.Linear64x64, attended, outputWeight, attention, active);
 
-            var mlpGain = Weights(weights + 17568); // (64)
+            var mlpGain = Weights(weights + 17584); // (64)
             var middle = Floats(Scratch + 80); // (A, 64)
             var middleNormed = Operands(0); // (A, 64)
             var middleRstd = Floats(Scratch + 144); // (A)
             Launch(CudaKernels.AddRmsNorm64, Blocks(active.Most, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, active]);
 
-            var gateUpWeight = WeightOperands(weights + 17632); // (384, 64)
+            var gateUpWeight = WeightOperands(weights + 17648); // (384, 64)
             var gateUp = Operands(128); // (A, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, active);
 
             var hidden = Operands(512); // (A, 192)
             Launch(CudaKernels.Swiglu192, Blocks(active.Most * 192L, 2048), [gateUp, hidden, active]);
 
-            var downWeight = WeightOperands(weights + 42208); // (64, 192)
+            var downWeight = WeightOperands(weights + 42224); // (64, 192)
             var delta = Operands(64); // (A, 64)
             Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, [attention]);
 
@@ -148,28 +148,28 @@ partial class Everything
             Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), [x, xNarrow, rows]);
 
             var predictorWeight = WeightOperands(weights + 64); // (8, 64)
-            var predictorBias = Weights(weights + 53952); // (8)
+            var predictorBias = Weights(weights + 576); // (8)
             var predictorHidden = Operands(64); // (B, 8)
             Linear(CudaKernels.Linear8x64Bias, xNarrow, predictorWeight, predictorHidden, rows, [predictorBias]);
 
             var predictorActive = Operands(0); // (B, 8)
             Launch(CudaKernels.Silu8, Blocks(rows.Most * 8L, 2048), [predictorHidden, predictorActive, rows]);
 
-            var predictorOutput = WeightOperands(weights + 53960); // (1, 8)
-            var predictorOutputBias = Weights(weights + 53968); // (1)
+            var predictorOutput = WeightOperands(weights + 592); // (1, 8)
+            var predictorOutputBias = Weights(weights + 608); // (1)
             var predictorLogits = Floats(Scratch + 16); // (B, 1)
             Linear(CudaKernels.Linear1x8FloatBias, predictorActive, predictorOutput, predictorLogits, rows, [predictorOutputBias]);
 
             Launch(CudaKernels.SelectRows, 1, [predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
 
-            var attentionGain = Weights(weights + 576); // (64)
+            var attentionGain = Weights(weights + 624); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)
             var normed = Operands(0); // (A, 64)
             var rstd = Floats(Scratch + 80); // (A)
             Launch(CudaKernels.GatherRmsNorm64, Blocks(active.Most, 8), [x, EnteredRows, attentionGain, gathered, normed, rstd, 1e-05f, active]);
 
-            var qkvWeight = WeightOperands(weights + 640); // (192, 64)
+            var qkvWeight = WeightOperands(weights + 688); // (192, 64)
             var qkv = Operands(64); // (A, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, active);
 
@@ -182,24 +182,24 @@ partial class Everything
             Launch(CudaKernels.CacheAppend4x16, active.Most, [rotated, EnteredSequences, visible, Keys(layer), active]);
             Launch(CudaKernels.CachedAttention4x16, active.Most * 4, [rotated, EnteredSequences, visible, Keys(layer), attended, active]);
 
-            var outputWeight = WeightOperands(weights + 12928); // (64, 64)
+            var outputWeight = WeightOperands(weights + 12976); // (64, 64)
             var attention = Operands(64); // (A, 64)
             Linear(CudaKernels.Linear64x64, attended, outputWeight, attention, active);
 
-            var mlpGain = Weights(weights + 17024); // (64)
+            var mlpGain = Weights(weights + 17072); // (64)
             var middle = Floats(Scratch + 80); // (A, 64)
             var middleNormed = Operands(0); // (A, 64)
             var middleRstd = Floats(Scratch + 144); // (A)
             Launch(CudaKernels.AddRmsNorm64, Blocks(active.Most, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, active]);
 
-            var gateUpWeight = WeightOperands(weights + 17088); // (384, 64)
+            var gateUpWeight = WeightOperands(weights + 17136); // (384, 64)
             var gateUp = Operands(128); // (A, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, active);
 
             var hidden = Operands(512); // (A, 192)
             Launch(CudaKernels.Swiglu192, Blocks(active.Most * 192L, 2048), [gateUp, hidden, active]);
 
-            var downWeight = WeightOperands(weights + 41664); // (64, 192)
+            var downWeight = WeightOperands(weights + 41712); // (64, 192)
             var delta = Operands(64); // (A, 64)
             Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, [attention]);
 
@@ -273,7 +273,7 @@ partial class Everything
                 return 16384L;
             if (layer < 2)
                 return 70896L;
-            return 124880L;
+            return 124896L;
         }
     }
 }

@@ -38,7 +38,7 @@ partial class Everything
         protected override void Loss()
         {
             var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
-            var finalGain = Weights(178256); // (64)
+            var finalGain = Weights(178272); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
@@ -71,7 +71,7 @@ partial class Everything
         protected override void Head()
         {
             var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
-            var finalGain = Weights(178256); // (64)
+            var finalGain = Weights(178272); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
@@ -84,7 +84,7 @@ partial class Everything
         private void HeadBackward()
         {
             var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
-            var finalGain = Weights(178256); // (64)
+            var finalGain = Weights(178272); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
@@ -109,7 +109,7 @@ partial class Everything
             ReleaseWorkspace();
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
-            var dfinalGain = Gradients(178256); // (64)
+            var dfinalGain = Gradients(178272); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx]);
         }
 
@@ -162,19 +162,19 @@ partial class Everything
             Launch(CudaKernels.Silu16, Blocks(Batch * 2048L, 2048), [predictorHidden, predictorActive, Rows(Batch * 128)]);
 
             var predictorOutput = WeightOperands(weights + 1104); // (1, 16)
-            var predictorOutputBias = Weights(weights + 54496); // (1)
+            var predictorOutputBias = Weights(weights + 1120); // (1)
             var predictorLogits = Floats(saved + 160); // (B, 128, 1)
             Linear(CudaKernels.Linear1x16FloatBias, predictorActive, predictorOutput, predictorLogits, Rows(Batch * 128), [predictorOutputBias]);
 
             Launch(CudaKernels.RoutingLoss32Of128, 1, [predictorLogits, selected, PredictorLossSlot(layer), Batch * 128]);
 
-            var attentionGain = Weights(weights + 1120); // (64)
+            var attentionGain = Weights(weights + 1136); // (64)
             var gathered = Floats(saved + 288); // (B, 32, 64)
             var normed = Operands(savedOperands + 12288); // (B, 32, 64)
             var rstd = Floats(saved + 2336); // (B, 32)
             Launch(CudaKernels.GatherRmsNorm64_32Of128, Blocks(Batch * 32, 8), [x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 32)]);
 
-            var qkvWeight = WeightOperands(weights + 1184); // (192, 64)
+            var qkvWeight = WeightOperands(weights + 1200); // (192, 64)
             var qkv = Operands(savedOperands + 14336); // (B, 32, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 32));
 
@@ -185,24 +185,24 @@ partial class Everything
             var logSumExp = Floats(saved + 2368); // (B, 4, 32)
             AttentionForward(CudaKernels.Attention4x16At32, rotated, attended, logSumExp);
 
-            var outputWeight = WeightOperands(weights + 13472); // (64, 64)
+            var outputWeight = WeightOperands(weights + 13488); // (64, 64)
             var attention = Operands(savedOperands + 22528); // (B, 32, 64)
             Linear(CudaKernels.Linear64x64, attended, outputWeight, attention, Rows(Batch * 32));
 
-            var mlpGain = Weights(weights + 17568); // (64)
+            var mlpGain = Weights(weights + 17584); // (64)
             var middle = Floats(saved + 2496); // (B, 32, 64)
             var middleNormed = Operands(savedOperands + 24576); // (B, 32, 64)
             var middleRstd = Floats(saved + 4544); // (B, 32)
             Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 32, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 32)]);
 
-            var gateUpWeight = WeightOperands(weights + 17632); // (384, 64)
+            var gateUpWeight = WeightOperands(weights + 17648); // (384, 64)
             var gateUp = Operands(savedOperands + 26624); // (B, 32, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 32));
 
             var hidden = Operands(savedOperands + 38912); // (B, 32, 192)
             Launch(CudaKernels.Swiglu192, Blocks(Batch * 6144L, 2048), [gateUp, hidden, Rows(Batch * 32)]);
 
-            var downWeight = WeightOperands(weights + 42208); // (64, 192)
+            var downWeight = WeightOperands(weights + 42224); // (64, 192)
             var mlp = Operands(0); // (B, 32, 64)
             Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 32));
 
@@ -234,31 +234,31 @@ partial class Everything
             var dscores = Floats(Scratch + 2080); // (B, 128)
             Launch(CudaKernels.GatesSigmoidGradient32Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
 
-            var downWeight = WeightOperands(weights + 42208); // (64, 192)
+            var downWeight = WeightOperands(weights + 42224); // (64, 192)
             var dhidden = Operands(2048); // (B, 32, 192)
             Linear(CudaKernels.LinearInputGradient64x192, ddeltaNarrow, downWeight, dhidden, Rows(Batch * 32));
 
             var hidden = Operands(savedOperands + 38912); // (B, 32, 192)
-            var ddownWeight = Gradients(weights + 42208); // (64, 192)
+            var ddownWeight = Gradients(weights + 42224); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, ddeltaNarrow, hidden, ddownWeight, Rows(Batch * 32));
 
             var gateUp = Operands(savedOperands + 26624); // (B, 32, 384)
             var dgateUp = Operands(savedOperands + 26624); // (B, 32, 384), over gateUp
             Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 6144L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 32)]);
 
-            var gateUpWeight = WeightOperands(weights + 17632); // (384, 64)
+            var gateUpWeight = WeightOperands(weights + 17648); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 32, 64)
             Linear(CudaKernels.LinearInputGradient384x64, dgateUp, gateUpWeight, dmiddleNormed, Rows(Batch * 32));
 
             var middleNormed = Operands(savedOperands + 24576); // (B, 32, 64)
-            var dgateUpWeight = Gradients(weights + 17632); // (384, 64)
+            var dgateUpWeight = Gradients(weights + 17648); // (384, 64)
             Linear(CudaKernels.LinearWeightGradient384x64, dgateUp, middleNormed, dgateUpWeight, Rows(Batch * 32));
 
             var middle = Floats(saved + 2496); // (B, 32, 64)
-            var mlpGain = Weights(weights + 17568); // (64)
+            var mlpGain = Weights(weights + 17584); // (64)
             var middleRstd = Floats(saved + 4544); // (B, 32)
             var dmiddle = Floats(Scratch + 2208); // (B, 32, 64)
-            var dmlpGain = Gradients(weights + 17568); // (64)
+            var dmlpGain = Gradients(weights + 17584); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 32), [dmiddleNormed, middle, mlpGain, middleRstd, dmiddle]);
 
             var dattention = Floats(Scratch); // (B, 32, 64)
@@ -267,12 +267,12 @@ partial class Everything
             var dattentionNarrow = Operands(0); // (B, 32, 64)
             Launch(CudaKernels.Narrow64, Blocks(Batch * 2048L, 2048), [dattention, dattentionNarrow, Rows(Batch * 32)]);
 
-            var outputWeight = WeightOperands(weights + 13472); // (64, 64)
+            var outputWeight = WeightOperands(weights + 13488); // (64, 64)
             var dattended = Operands(2048); // (B, 32, 64)
             Linear(CudaKernels.LinearInputGradient64x64, dattentionNarrow, outputWeight, dattended, Rows(Batch * 32));
 
             var attended = Operands(savedOperands + 20480); // (B, 32, 64)
-            var doutputWeight = Gradients(weights + 13472); // (64, 64)
+            var doutputWeight = Gradients(weights + 13488); // (64, 64)
             Linear(CudaKernels.LinearWeightGradient64x64, dattentionNarrow, attended, doutputWeight, Rows(Batch * 32));
 
             var rotated = Operands(savedOperands + 14336); // (B, 32, 192)
@@ -283,19 +283,19 @@ partial class Everything
             var dqkv = Operands(4096); // (B, 32, 192)
             Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 2048L, 2048), [dqkv, selected, RotaryTable, Rows(Batch * 32)]);
 
-            var qkvWeight = WeightOperands(weights + 1184); // (192, 64)
+            var qkvWeight = WeightOperands(weights + 1200); // (192, 64)
             var dnormed = Operands(0); // (B, 32, 64)
             Linear(CudaKernels.LinearInputGradient192x64, dqkv, qkvWeight, dnormed, Rows(Batch * 32));
 
             var normed = Operands(savedOperands + 12288); // (B, 32, 64)
-            var dqkvWeight = Gradients(weights + 1184); // (192, 64)
+            var dqkvWeight = Gradients(weights + 1200); // (192, 64)
             Linear(CudaKernels.LinearWeightGradient192x64, dqkv, normed, dqkvWeight, Rows(Batch * 32));
 
             var gathered = Floats(saved + 288); // (B, 32, 64)
-            var attentionGain = Weights(weights + 1120); // (64)
+            var attentionGain = Weights(weights + 1136); // (64)
             var rstd = Floats(saved + 2336); // (B, 32)
             var dgathered2 = Floats(Scratch + 2208); // (B, 32, 64)
-            var dattentionGain = Gradients(weights + 1120); // (64)
+            var dattentionGain = Gradients(weights + 1136); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 32), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
@@ -316,7 +316,7 @@ partial class Everything
             var dpredictorOutput = Gradients(weights + 1104); // (1, 16)
             Linear(CudaKernels.LinearWeightGradient1x16, dpredictorLogitsNarrow, predictorActive, dpredictorOutput, Rows(Batch * 128));
 
-            var dpredictorOutputBias = Gradients(weights + 54496); // (1)
+            var dpredictorOutputBias = Gradients(weights + 1120); // (1)
             LaunchWithColumnSums(CudaKernels.ColumnSums1, CudaKernels.AddColumnPartials1, 1, dpredictorOutputBias, Rows(Batch * 128), [dpredictorLogitsNarrow]);
 
             var predictorHidden = Operands(savedOperands + 8192); // (B, 128, 16)
@@ -357,27 +357,27 @@ partial class Everything
             Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [x, xNarrow, Rows(Batch * 128)]);
 
             var predictorWeight = WeightOperands(weights + 64); // (8, 64)
-            var predictorBias = Weights(weights + 53952); // (8)
+            var predictorBias = Weights(weights + 576); // (8)
             var predictorHidden = Operands(savedOperands + 8192); // (B, 128, 8)
             Linear(CudaKernels.Linear8x64Bias, xNarrow, predictorWeight, predictorHidden, Rows(Batch * 128), [predictorBias]);
 
             var predictorActive = Operands(savedOperands + 9216); // (B, 128, 8)
             Launch(CudaKernels.Silu8, Blocks(Batch * 1024L, 2048), [predictorHidden, predictorActive, Rows(Batch * 128)]);
 
-            var predictorOutput = WeightOperands(weights + 53960); // (1, 8)
-            var predictorOutputBias = Weights(weights + 53968); // (1)
+            var predictorOutput = WeightOperands(weights + 592); // (1, 8)
+            var predictorOutputBias = Weights(weights + 608); // (1)
             var predictorLogits = Floats(saved + 144); // (B, 128, 1)
             Linear(CudaKernels.Linear1x8FloatBias, predictorActive, predictorOutput, predictorLogits, Rows(Batch * 128), [predictorOutputBias]);
 
             Launch(CudaKernels.RoutingLoss16Of128, 1, [predictorLogits, selected, PredictorLossSlot(layer), Batch * 128]);
 
-            var attentionGain = Weights(weights + 576); // (64)
+            var attentionGain = Weights(weights + 624); // (64)
             var gathered = Floats(saved + 272); // (B, 16, 64)
             var normed = Operands(savedOperands + 10240); // (B, 16, 64)
             var rstd = Floats(saved + 1296); // (B, 16)
             Launch(CudaKernels.GatherRmsNorm64_16Of128, Blocks(Batch * 16, 8), [x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16)]);
 
-            var qkvWeight = WeightOperands(weights + 640); // (192, 64)
+            var qkvWeight = WeightOperands(weights + 688); // (192, 64)
             var qkv = Operands(savedOperands + 11264); // (B, 16, 192)
             Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 16));
 
@@ -388,24 +388,24 @@ partial class Everything
             var logSumExp = Floats(saved + 1312); // (B, 4, 16)
             AttentionForward(CudaKernels.Attention4x16At16, rotated, attended, logSumExp);
 
-            var outputWeight = WeightOperands(weights + 12928); // (64, 64)
+            var outputWeight = WeightOperands(weights + 12976); // (64, 64)
             var attention = Operands(savedOperands + 15360); // (B, 16, 64)
             Linear(CudaKernels.Linear64x64, attended, outputWeight, attention, Rows(Batch * 16));
 
-            var mlpGain = Weights(weights + 17024); // (64)
+            var mlpGain = Weights(weights + 17072); // (64)
             var middle = Floats(saved + 1376); // (B, 16, 64)
             var middleNormed = Operands(savedOperands + 16384); // (B, 16, 64)
             var middleRstd = Floats(saved + 2400); // (B, 16)
             Launch(CudaKernels.AddRmsNorm64, Blocks(Batch * 16, 8), [gathered, attention, mlpGain, middle, middleNormed, middleRstd, 1e-05f, Rows(Batch * 16)]);
 
-            var gateUpWeight = WeightOperands(weights + 17088); // (384, 64)
+            var gateUpWeight = WeightOperands(weights + 17136); // (384, 64)
             var gateUp = Operands(savedOperands + 17408); // (B, 16, 384)
             Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 16));
 
             var hidden = Operands(savedOperands + 23552); // (B, 16, 192)
             Launch(CudaKernels.Swiglu192, Blocks(Batch * 3072L, 2048), [gateUp, hidden, Rows(Batch * 16)]);
 
-            var downWeight = WeightOperands(weights + 41664); // (64, 192)
+            var downWeight = WeightOperands(weights + 41712); // (64, 192)
             var mlp = Operands(0); // (B, 16, 64)
             Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 16));
 
@@ -437,31 +437,31 @@ partial class Everything
             var dscores = Floats(Scratch + 1040); // (B, 128)
             Launch(CudaKernels.GatesTanhGradient16Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
 
-            var downWeight = WeightOperands(weights + 41664); // (64, 192)
+            var downWeight = WeightOperands(weights + 41712); // (64, 192)
             var dhidden = Operands(1024); // (B, 16, 192)
             Linear(CudaKernels.LinearInputGradient64x192, ddeltaNarrow, downWeight, dhidden, Rows(Batch * 16));
 
             var hidden = Operands(savedOperands + 23552); // (B, 16, 192)
-            var ddownWeight = Gradients(weights + 41664); // (64, 192)
+            var ddownWeight = Gradients(weights + 41712); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, ddeltaNarrow, hidden, ddownWeight, Rows(Batch * 16));
 
             var gateUp = Operands(savedOperands + 17408); // (B, 16, 384)
             var dgateUp = Operands(savedOperands + 17408); // (B, 16, 384), over gateUp
             Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 3072L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 16)]);
 
-            var gateUpWeight = WeightOperands(weights + 17088); // (384, 64)
+            var gateUpWeight = WeightOperands(weights + 17136); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 16, 64)
             Linear(CudaKernels.LinearInputGradient384x64, dgateUp, gateUpWeight, dmiddleNormed, Rows(Batch * 16));
 
             var middleNormed = Operands(savedOperands + 16384); // (B, 16, 64)
-            var dgateUpWeight = Gradients(weights + 17088); // (384, 64)
+            var dgateUpWeight = Gradients(weights + 17136); // (384, 64)
             Linear(CudaKernels.LinearWeightGradient384x64, dgateUp, middleNormed, dgateUpWeight, Rows(Batch * 16));
 
             var middle = Floats(saved + 1376); // (B, 16, 64)
-            var mlpGain = Weights(weights + 17024); // (64)
+            var mlpGain = Weights(weights + 17072); // (64)
             var middleRstd = Floats(saved + 2400); // (B, 16)
             var dmiddle = Floats(Scratch + 1168); // (B, 16, 64)
-            var dmlpGain = Gradients(weights + 17024); // (64)
+            var dmlpGain = Gradients(weights + 17072); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, dmiddle]);
 
             var dattention = Floats(Scratch); // (B, 16, 64)
@@ -470,12 +470,12 @@ partial class Everything
             var dattentionNarrow = Operands(0); // (B, 16, 64)
             Launch(CudaKernels.Narrow64, Blocks(Batch * 1024L, 2048), [dattention, dattentionNarrow, Rows(Batch * 16)]);
 
-            var outputWeight = WeightOperands(weights + 12928); // (64, 64)
+            var outputWeight = WeightOperands(weights + 12976); // (64, 64)
             var dattended = Operands(1024); // (B, 16, 64)
             Linear(CudaKernels.LinearInputGradient64x64, dattentionNarrow, outputWeight, dattended, Rows(Batch * 16));
 
             var attended = Operands(savedOperands + 14336); // (B, 16, 64)
-            var doutputWeight = Gradients(weights + 12928); // (64, 64)
+            var doutputWeight = Gradients(weights + 12976); // (64, 64)
             Linear(CudaKernels.LinearWeightGradient64x64, dattentionNarrow, attended, doutputWeight, Rows(Batch * 16));
 
             var rotated = Operands(savedOperands + 11264); // (B, 16, 192)
@@ -486,19 +486,19 @@ partial class Everything
             var dqkv = Operands(2048); // (B, 16, 192)
             Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 1024L, 2048), [dqkv, selected, RotaryTable, Rows(Batch * 16)]);
 
-            var qkvWeight = WeightOperands(weights + 640); // (192, 64)
+            var qkvWeight = WeightOperands(weights + 688); // (192, 64)
             var dnormed = Operands(0); // (B, 16, 64)
             Linear(CudaKernels.LinearInputGradient192x64, dqkv, qkvWeight, dnormed, Rows(Batch * 16));
 
             var normed = Operands(savedOperands + 10240); // (B, 16, 64)
-            var dqkvWeight = Gradients(weights + 640); // (192, 64)
+            var dqkvWeight = Gradients(weights + 688); // (192, 64)
             Linear(CudaKernels.LinearWeightGradient192x64, dqkv, normed, dqkvWeight, Rows(Batch * 16));
 
             var gathered = Floats(saved + 272); // (B, 16, 64)
-            var attentionGain = Weights(weights + 576); // (64)
+            var attentionGain = Weights(weights + 624); // (64)
             var rstd = Floats(saved + 1296); // (B, 16)
             var dgathered2 = Floats(Scratch + 1168); // (B, 16, 64)
-            var dattentionGain = Gradients(weights + 576); // (64)
+            var dattentionGain = Gradients(weights + 624); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
@@ -511,15 +511,15 @@ partial class Everything
             var dpredictorLogitsNarrow = Operands(0); // (B, 128, 1)
             Launch(CudaKernels.Narrow1, Blocks(Batch * 128L, 2048), [dpredictorLogits, dpredictorLogitsNarrow, Rows(Batch * 128)]);
 
-            var predictorOutput = WeightOperands(weights + 53960); // (1, 8)
+            var predictorOutput = WeightOperands(weights + 592); // (1, 8)
             var dpredictorActive = Operands(128); // (B, 128, 8)
             Linear(CudaKernels.LinearInputGradient1x8, dpredictorLogitsNarrow, predictorOutput, dpredictorActive, Rows(Batch * 128));
 
             var predictorActive = Operands(savedOperands + 9216); // (B, 128, 8)
-            var dpredictorOutput = Gradients(weights + 53960); // (1, 8)
+            var dpredictorOutput = Gradients(weights + 592); // (1, 8)
             Linear(CudaKernels.LinearWeightGradient1x8, dpredictorLogitsNarrow, predictorActive, dpredictorOutput, Rows(Batch * 128));
 
-            var dpredictorOutputBias = Gradients(weights + 53968); // (1)
+            var dpredictorOutputBias = Gradients(weights + 608); // (1)
             LaunchWithColumnSums(CudaKernels.ColumnSums1, CudaKernels.AddColumnPartials1, 1, dpredictorOutputBias, Rows(Batch * 128), [dpredictorLogitsNarrow]);
 
             var predictorHidden = Operands(savedOperands + 8192); // (B, 128, 8)
@@ -530,7 +530,7 @@ partial class Everything
             var dpredictorWeight = Gradients(weights + 64); // (8, 64)
             Linear(CudaKernels.LinearWeightGradient8x64, dpredictorHidden, xNarrow, dpredictorWeight, Rows(Batch * 128));
 
-            var dpredictorBias = Gradients(weights + 53952); // (8)
+            var dpredictorBias = Gradients(weights + 576); // (8)
             LaunchWithColumnSums(CudaKernels.ColumnSums8, CudaKernels.AddColumnPartials8, 8, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
 
             var scores = Floats(saved); // (B, 128)
@@ -722,7 +722,7 @@ partial class Everything
                 return 16384L;
             if (layer < 2)
                 return 70896L;
-            return 124880L;
+            return 124896L;
         }
 
         /// <summary>Offset of the floats that a layer keeps for its backward pass.</summary>

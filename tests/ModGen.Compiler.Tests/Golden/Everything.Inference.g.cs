@@ -52,7 +52,7 @@ partial class Everything
         {
             var active = wanted.Length;
             var x = Floats(Stream, rows * 64); // (B, 64)
-            var finalGain = Weights.Span(178256, 64); // (64)
+            var finalGain = Weights.Span(178272, 64); // (64)
             var gathered = Floats(Scratch, active * 64); // (A, 64)
             var normed = Floats(Scratch + 64, active * 64); // (A, 64)
             var rstd = Floats(Scratch + 128, active); // (A)
@@ -81,7 +81,7 @@ partial class Everything
             Cpu::Silu.Forward(Workers, predictorHidden, predictorActive);
 
             var predictorOutput = Weights.Span(weights + 1104, 16); // (1, 16)
-            var predictorOutputBias = Weights.Span(weights + 54496, 1); // (1)
+            var predictorOutputBias = Weights.Span(weights + 1120, 1); // (1)
             var predictorLogits = Floats(Scratch + 32, rows); // (B, 1)
             Cpu::Linear.ForwardBias(Workers, predictorActive, predictorOutput, predictorOutputBias, predictorLogits, rows, 16, 1);
 
@@ -90,13 +90,13 @@ partial class Everything
             if (active == 0)
                 return;
 
-            var attentionGain = Weights.Span(weights + 1120, 64); // (64)
+            var attentionGain = Weights.Span(weights + 1136, 64); // (64)
             var gathered = Floats(Scratch + 16, active * 64); // (A, 64)
             var normed = Floats(Scratch + 80, active * 64); // (A, 64)
             var rstd = Floats(Scratch + 144, active); // (A)
             Cpu::RmsNorm.GatherForward(Workers, x, entered.Indices, attentionGain, gathered, normed, rstd, 1, rows, active, 64, 1e-05f);
 
-            var qkvWeight = Weights.Span(weights + 1184, 12288); // (192, 64)
+            var qkvWeight = Weights.Span(weights + 1200, 12288); // (192, 64)
             var qkv = Floats(Scratch + 144, active * 192); // (A, 192)
             Cpu::Linear.Forward(Workers, normed, qkvWeight, qkv, active, 64, 192);
 
@@ -108,24 +108,24 @@ partial class Everything
             Cache(layer).Append(rotated, entered.Sequences, visible, active, 4);
             Cpu::CachedAttention.Forward(Workers, rotated, Cache(layer), entered.Sequences, visible, attended, active, 4, 4, 16);
 
-            var outputWeight = Weights.Span(weights + 13472, 4096); // (64, 64)
+            var outputWeight = Weights.Span(weights + 13488, 4096); // (64, 64)
             var attention = Floats(Scratch + 144, active * 64); // (A, 64)
             Cpu::Linear.Forward(Workers, attended, outputWeight, attention, active, 64, 64);
 
-            var mlpGain = Weights.Span(weights + 17568, 64); // (64)
+            var mlpGain = Weights.Span(weights + 17584, 64); // (64)
             var middle = Floats(Scratch + 80, active * 64); // (A, 64)
             var middleNormed = Floats(Scratch + 208, active * 64); // (A, 64)
             var middleRstd = Floats(Scratch + 272, active); // (A)
             Cpu::RmsNorm.AddForward(Workers, gathered, attention, mlpGain, middle, middleNormed, middleRstd, active, 64, 1e-05f);
 
-            var gateUpWeight = Weights.Span(weights + 17632, 24576); // (384, 64)
+            var gateUpWeight = Weights.Span(weights + 17648, 24576); // (384, 64)
             var gateUp = Floats(Scratch + 272, active * 384); // (A, 384)
             Cpu::Linear.Forward(Workers, middleNormed, gateUpWeight, gateUp, active, 64, 384);
 
             var hidden = Floats(Scratch + 656, active * 192); // (A, 192)
             Cpu::SwiGlu.Forward(Workers, gateUp, hidden, active, 192);
 
-            var downWeight = Weights.Span(weights + 42208, 12288); // (64, 192)
+            var downWeight = Weights.Span(weights + 42224, 12288); // (64, 192)
             var delta = Floats(Scratch + 144, active * 64); // (A, 64)
             Cpu::Linear.ForwardAdd(Workers, hidden, downWeight, attention, delta, active, 192, 64);
 
@@ -147,15 +147,15 @@ partial class Everything
             Cpu::Router.Scores(Workers, x, routerWeight, scores, rows, 64);
 
             var predictorWeight = Weights.Span(weights + 64, 512); // (8, 64)
-            var predictorBias = Weights.Span(weights + 53952, 8); // (8)
+            var predictorBias = Weights.Span(weights + 576, 8); // (8)
             var predictorHidden = Floats(Scratch + 16, rows * 8); // (B, 8)
             Cpu::Linear.ForwardBias(Workers, x, predictorWeight, predictorBias, predictorHidden, rows, 64, 8);
 
             var predictorActive = Floats(Scratch + 16, rows * 8); // (B, 8)
             Cpu::Silu.Forward(Workers, predictorHidden, predictorActive);
 
-            var predictorOutput = Weights.Span(weights + 53960, 8); // (1, 8)
-            var predictorOutputBias = Weights.Span(weights + 53968, 1); // (1)
+            var predictorOutput = Weights.Span(weights + 592, 8); // (1, 8)
+            var predictorOutputBias = Weights.Span(weights + 608, 1); // (1)
             var predictorLogits = Floats(Scratch + 32, rows); // (B, 1)
             Cpu::Linear.ForwardBias(Workers, predictorActive, predictorOutput, predictorOutputBias, predictorLogits, rows, 8, 1);
 
@@ -164,13 +164,13 @@ partial class Everything
             if (active == 0)
                 return;
 
-            var attentionGain = Weights.Span(weights + 576, 64); // (64)
+            var attentionGain = Weights.Span(weights + 624, 64); // (64)
             var gathered = Floats(Scratch + 16, active * 64); // (A, 64)
             var normed = Floats(Scratch + 80, active * 64); // (A, 64)
             var rstd = Floats(Scratch + 144, active); // (A)
             Cpu::RmsNorm.GatherForward(Workers, x, entered.Indices, attentionGain, gathered, normed, rstd, 1, rows, active, 64, 1e-05f);
 
-            var qkvWeight = Weights.Span(weights + 640, 12288); // (192, 64)
+            var qkvWeight = Weights.Span(weights + 688, 12288); // (192, 64)
             var qkv = Floats(Scratch + 144, active * 192); // (A, 192)
             Cpu::Linear.Forward(Workers, normed, qkvWeight, qkv, active, 64, 192);
 
@@ -182,24 +182,24 @@ partial class Everything
             Cache(layer).Append(rotated, entered.Sequences, visible, active, 4);
             Cpu::CachedAttention.Forward(Workers, rotated, Cache(layer), entered.Sequences, visible, attended, active, 4, 4, 16);
 
-            var outputWeight = Weights.Span(weights + 12928, 4096); // (64, 64)
+            var outputWeight = Weights.Span(weights + 12976, 4096); // (64, 64)
             var attention = Floats(Scratch + 144, active * 64); // (A, 64)
             Cpu::Linear.Forward(Workers, attended, outputWeight, attention, active, 64, 64);
 
-            var mlpGain = Weights.Span(weights + 17024, 64); // (64)
+            var mlpGain = Weights.Span(weights + 17072, 64); // (64)
             var middle = Floats(Scratch + 80, active * 64); // (A, 64)
             var middleNormed = Floats(Scratch + 208, active * 64); // (A, 64)
             var middleRstd = Floats(Scratch + 272, active); // (A)
             Cpu::RmsNorm.AddForward(Workers, gathered, attention, mlpGain, middle, middleNormed, middleRstd, active, 64, 1e-05f);
 
-            var gateUpWeight = Weights.Span(weights + 17088, 24576); // (384, 64)
+            var gateUpWeight = Weights.Span(weights + 17136, 24576); // (384, 64)
             var gateUp = Floats(Scratch + 272, active * 384); // (A, 384)
             Cpu::Linear.Forward(Workers, middleNormed, gateUpWeight, gateUp, active, 64, 384);
 
             var hidden = Floats(Scratch + 656, active * 192); // (A, 192)
             Cpu::SwiGlu.Forward(Workers, gateUp, hidden, active, 192);
 
-            var downWeight = Weights.Span(weights + 41664, 12288); // (64, 192)
+            var downWeight = Weights.Span(weights + 41712, 12288); // (64, 192)
             var delta = Floats(Scratch + 144, active * 64); // (A, 64)
             Cpu::Linear.ForwardAdd(Workers, hidden, downWeight, attention, delta, active, 192, 64);
 
@@ -280,7 +280,7 @@ partial class Everything
                 return 16384L;
             if (layer < 2)
                 return 70896L;
-            return 124880L;
+            return 124896L;
         }
     }
 }

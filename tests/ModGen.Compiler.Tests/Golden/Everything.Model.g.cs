@@ -99,60 +99,56 @@ partial class Everything : Runtime::DecoderModel<Everything>, Runtime::IDecoderM
         AddRoutedBlock1(table, $"model.layers.{0}.");
         AddRoutedBlock2(table, $"model.layers.{1}.");
         AddRoutedBlock3(table, $"model.layers.{2}.");
-        table.Align();
         table.Add("model.norm.weight", [64], Runtime::Initialization.Ones);
         return table;
     }
 
     private static void AddRoutedBlock1(Runtime::ParameterTable table, string layer)
     {
-        table.Align();
         table.Add(layer + "mod.router.weight", [1, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
         table.Add(layer + "mod.predictor.0.weight", [16, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
         table.Add(layer + "mod.predictor.0.bias", [16], Runtime::Initialization.Zeros);
         table.Add(layer + "mod.predictor.2.weight", [1, 16], Runtime::Initialization.Normal, 0.16f, decays: true);
+        table.Add(layer + "mod.predictor.2.bias", [1], Runtime::Initialization.Zeros);
         table.Add(layer + "input_layernorm.weight", [64], Runtime::Initialization.Ones);
         table.Add(layer + "self_attn.q_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.k_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.v_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
+        table.Add(layer + "self_attn.k_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
+        table.Add(layer + "self_attn.v_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
         table.Add(layer + "self_attn.o_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.032659862f, decays: true);
         table.Add(layer + "post_attention_layernorm.weight", [64], Runtime::Initialization.Ones);
         table.Add(layer + "mlp.gate_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "mlp.up_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
+        table.Add(layer + "mlp.up_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
         table.Add(layer + "mlp.down_proj.weight", [64, 192], Runtime::Initialization.Normal, 0.01885618f, decays: true);
-        table.Add(layer + "mod.predictor.2.bias", [1], Runtime::Initialization.Zeros);
     }
 
     private static void AddRoutedBlock2(Runtime::ParameterTable table, string layer)
     {
-        table.Align();
         table.Add(layer + "mod.router.weight", [1, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
         table.Add(layer + "mod.predictor.0.weight", [8, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "input_layernorm.weight", [64], Runtime::Initialization.Ones);
-        table.Add(layer + "self_attn.q_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.k_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.v_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.o_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.032659862f, decays: true);
-        table.Add(layer + "post_attention_layernorm.weight", [64], Runtime::Initialization.Ones);
-        table.Add(layer + "mlp.gate_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "mlp.up_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "mlp.down_proj.weight", [64, 192], Runtime::Initialization.Normal, 0.01885618f, decays: true);
         table.Add(layer + "mod.predictor.0.bias", [8], Runtime::Initialization.Zeros);
         table.Add(layer + "mod.predictor.2.weight", [1, 8], Runtime::Initialization.Normal, 0.22627416f, decays: true);
         table.Add(layer + "mod.predictor.2.bias", [1], Runtime::Initialization.Zeros);
+        table.Add(layer + "input_layernorm.weight", [64], Runtime::Initialization.Ones);
+        table.Add(layer + "self_attn.q_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
+        table.Add(layer + "self_attn.k_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
+        table.Add(layer + "self_attn.v_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
+        table.Add(layer + "self_attn.o_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.032659862f, decays: true);
+        table.Add(layer + "post_attention_layernorm.weight", [64], Runtime::Initialization.Ones);
+        table.Add(layer + "mlp.gate_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
+        table.Add(layer + "mlp.up_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
+        table.Add(layer + "mlp.down_proj.weight", [64, 192], Runtime::Initialization.Normal, 0.01885618f, decays: true);
     }
 
     private static void AddRoutedBlock3(Runtime::ParameterTable table, string layer)
     {
-        table.Align();
         table.Add(layer + "input_layernorm.weight", [64], Runtime::Initialization.Ones);
         table.Add(layer + "self_attn.q_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.k_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.v_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
+        table.Add(layer + "self_attn.k_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
+        table.Add(layer + "self_attn.v_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
         table.Add(layer + "self_attn.o_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.032659862f, decays: true);
         table.Add(layer + "post_attention_layernorm.weight", [64], Runtime::Initialization.Ones);
         table.Add(layer + "mlp.gate_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "mlp.up_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
+        table.Add(layer + "mlp.up_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
         table.Add(layer + "mlp.down_proj.weight", [64, 192], Runtime::Initialization.Normal, 0.01885618f, decays: true);
     }
 

@@ -50,7 +50,7 @@ partial class Everything
         protected override float Loss(global::System.ReadOnlySpan<int> targets)
         {
             var x = Floats(Stream + Layers * StreamStep, 8192); // (B, 128, 64)
-            var finalGain = Weights.Span(178256, 64); // (64)
+            var finalGain = Weights.Span(178272, 64); // (64)
             var normed = Floats(Scratch, 8192); // (B, 128, 64)
             var rstd = Floats(Scratch + 8192, 128); // (B, 128)
             Cpu::RmsNorm.Forward(Workers, x, finalGain, normed, rstd, Batch * 128, 64, 1e-05f);
@@ -64,7 +64,7 @@ partial class Everything
         protected override float LossAndBackward(global::System.ReadOnlySpan<int> tokens, global::System.ReadOnlySpan<int> targets, float scale)
         {
             var x = Floats(Stream + Layers * StreamStep, 8192); // (B, 128, 64)
-            var finalGain = Weights.Span(178256, 64); // (64)
+            var finalGain = Weights.Span(178272, 64); // (64)
             var normed = Floats(Scratch, 8192); // (B, 128, 64)
             var rstd = Floats(Scratch + 8192, 128); // (B, 128)
             Cpu::RmsNorm.Forward(Workers, x, finalGain, normed, rstd, Batch * 128, 64, 1e-05f);
@@ -75,7 +75,7 @@ partial class Everything
             var crossEntropy = Cpu::CrossEntropyHead.ForwardBackward(Workers, normed, embedding, targets, scale, dnormed, dembedding, Batch * 128, 64, 256);
 
             var dx = Floats(StreamGradient, 8192); // (B, 128, 64)
-            var dfinalGain = Gradients.Span(178256, 64); // (64)
+            var dfinalGain = Gradients.Span(178272, 64); // (64)
             Cpu::RmsNorm.Backward(Workers, dnormed, x, finalGain, rstd, dx, dfinalGain, Batch * 128, 64);
 
             RoutedBlock3Backward(2);
@@ -88,7 +88,7 @@ partial class Everything
         protected override void Head(global::System.Span<float> logits)
         {
             var x = Floats(Stream + Layers * StreamStep, 8192); // (B, 128, 64)
-            var finalGain = Weights.Span(178256, 64); // (64)
+            var finalGain = Weights.Span(178272, 64); // (64)
             var normed = Floats(Scratch, 8192); // (B, 128, 64)
             var rstd = Floats(Scratch + 8192, 128); // (B, 128)
             Cpu::RmsNorm.Forward(Workers, x, finalGain, normed, rstd, Batch * 128, 64, 1e-05f);
@@ -135,19 +135,19 @@ partial class Everything
             Cpu::Silu.Forward(Workers, predictorHidden, predictorActive);
 
             var predictorOutput = Weights.Span(weights + 1104, 16); // (1, 16)
-            var predictorOutputBias = Weights.Span(weights + 54496, 1); // (1)
+            var predictorOutputBias = Weights.Span(weights + 1120, 1); // (1)
             var predictorLogits = Floats(saved + 4256, 128); // (B, 128, 1)
             Cpu::Linear.ForwardBias(Workers, predictorActive, predictorOutput, predictorOutputBias, predictorLogits, Batch * 128, 16, 1);
 
             _predictorLosses[layer] = Cpu::RoutingLoss.Forward(Workers, predictorLogits, selected, Batch, 128, 32);
 
-            var attentionGain = Weights.Span(weights + 1120, 64); // (64)
+            var attentionGain = Weights.Span(weights + 1136, 64); // (64)
             var gathered = Floats(saved + 4384, 2048); // (B, 32, 64)
             var normed = Floats(saved + 6432, 2048); // (B, 32, 64)
             var rstd = Floats(saved + 8480, 32); // (B, 32)
             Cpu::RmsNorm.GatherForward(Workers, x, selected, attentionGain, gathered, normed, rstd, Batch, 128, 32, 64, 1e-05f);
 
-            var qkvWeight = Weights.Span(weights + 1184, 12288); // (192, 64)
+            var qkvWeight = Weights.Span(weights + 1200, 12288); // (192, 64)
             var qkv = Floats(saved + 8512, 6144); // (B, 32, 192)
             Cpu::Linear.Forward(Workers, normed, qkvWeight, qkv, Batch * 32, 64, 192);
 
@@ -158,24 +158,24 @@ partial class Everything
             var logSumExp = Floats(saved + 16704, 128); // (B, 4, 32)
             Cpu::CausalAttention.Forward(Workers, rotated, attended, logSumExp, Batch, 32, 4, 4, 16);
 
-            var outputWeight = Weights.Span(weights + 13472, 4096); // (64, 64)
+            var outputWeight = Weights.Span(weights + 13488, 4096); // (64, 64)
             var attention = Floats(saved + 16832, 2048); // (B, 32, 64)
             Cpu::Linear.Forward(Workers, attended, outputWeight, attention, Batch * 32, 64, 64);
 
-            var mlpGain = Weights.Span(weights + 17568, 64); // (64)
+            var mlpGain = Weights.Span(weights + 17584, 64); // (64)
             var middle = Floats(saved + 18880, 2048); // (B, 32, 64)
             var middleNormed = Floats(saved + 20928, 2048); // (B, 32, 64)
             var middleRstd = Floats(saved + 22976, 32); // (B, 32)
             Cpu::RmsNorm.AddForward(Workers, gathered, attention, mlpGain, middle, middleNormed, middleRstd, Batch * 32, 64, 1e-05f);
 
-            var gateUpWeight = Weights.Span(weights + 17632, 24576); // (384, 64)
+            var gateUpWeight = Weights.Span(weights + 17648, 24576); // (384, 64)
             var gateUp = Floats(saved + 23008, 12288); // (B, 32, 384)
             Cpu::Linear.Forward(Workers, middleNormed, gateUpWeight, gateUp, Batch * 32, 64, 384);
 
             var hidden = Floats(saved + 35296, 6144); // (B, 32, 192)
             Cpu::SwiGlu.Forward(Workers, gateUp, hidden, Batch * 32, 192);
 
-            var downWeight = Weights.Span(weights + 42208, 12288); // (64, 192)
+            var downWeight = Weights.Span(weights + 42224, 12288); // (64, 192)
             var delta = Floats(saved + 16832, 2048); // (B, 32, 64), over attention
             Cpu::Linear.ForwardAdd(Workers, hidden, downWeight, attention, delta, Batch * 32, 192, 64);
 
@@ -202,42 +202,42 @@ partial class Everything
             var dscores = Floats(Scratch + 2080, 128); // (B, 128)
             Cpu::Gates.SigmoidBackward(Workers, gates, dgates, selected, dscores, Batch, 128, 32);
 
-            var downWeight = Weights.Span(weights + 42208, 12288); // (64, 192)
+            var downWeight = Weights.Span(weights + 42224, 12288); // (64, 192)
             var dhidden = Floats(Scratch + 2208, 6144); // (B, 32, 192)
             Cpu::Linear.InputGradient(Workers, ddelta, downWeight, dhidden, Batch * 32, 192, 64);
 
             var hidden = Floats(saved + 35296, 6144); // (B, 32, 192)
-            var ddownWeight = Gradients.Span(weights + 42208, 12288); // (64, 192)
+            var ddownWeight = Gradients.Span(weights + 42224, 12288); // (64, 192)
             Cpu::Linear.WeightGradient(Workers, hidden, ddelta, ddownWeight, Batch * 32, 192, 64);
 
             var gateUp = Floats(saved + 23008, 12288); // (B, 32, 384)
             var dgateUp = Floats(saved + 23008, 12288); // (B, 32, 384), over gateUp
             Cpu::SwiGlu.Backward(Workers, gateUp, dhidden, dgateUp, Batch * 32, 192);
 
-            var gateUpWeight = Weights.Span(weights + 17632, 24576); // (384, 64)
+            var gateUpWeight = Weights.Span(weights + 17648, 24576); // (384, 64)
             var dmiddleNormed = Floats(Scratch + 2208, 2048); // (B, 32, 64)
             Cpu::Linear.InputGradient(Workers, dgateUp, gateUpWeight, dmiddleNormed, Batch * 32, 64, 384);
 
             var middleNormed = Floats(saved + 20928, 2048); // (B, 32, 64)
-            var dgateUpWeight = Gradients.Span(weights + 17632, 24576); // (384, 64)
+            var dgateUpWeight = Gradients.Span(weights + 17648, 24576); // (384, 64)
             Cpu::Linear.WeightGradient(Workers, middleNormed, dgateUp, dgateUpWeight, Batch * 32, 64, 384);
 
             var middle = Floats(saved + 18880, 2048); // (B, 32, 64)
-            var mlpGain = Weights.Span(weights + 17568, 64); // (64)
+            var mlpGain = Weights.Span(weights + 17584, 64); // (64)
             var middleRstd = Floats(saved + 22976, 32); // (B, 32)
             var dmiddle = Floats(Scratch + 4256, 2048); // (B, 32, 64)
-            var dmlpGain = Gradients.Span(weights + 17568, 64); // (64)
+            var dmlpGain = Gradients.Span(weights + 17584, 64); // (64)
             Cpu::RmsNorm.Backward(Workers, dmiddleNormed, middle, mlpGain, middleRstd, dmiddle, dmlpGain, Batch * 32, 64);
 
             var dattention = Floats(Scratch, 2048); // (B, 32, 64)
             Cpu::Elementwise.Add(Workers, ddelta, dmiddle, dattention);
 
-            var outputWeight = Weights.Span(weights + 13472, 4096); // (64, 64)
+            var outputWeight = Weights.Span(weights + 13488, 4096); // (64, 64)
             var dattended = Floats(Scratch + 2208, 2048); // (B, 32, 64)
             Cpu::Linear.InputGradient(Workers, dattention, outputWeight, dattended, Batch * 32, 64, 64);
 
             var attended = Floats(saved + 14656, 2048); // (B, 32, 64)
-            var doutputWeight = Gradients.Span(weights + 13472, 4096); // (64, 64)
+            var doutputWeight = Gradients.Span(weights + 13488, 4096); // (64, 64)
             Cpu::Linear.WeightGradient(Workers, attended, dattention, doutputWeight, Batch * 32, 64, 64);
 
             var rotated = Floats(saved + 8512, 6144); // (B, 32, 192)
@@ -248,19 +248,19 @@ partial class Everything
             var dqkv = Floats(Scratch + 6304, 6144); // (B, 32, 192)
             Cpu::Rotary.Backward(Workers, dqkv, selected, _cos, _sin, Batch * 32, 192, 8, 16);
 
-            var qkvWeight = Weights.Span(weights + 1184, 12288); // (192, 64)
+            var qkvWeight = Weights.Span(weights + 1200, 12288); // (192, 64)
             var dnormed = Floats(Scratch, 2048); // (B, 32, 64)
             Cpu::Linear.InputGradient(Workers, dqkv, qkvWeight, dnormed, Batch * 32, 64, 192);
 
             var normed = Floats(saved + 6432, 2048); // (B, 32, 64)
-            var dqkvWeight = Gradients.Span(weights + 1184, 12288); // (192, 64)
+            var dqkvWeight = Gradients.Span(weights + 1200, 12288); // (192, 64)
             Cpu::Linear.WeightGradient(Workers, normed, dqkv, dqkvWeight, Batch * 32, 64, 192);
 
             var gathered = Floats(saved + 4384, 2048); // (B, 32, 64)
-            var attentionGain = Weights.Span(weights + 1120, 64); // (64)
+            var attentionGain = Weights.Span(weights + 1136, 64); // (64)
             var rstd = Floats(saved + 8480, 32); // (B, 32)
             var dgathered2 = Floats(Scratch + 4256, 2048); // (B, 32, 64)
-            var dattentionGain = Gradients.Span(weights + 1120, 64); // (64)
+            var dattentionGain = Gradients.Span(weights + 1136, 64); // (64)
             Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2, dattentionGain, Batch * 32, 64);
 
             var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
@@ -279,7 +279,7 @@ partial class Everything
             var dpredictorOutput = Gradients.Span(weights + 1104, 16); // (1, 16)
             Cpu::Linear.WeightGradient(Workers, predictorActive, dpredictorLogits, dpredictorOutput, Batch * 128, 16, 1);
 
-            var dpredictorOutputBias = Gradients.Span(weights + 54496, 1); // (1)
+            var dpredictorOutputBias = Gradients.Span(weights + 1120, 1); // (1)
             Cpu::Linear.BiasGradient(Workers, dpredictorLogits, dpredictorOutputBias, Batch * 128, 1);
 
             var predictorHidden = Floats(saved + 160, 2048); // (B, 128, 16)
@@ -315,27 +315,27 @@ partial class Everything
             _auxiliaryLosses[layer] = Cpu::RoutingLoss.Forward(Workers, scores, selected, Batch, 128, 16);
 
             var predictorWeight = Weights.Span(weights + 64, 512); // (8, 64)
-            var predictorBias = Weights.Span(weights + 53952, 8); // (8)
+            var predictorBias = Weights.Span(weights + 576, 8); // (8)
             var predictorHidden = Floats(saved + 144, 1024); // (B, 128, 8)
             Cpu::Linear.ForwardBias(Workers, x, predictorWeight, predictorBias, predictorHidden, Batch * 128, 64, 8);
 
             var predictorActive = Floats(saved + 1168, 1024); // (B, 128, 8)
             Cpu::Silu.Forward(Workers, predictorHidden, predictorActive);
 
-            var predictorOutput = Weights.Span(weights + 53960, 8); // (1, 8)
-            var predictorOutputBias = Weights.Span(weights + 53968, 1); // (1)
+            var predictorOutput = Weights.Span(weights + 592, 8); // (1, 8)
+            var predictorOutputBias = Weights.Span(weights + 608, 1); // (1)
             var predictorLogits = Floats(saved + 2192, 128); // (B, 128, 1)
             Cpu::Linear.ForwardBias(Workers, predictorActive, predictorOutput, predictorOutputBias, predictorLogits, Batch * 128, 8, 1);
 
             _predictorLosses[layer] = Cpu::RoutingLoss.Forward(Workers, predictorLogits, selected, Batch, 128, 16);
 
-            var attentionGain = Weights.Span(weights + 576, 64); // (64)
+            var attentionGain = Weights.Span(weights + 624, 64); // (64)
             var gathered = Floats(saved + 2320, 1024); // (B, 16, 64)
             var normed = Floats(saved + 3344, 1024); // (B, 16, 64)
             var rstd = Floats(saved + 4368, 16); // (B, 16)
             Cpu::RmsNorm.GatherForward(Workers, x, selected, attentionGain, gathered, normed, rstd, Batch, 128, 16, 64, 1e-05f);
 
-            var qkvWeight = Weights.Span(weights + 640, 12288); // (192, 64)
+            var qkvWeight = Weights.Span(weights + 688, 12288); // (192, 64)
             var qkv = Floats(saved + 4384, 3072); // (B, 16, 192)
             Cpu::Linear.Forward(Workers, normed, qkvWeight, qkv, Batch * 16, 64, 192);
 
@@ -346,24 +346,24 @@ partial class Everything
             var logSumExp = Floats(saved + 8480, 64); // (B, 4, 16)
             Cpu::CausalAttention.Forward(Workers, rotated, attended, logSumExp, Batch, 16, 4, 4, 16);
 
-            var outputWeight = Weights.Span(weights + 12928, 4096); // (64, 64)
+            var outputWeight = Weights.Span(weights + 12976, 4096); // (64, 64)
             var attention = Floats(saved + 8544, 1024); // (B, 16, 64)
             Cpu::Linear.Forward(Workers, attended, outputWeight, attention, Batch * 16, 64, 64);
 
-            var mlpGain = Weights.Span(weights + 17024, 64); // (64)
+            var mlpGain = Weights.Span(weights + 17072, 64); // (64)
             var middle = Floats(saved + 9568, 1024); // (B, 16, 64)
             var middleNormed = Floats(saved + 10592, 1024); // (B, 16, 64)
             var middleRstd = Floats(saved + 11616, 16); // (B, 16)
             Cpu::RmsNorm.AddForward(Workers, gathered, attention, mlpGain, middle, middleNormed, middleRstd, Batch * 16, 64, 1e-05f);
 
-            var gateUpWeight = Weights.Span(weights + 17088, 24576); // (384, 64)
+            var gateUpWeight = Weights.Span(weights + 17136, 24576); // (384, 64)
             var gateUp = Floats(saved + 11632, 6144); // (B, 16, 384)
             Cpu::Linear.Forward(Workers, middleNormed, gateUpWeight, gateUp, Batch * 16, 64, 384);
 
             var hidden = Floats(saved + 17776, 3072); // (B, 16, 192)
             Cpu::SwiGlu.Forward(Workers, gateUp, hidden, Batch * 16, 192);
 
-            var downWeight = Weights.Span(weights + 41664, 12288); // (64, 192)
+            var downWeight = Weights.Span(weights + 41712, 12288); // (64, 192)
             var delta = Floats(saved + 8544, 1024); // (B, 16, 64), over attention
             Cpu::Linear.ForwardAdd(Workers, hidden, downWeight, attention, delta, Batch * 16, 192, 64);
 
@@ -390,42 +390,42 @@ partial class Everything
             var dscores = Floats(Scratch + 1040, 128); // (B, 128)
             Cpu::Gates.TanhBackward(Workers, gates, dgates, selected, dscores, Batch, 128, 16);
 
-            var downWeight = Weights.Span(weights + 41664, 12288); // (64, 192)
+            var downWeight = Weights.Span(weights + 41712, 12288); // (64, 192)
             var dhidden = Floats(Scratch + 1168, 3072); // (B, 16, 192)
             Cpu::Linear.InputGradient(Workers, ddelta, downWeight, dhidden, Batch * 16, 192, 64);
 
             var hidden = Floats(saved + 17776, 3072); // (B, 16, 192)
-            var ddownWeight = Gradients.Span(weights + 41664, 12288); // (64, 192)
+            var ddownWeight = Gradients.Span(weights + 41712, 12288); // (64, 192)
             Cpu::Linear.WeightGradient(Workers, hidden, ddelta, ddownWeight, Batch * 16, 192, 64);
 
             var gateUp = Floats(saved + 11632, 6144); // (B, 16, 384)
             var dgateUp = Floats(saved + 11632, 6144); // (B, 16, 384), over gateUp
             Cpu::SwiGlu.Backward(Workers, gateUp, dhidden, dgateUp, Batch * 16, 192);
 
-            var gateUpWeight = Weights.Span(weights + 17088, 24576); // (384, 64)
+            var gateUpWeight = Weights.Span(weights + 17136, 24576); // (384, 64)
             var dmiddleNormed = Floats(Scratch + 1168, 1024); // (B, 16, 64)
             Cpu::Linear.InputGradient(Workers, dgateUp, gateUpWeight, dmiddleNormed, Batch * 16, 64, 384);
 
             var middleNormed = Floats(saved + 10592, 1024); // (B, 16, 64)
-            var dgateUpWeight = Gradients.Span(weights + 17088, 24576); // (384, 64)
+            var dgateUpWeight = Gradients.Span(weights + 17136, 24576); // (384, 64)
             Cpu::Linear.WeightGradient(Workers, middleNormed, dgateUp, dgateUpWeight, Batch * 16, 64, 384);
 
             var middle = Floats(saved + 9568, 1024); // (B, 16, 64)
-            var mlpGain = Weights.Span(weights + 17024, 64); // (64)
+            var mlpGain = Weights.Span(weights + 17072, 64); // (64)
             var middleRstd = Floats(saved + 11616, 16); // (B, 16)
             var dmiddle = Floats(Scratch + 2192, 1024); // (B, 16, 64)
-            var dmlpGain = Gradients.Span(weights + 17024, 64); // (64)
+            var dmlpGain = Gradients.Span(weights + 17072, 64); // (64)
             Cpu::RmsNorm.Backward(Workers, dmiddleNormed, middle, mlpGain, middleRstd, dmiddle, dmlpGain, Batch * 16, 64);
 
             var dattention = Floats(Scratch, 1024); // (B, 16, 64)
             Cpu::Elementwise.Add(Workers, ddelta, dmiddle, dattention);
 
-            var outputWeight = Weights.Span(weights + 12928, 4096); // (64, 64)
+            var outputWeight = Weights.Span(weights + 12976, 4096); // (64, 64)
             var dattended = Floats(Scratch + 1168, 1024); // (B, 16, 64)
             Cpu::Linear.InputGradient(Workers, dattention, outputWeight, dattended, Batch * 16, 64, 64);
 
             var attended = Floats(saved + 7456, 1024); // (B, 16, 64)
-            var doutputWeight = Gradients.Span(weights + 12928, 4096); // (64, 64)
+            var doutputWeight = Gradients.Span(weights + 12976, 4096); // (64, 64)
             Cpu::Linear.WeightGradient(Workers, attended, dattention, doutputWeight, Batch * 16, 64, 64);
 
             var rotated = Floats(saved + 4384, 3072); // (B, 16, 192)
@@ -436,19 +436,19 @@ partial class Everything
             var dqkv = Floats(Scratch + 3216, 3072); // (B, 16, 192)
             Cpu::Rotary.Backward(Workers, dqkv, selected, _cos, _sin, Batch * 16, 192, 8, 16);
 
-            var qkvWeight = Weights.Span(weights + 640, 12288); // (192, 64)
+            var qkvWeight = Weights.Span(weights + 688, 12288); // (192, 64)
             var dnormed = Floats(Scratch, 1024); // (B, 16, 64)
             Cpu::Linear.InputGradient(Workers, dqkv, qkvWeight, dnormed, Batch * 16, 64, 192);
 
             var normed = Floats(saved + 3344, 1024); // (B, 16, 64)
-            var dqkvWeight = Gradients.Span(weights + 640, 12288); // (192, 64)
+            var dqkvWeight = Gradients.Span(weights + 688, 12288); // (192, 64)
             Cpu::Linear.WeightGradient(Workers, normed, dqkv, dqkvWeight, Batch * 16, 64, 192);
 
             var gathered = Floats(saved + 2320, 1024); // (B, 16, 64)
-            var attentionGain = Weights.Span(weights + 576, 64); // (64)
+            var attentionGain = Weights.Span(weights + 624, 64); // (64)
             var rstd = Floats(saved + 4368, 16); // (B, 16)
             var dgathered2 = Floats(Scratch + 2192, 1024); // (B, 16, 64)
-            var dattentionGain = Gradients.Span(weights + 576, 64); // (64)
+            var dattentionGain = Gradients.Span(weights + 624, 64); // (64)
             Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2, dattentionGain, Batch * 16, 64);
 
             var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
@@ -459,15 +459,15 @@ partial class Everything
             dpredictorLogits.Clear();
             Cpu::RoutingLoss.Backward(Workers, predictorLogits, selected, dpredictorLogits, scale, Batch, 128, 16);
 
-            var predictorOutput = Weights.Span(weights + 53960, 8); // (1, 8)
+            var predictorOutput = Weights.Span(weights + 592, 8); // (1, 8)
             var dpredictorActive = Floats(Scratch + 1168, 1024); // (B, 128, 8)
             Cpu::Linear.InputGradient(Workers, dpredictorLogits, predictorOutput, dpredictorActive, Batch * 128, 8, 1);
 
             var predictorActive = Floats(saved + 1168, 1024); // (B, 128, 8)
-            var dpredictorOutput = Gradients.Span(weights + 53960, 8); // (1, 8)
+            var dpredictorOutput = Gradients.Span(weights + 592, 8); // (1, 8)
             Cpu::Linear.WeightGradient(Workers, predictorActive, dpredictorLogits, dpredictorOutput, Batch * 128, 8, 1);
 
-            var dpredictorOutputBias = Gradients.Span(weights + 53968, 1); // (1)
+            var dpredictorOutputBias = Gradients.Span(weights + 608, 1); // (1)
             Cpu::Linear.BiasGradient(Workers, dpredictorLogits, dpredictorOutputBias, Batch * 128, 1);
 
             var predictorHidden = Floats(saved + 144, 1024); // (B, 128, 8)
@@ -478,7 +478,7 @@ partial class Everything
             var dpredictorWeight = Gradients.Span(weights + 64, 512); // (8, 64)
             Cpu::Linear.WeightGradient(Workers, x, dpredictorHidden, dpredictorWeight, Batch * 128, 64, 8);
 
-            var dpredictorBias = Gradients.Span(weights + 53952, 8); // (8)
+            var dpredictorBias = Gradients.Span(weights + 576, 8); // (8)
             Cpu::Linear.BiasGradient(Workers, dpredictorHidden, dpredictorBias, Batch * 128, 8);
 
             var scores = Floats(saved, 128); // (B, 128)
@@ -668,7 +668,7 @@ partial class Everything
                 return 16384L;
             if (layer < 2)
                 return 70896L;
-            return 124880L;
+            return 124896L;
         }
 
         /// <summary>Offset of what a layer keeps for its backward pass.</summary>

@@ -101,39 +101,35 @@ partial class Routed : Runtime::DecoderModel<Routed>, Runtime::IDecoderModel<Rou
             AddDenseBlock(table, $"model.layers.{layer}.");
             AddRoutedBlock(table, $"model.layers.{layer + 1}.");
         }
-        table.Align();
         table.Add("model.norm.weight", [64], Runtime::Initialization.Ones);
-        table.Align();
         table.Add("lm_head.weight", [256, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
         return table;
     }
 
     private static void AddDenseBlock(Runtime::ParameterTable table, string layer)
     {
-        table.Align();
         table.Add(layer + "input_layernorm.weight", [64], Runtime::Initialization.Ones);
         table.Add(layer + "self_attn.q_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.k_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.v_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
+        table.Add(layer + "self_attn.k_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
+        table.Add(layer + "self_attn.v_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
         table.Add(layer + "self_attn.o_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.02828427f, decays: true);
         table.Add(layer + "post_attention_layernorm.weight", [64], Runtime::Initialization.Ones);
         table.Add(layer + "mlp.gate_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "mlp.up_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
+        table.Add(layer + "mlp.up_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
         table.Add(layer + "mlp.down_proj.weight", [64, 192], Runtime::Initialization.Normal, 0.016329931f, decays: true);
     }
 
     private static void AddRoutedBlock(Runtime::ParameterTable table, string layer)
     {
-        table.Align();
         table.Add(layer + "mod.router.weight", [1, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
         table.Add(layer + "input_layernorm.weight", [64], Runtime::Initialization.Ones);
         table.Add(layer + "self_attn.q_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.k_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "self_attn.v_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
+        table.Add(layer + "self_attn.k_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
+        table.Add(layer + "self_attn.v_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
         table.Add(layer + "self_attn.o_proj.weight", [64, 64], Runtime::Initialization.Normal, 0.02828427f, decays: true);
         table.Add(layer + "post_attention_layernorm.weight", [64], Runtime::Initialization.Ones);
         table.Add(layer + "mlp.gate_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
-        table.Add(layer + "mlp.up_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true);
+        table.Add(layer + "mlp.up_proj.weight", [192, 64], Runtime::Initialization.Normal, 0.08f, decays: true, joined: true);
         table.Add(layer + "mlp.down_proj.weight", [64, 192], Runtime::Initialization.Normal, 0.016329931f, decays: true);
     }
 

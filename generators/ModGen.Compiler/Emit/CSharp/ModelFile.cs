@@ -150,11 +150,7 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             LayerLoops.Write(_writer, plan.Segments, backwards: false, (kind, layer) => $"Add{plan.Model.Kinds[kind].Name}(table, $\"model.layers.{{{layer}}}.\");");
             foreach (var parameter in plan.Loss.Section.Graph.Parameters)
                 if (!plan.Embedding.Section.Graph.Parameters.Any(p => p.Parameter == parameter.Parameter))
-                {
-                    _writer.Line("table.Align();");
                     Add(parameter, "");
-                }
-
             _writer.Line("return table;");
         }
 
@@ -162,11 +158,8 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
         {
             _writer.Line();
             using (_writer.Block($"private static void Add{kind.Name}(Runtime::ParameterTable table, string layer)"))
-            {
-                _writer.Line("table.Align();");
-                foreach (var parameter in ParameterOrder.Of(kind.Training.Graph))
+                foreach (var parameter in kind.Training.Graph.Parameters)
                     Add(parameter, "layer + ");
-            }
         }
     }
 
@@ -183,7 +176,7 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
                 _ => $"Runtime::Initialization.Normal, {Literal.Float(parameter.Deviation)}",
             };
             var shape = string.Join(", ", piece.Extents.Select(e => Literal.Of(e)));
-            _writer.Line($"table.Add({prefix}{name}, [{shape}], {start}{(parameter.Decays ? ", decays: true" : "")});");
+            _writer.Line($"table.Add({prefix}{name}, [{shape}], {start}{(parameter.Decays ? ", decays: true" : "")}{(piece == parameter.Pieces[0] ? "" : ", joined: true")});");
         }
     }
 

@@ -160,18 +160,12 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         if (!disposing || _disposed)
             return;
         _disposed = true;
-        try
-        {
-            _stream.Synchronize();
-        }
-        finally
-        {
-            foreach (var bucket in _buckets)
-                bucket.Pass?.Dispose();
-            _writer.Dispose();
-            _memory.Dispose();
-            _device.Release(_stream);
-        }
+        _device.Drain();
+        foreach (var bucket in _buckets)
+            bucket.Pass?.Dispose();
+        _writer.Dispose();
+        _memory.Dispose();
+        _device.Release(_stream);
     }
 
     private void Capture(CallBucket bucket)

@@ -180,18 +180,12 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
         if (!disposing || _disposed)
             return;
         _disposed = true;
-        try
-        {
-            _stream.Synchronize();
-        }
-        finally
-        {
-            foreach (var pass in (ReadOnlySpan<CapturedPass?>)[_evaluate, _accumulate, _update, _logits])
-                pass?.Dispose();
-            _writer.Dispose();
-            _memory.Dispose();
-            _device.Release(_stream);
-        }
+        _device.Drain();
+        foreach (var pass in (ReadOnlySpan<CapturedPass?>)[_evaluate, _accumulate, _update, _logits])
+            pass?.Dispose();
+        _writer.Dispose();
+        _memory.Dispose();
+        _device.Release(_stream);
     }
 
     private void Check(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets)
