@@ -24,11 +24,24 @@ public class LibrarySearchTests
     {
         var search = Search(
             false,
+            variables: [("PATH", "/usr/sbin:/usr/local/bin/")],
             folders: ["/usr/local/lib/python3.9", "/usr/local/lib/python3.12", "/usr/local/lib/python3.12/dist-packages/nvidia/cuda_nvrtc", "/usr/local/lib/python3.12/dist-packages/nvidia/cu13"]);
         var paths = search.Compiler().ToList();
         Assert.Equal("/usr/local/lib/python3.12/dist-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.13", paths.First(path => path.Contains("nvidia", StringComparison.Ordinal)));
         Assert.Contains("/usr/local/lib/python3.12/dist-packages/nvidia/cu13/lib/libnvrtc.so.13", paths);
         Assert.Equal("libnvrtc.so.13", paths[0]);
+    }
+
+    [Fact]
+    public void Environments_that_were_chosen_come_before_those_on_the_path()
+    {
+        var search = Search(
+            false,
+            variables: [("PATH", "/opt/tools/.venv/bin:/usr/bin"), ("VIRTUAL_ENV", "/mine")],
+            folders: ["/mine/lib/python3.12", "/opt/tools/.venv/lib/python3.12", "/mine/lib/python3.12/site-packages/nvidia/cu13", "/opt/tools/.venv/lib/python3.12/site-packages/nvidia/cu13"]);
+        Assert.Equal(
+            ["/mine/lib/python3.12/site-packages/nvidia/cu13/lib/libnvrtc.so.13", "/opt/tools/.venv/lib/python3.12/site-packages/nvidia/cu13/lib/libnvrtc.so.13"],
+            search.Compiler().Where(path => path.EndsWith("cu13/lib/libnvrtc.so.13", StringComparison.Ordinal)));
     }
 
     [Fact]

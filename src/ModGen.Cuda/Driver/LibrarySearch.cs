@@ -57,8 +57,8 @@ internal sealed record LibrarySearch(bool Windows, Func<string, string?> Variabl
 
     private IEnumerable<string> PythonPackages()
     {
-        string?[] environments = [Variable("VIRTUAL_ENV"), Variable("CONDA_PREFIX"), Windows ? null : "/usr/local", Windows ? null : "/usr", Windows ? null : "/opt/conda"];
-        foreach (var environment in environments.OfType<string>().Where(environment => environment.Length > 0))
+        string?[] chosen = [Variable("VIRTUAL_ENV"), Variable("CONDA_PREFIX")];
+        foreach (var environment in chosen.Concat(EnvironmentsOnPath()).OfType<string>().Where(environment => environment.Length > 0).Distinct(StringComparer.Ordinal))
         {
             if (Windows)
             {
@@ -71,6 +71,19 @@ internal sealed record LibrarySearch(bool Windows, Func<string, string?> Variabl
                 yield return Path.Combine(python, "site-packages");
                 yield return Path.Combine(python, "dist-packages");
             }
+        }
+    }
+
+    // A python that the shell finds lies in the bin folder of its environment; on Windows in the environment itself.
+    private IEnumerable<string?> EnvironmentsOnPath()
+    {
+        foreach (var folder in (Variable("PATH") ?? "").Split(Windows ? ';' : ':', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var trimmed = folder.TrimEnd('/', '\\');
+            if (Windows)
+                yield return trimmed;
+            else if (Path.GetFileName(trimmed) == "bin")
+                yield return Path.GetDirectoryName(trimmed);
         }
     }
 
