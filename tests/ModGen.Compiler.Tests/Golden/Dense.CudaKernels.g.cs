@@ -52,6 +52,18 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreElement{y, 256});
                 }
                 """),
+            Hopper = new("linear_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_256x64(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (256, 64)
+                    const __grid_constant__ TensorMap y, // (rows, 256)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 256, 64, LINEAR_SLICES, StoreBf16{y});
+                }
+                """),
             Few = new("linear_256x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64(
@@ -63,6 +75,7 @@ partial class Dense
                     linear_rows<32, 256, 64>(x, w, rows, StoreElement{y, 256});
                 }
                 """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::Kernel CrossEntropy256 = new("cross_entropy_256", "prelude cross_entropy", 256,
@@ -111,6 +124,18 @@ partial class Dense
                     Rows rows)
                 {
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreFloat{y, 256});
+                }
+                """),
+            Hopper = new("linear_256x64_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_256x64_float(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (256, 64)
+                    float* y,                            // (rows, 256)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 256, 64, LINEAR_SLICES, PairStore<StoreFloat>{StoreFloat{y, 256}, rows, 256});
                 }
                 """),
             Few = new("linear_256x64_float", "prelude sm80 linear_stores linear_rows", 256,
@@ -162,6 +187,19 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 256, w, 64, rows, 64, 256, StoreElement{dx, 64});
                 }
                 """),
+            Hopper = new("linear_input_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_256x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 256)
+                    const __grid_constant__ TensorMap w,  // (256, 64)
+                    const __grid_constant__ TensorMap dx, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 64, 256, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient256x64 = new("linear_weight_gradient_256x64", Cuda::LinearPass.WeightGradient, 256, 64)
@@ -183,9 +221,23 @@ partial class Dense
                     const element* dy, // (rows, 256)
                     const element* x,  // (rows, 64)
                     float* dw,         // (256, 64), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_256x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 256)
+                    const __grid_constant__ TensorMap x,  // (rows, 64)
+                    float* dw,                            // (256, 64), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 256, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 256, 64, true});
                 }
                 """),
         };
@@ -293,6 +345,18 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 128, 64, StoreElement{y, 128});
                 }
                 """),
+            Hopper = new("linear_128x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_128x64(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (128, 64)
+                    const __grid_constant__ TensorMap y, // (rows, 128)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 128, 64, LINEAR_SLICES, StoreBf16{y});
+                }
+                """),
             Few = new("linear_128x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_128x64(
@@ -304,6 +368,7 @@ partial class Dense
                     linear_rows<32, 128, 64>(x, w, rows, StoreElement{y, 128});
                 }
                 """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::Kernel Rotary6x16Of128 = new("rotary_6x16_of_128", "prelude elementwise", 256,
@@ -431,6 +496,18 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, StoreElement{y, 64});
                 }
                 """),
+            Hopper = new("linear_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x64(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (64, 64)
+                    const __grid_constant__ TensorMap y, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 64, 64, LINEAR_SLICES, StoreBf16{y});
+                }
+                """),
             Few = new("linear_64x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64(
@@ -442,6 +519,7 @@ partial class Dense
                     linear_rows<32, 64, 64>(x, w, rows, StoreElement{y, 64});
                 }
                 """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::Kernel AddRmsNorm64 = new("add_rms_norm_64", "prelude rms_norm", 256,
@@ -484,6 +562,18 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 384, 64, StoreElement{y, 384});
                 }
                 """),
+            Hopper = new("linear_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_384x64(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (384, 64)
+                    const __grid_constant__ TensorMap y, // (rows, 384)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 384, 64, LINEAR_SLICES, StoreBf16{y});
+                }
+                """),
             Few = new("linear_384x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_384x64(
@@ -495,6 +585,7 @@ partial class Dense
                     linear_rows<32, 384, 64>(x, w, rows, StoreElement{y, 384});
                 }
                 """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::Kernel Swiglu192 = new("swiglu_192", "prelude elementwise", 256,
@@ -532,6 +623,18 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, StoreElement{y, 64});
                 }
                 """),
+            Hopper = new("linear_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192(
+                    const __grid_constant__ TensorMap x, // (rows, 192)
+                    const __grid_constant__ TensorMap w, // (64, 192)
+                    const __grid_constant__ TensorMap y, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 64, 192, LINEAR_SLICES, StoreBf16{y});
+                }
+                """),
             Few = new("linear_64x192", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192(
@@ -543,6 +646,7 @@ partial class Dense
                     linear_rows<32, 64, 192>(x, w, rows, StoreElement{y, 64});
                 }
                 """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::Kernel Add64Float = new("add_64_float", "prelude elementwise", 256,
@@ -592,6 +696,19 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
                 }
                 """),
+            Hopper = new("linear_input_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x192(
+                    const __grid_constant__ TensorMap dy, // (rows, 64)
+                    const __grid_constant__ TensorMap w,  // (64, 192)
+                    const __grid_constant__ TensorMap dx, // (rows, 192)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 192, 64, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient64x192 = new("linear_weight_gradient_64x192", Cuda::LinearPass.WeightGradient, 64, 192)
@@ -613,9 +730,23 @@ partial class Dense
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 192)
                     float* dw,         // (64, 192), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x192(
+                    const __grid_constant__ TensorMap dy, // (rows, 64)
+                    const __grid_constant__ TensorMap x,  // (rows, 192)
+                    float* dw,                            // (64, 192), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 64, 192, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 192, true});
                 }
                 """),
         };
@@ -656,6 +787,19 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 384, w, 64, rows, 64, 384, StoreElement{dx, 64});
                 }
                 """),
+            Hopper = new("linear_input_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_384x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 384)
+                    const __grid_constant__ TensorMap w,  // (384, 64)
+                    const __grid_constant__ TensorMap dx, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 64, 384, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient384x64 = new("linear_weight_gradient_384x64", Cuda::LinearPass.WeightGradient, 384, 64)
@@ -677,9 +821,23 @@ partial class Dense
                     const element* dy, // (rows, 384)
                     const element* x,  // (rows, 64)
                     float* dw,         // (384, 64), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_384x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 384)
+                    const __grid_constant__ TensorMap x,  // (rows, 64)
+                    float* dw,                            // (384, 64), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 384, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 384, 64, true});
                 }
                 """),
         };
@@ -725,6 +883,19 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 64, rows, 64, 64, StoreElement{dx, 64});
                 }
                 """),
+            Hopper = new("linear_input_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 64)
+                    const __grid_constant__ TensorMap w,  // (64, 64)
+                    const __grid_constant__ TensorMap dx, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 64, 64, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient64x64 = new("linear_weight_gradient_64x64", Cuda::LinearPass.WeightGradient, 64, 64)
@@ -746,9 +917,23 @@ partial class Dense
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 64)
                     float* dw,         // (64, 64), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 64)
+                    const __grid_constant__ TensorMap x,  // (rows, 64)
+                    float* dw,                            // (64, 64), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 64, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 64, true});
                 }
                 """),
         };
@@ -789,6 +974,19 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 128, w, 64, rows, 64, 128, StoreElement{dx, 64});
                 }
                 """),
+            Hopper = new("linear_input_gradient_128x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_128x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 128)
+                    const __grid_constant__ TensorMap w,  // (128, 64)
+                    const __grid_constant__ TensorMap dx, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 64, 128, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient128x64 = new("linear_weight_gradient_128x64", Cuda::LinearPass.WeightGradient, 128, 64)
@@ -810,9 +1008,23 @@ partial class Dense
                     const element* dy, // (rows, 128)
                     const element* x,  // (rows, 64)
                     float* dw,         // (128, 64), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 128, x, 64, 128, 64, rows, Accumulate{dw, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 128, x, 64, 128, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_128x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_128x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 128)
+                    const __grid_constant__ TensorMap x,  // (rows, 64)
+                    float* dw,                            // (128, 64), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 128, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 128, 64, true});
                 }
                 """),
         };
@@ -914,6 +1126,19 @@ partial class Dense
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, AddTo<float, float>{residual, y, 64});
                 }
                 """),
+            Hopper = new("linear_64x64_float_add_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x64_float_add_float(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (64, 64)
+                    float* y,                            // (rows, 64)
+                    int rows,
+                    const float* residual)               // (rows, 64), may be y
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 64, 64, LINEAR_SLICES, PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
+                }
+                """),
             Few = new("linear_64x64_float_add_float", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64_float_add_float(
@@ -952,6 +1177,19 @@ partial class Dense
                     const float* residual) // (rows, 64), may be y
                 {
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, AddTo<float, float>{residual, y, 64});
+                }
+                """),
+            Hopper = new("linear_64x192_float_add_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192_float_add_float(
+                    const __grid_constant__ TensorMap x, // (rows, 192)
+                    const __grid_constant__ TensorMap w, // (64, 192)
+                    float* y,                            // (rows, 64)
+                    int rows,
+                    const float* residual)               // (rows, 64), may be y
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 64, 192, LINEAR_SLICES, PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
                 }
                 """),
             Few = new("linear_64x192_float_add_float", "prelude sm80 linear_stores linear_rows", 256,

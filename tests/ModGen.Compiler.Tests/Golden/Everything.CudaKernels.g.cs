@@ -52,6 +52,18 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreElement{y, 256});
                 }
                 """),
+            Hopper = new("linear_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_256x64(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (256, 64)
+                    const __grid_constant__ TensorMap y, // (rows, 256)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 256, 64, LINEAR_SLICES, StoreBf16{y});
+                }
+                """),
             Few = new("linear_256x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64(
@@ -63,6 +75,7 @@ partial class Everything
                     linear_rows<32, 256, 64>(x, w, rows, StoreElement{y, 256});
                 }
                 """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::Kernel CrossEntropy256 = new("cross_entropy_256", "prelude cross_entropy", 256,
@@ -111,6 +124,18 @@ partial class Everything
                     Rows rows)
                 {
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreFloat{y, 256});
+                }
+                """),
+            Hopper = new("linear_256x64_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_256x64_float(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (256, 64)
+                    float* y,                            // (rows, 256)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 256, 64, LINEAR_SLICES, PairStore<StoreFloat>{StoreFloat{y, 256}, rows, 256});
                 }
                 """),
             Few = new("linear_256x64_float", "prelude sm80 linear_stores linear_rows", 256,
@@ -162,6 +187,19 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 256, w, 64, rows, 64, 256, StoreElement{dx, 64});
                 }
                 """),
+            Hopper = new("linear_input_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_256x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 256)
+                    const __grid_constant__ TensorMap w,  // (256, 64)
+                    const __grid_constant__ TensorMap dx, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 64, 256, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient256x64 = new("linear_weight_gradient_256x64", Cuda::LinearPass.WeightGradient, 256, 64)
@@ -183,9 +221,23 @@ partial class Everything
                     const element* dy, // (rows, 256)
                     const element* x,  // (rows, 64)
                     float* dw,         // (256, 64), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_256x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 256)
+                    const __grid_constant__ TensorMap x,  // (rows, 64)
+                    float* dw,                            // (256, 64), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 256, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 256, 64, true});
                 }
                 """),
         };
@@ -328,6 +380,19 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 16, 64, StoreBias<element>{y, bias, 16});
                 }
                 """),
+            Hopper = new("linear_16x64_bias", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_16x64_bias(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (16, 64)
+                    element* y,                          // (rows, 16)
+                    int rows,
+                    const float* bias)                   // (16)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 16, 64, LINEAR_SLICES, PairStore<StoreBias<element>>{StoreBias<element>{y, bias, 16}, rows, 16});
+                }
+                """),
             Few = new("linear_16x64_bias", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_16x64_bias(
@@ -433,6 +498,18 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 192, 64, StoreElement{y, 192});
                 }
                 """),
+            Hopper = new("linear_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_192x64(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (192, 64)
+                    const __grid_constant__ TensorMap y, // (rows, 192)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 192, 64, LINEAR_SLICES, StoreBf16{y});
+                }
+                """),
             Few = new("linear_192x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_192x64(
@@ -444,6 +521,7 @@ partial class Everything
                     linear_rows<32, 192, 64>(x, w, rows, StoreElement{y, 192});
                 }
                 """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::Kernel Rotary8x16Of192 = new("rotary_8x16_of_192", "prelude elementwise", 256,
@@ -571,6 +649,18 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, StoreElement{y, 64});
                 }
                 """),
+            Hopper = new("linear_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x64(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (64, 64)
+                    const __grid_constant__ TensorMap y, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 64, 64, LINEAR_SLICES, StoreBf16{y});
+                }
+                """),
             Few = new("linear_64x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64(
@@ -582,6 +672,7 @@ partial class Everything
                     linear_rows<32, 64, 64>(x, w, rows, StoreElement{y, 64});
                 }
                 """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::Kernel AddRmsNorm64 = new("add_rms_norm_64", "prelude rms_norm", 256,
@@ -624,6 +715,18 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 384, 64, StoreElement{y, 384});
                 }
                 """),
+            Hopper = new("linear_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_384x64(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (384, 64)
+                    const __grid_constant__ TensorMap y, // (rows, 384)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 384, 64, LINEAR_SLICES, StoreBf16{y});
+                }
+                """),
             Few = new("linear_384x64", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_384x64(
@@ -635,6 +738,7 @@ partial class Everything
                     linear_rows<32, 384, 64>(x, w, rows, StoreElement{y, 384});
                 }
                 """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::Kernel Swiglu192 = new("swiglu_192", "prelude elementwise", 256,
@@ -672,6 +776,18 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, StoreElement{y, 64});
                 }
                 """),
+            Hopper = new("linear_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192(
+                    const __grid_constant__ TensorMap x, // (rows, 192)
+                    const __grid_constant__ TensorMap w, // (64, 192)
+                    const __grid_constant__ TensorMap y, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 64, 192, LINEAR_SLICES, StoreBf16{y});
+                }
+                """),
             Few = new("linear_64x192", "prelude sm80 linear_stores linear_rows", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192(
@@ -683,6 +799,7 @@ partial class Everything
                     linear_rows<32, 64, 192>(x, w, rows, StoreElement{y, 64});
                 }
                 """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::Kernel Add64 = new("add_64", "prelude elementwise", 256,
@@ -776,6 +893,19 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
                 }
                 """),
+            Hopper = new("linear_input_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x192(
+                    const __grid_constant__ TensorMap dy, // (rows, 64)
+                    const __grid_constant__ TensorMap w,  // (64, 192)
+                    const __grid_constant__ TensorMap dx, // (rows, 192)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 192, 64, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient64x192 = new("linear_weight_gradient_64x192", Cuda::LinearPass.WeightGradient, 64, 192)
@@ -797,9 +927,23 @@ partial class Everything
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 192)
                     float* dw,         // (64, 192), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x192(
+                    const __grid_constant__ TensorMap dy, // (rows, 64)
+                    const __grid_constant__ TensorMap x,  // (rows, 192)
+                    float* dw,                            // (64, 192), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 64, 192, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 192, true});
                 }
                 """),
         };
@@ -840,6 +984,19 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 384, w, 64, rows, 64, 384, StoreElement{dx, 64});
                 }
                 """),
+            Hopper = new("linear_input_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_384x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 384)
+                    const __grid_constant__ TensorMap w,  // (384, 64)
+                    const __grid_constant__ TensorMap dx, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 64, 384, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient384x64 = new("linear_weight_gradient_384x64", Cuda::LinearPass.WeightGradient, 384, 64)
@@ -861,9 +1018,23 @@ partial class Everything
                     const element* dy, // (rows, 384)
                     const element* x,  // (rows, 64)
                     float* dw,         // (384, 64), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_384x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 384)
+                    const __grid_constant__ TensorMap x,  // (rows, 64)
+                    float* dw,                            // (384, 64), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 384, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 384, 64, true});
                 }
                 """),
         };
@@ -904,6 +1075,19 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 64, rows, 64, 64, StoreElement{dx, 64});
                 }
                 """),
+            Hopper = new("linear_input_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 64)
+                    const __grid_constant__ TensorMap w,  // (64, 64)
+                    const __grid_constant__ TensorMap dx, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 64, 64, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient64x64 = new("linear_weight_gradient_64x64", Cuda::LinearPass.WeightGradient, 64, 64)
@@ -925,9 +1109,23 @@ partial class Everything
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 64)
                     float* dw,         // (64, 64), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 64)
+                    const __grid_constant__ TensorMap x,  // (rows, 64)
+                    float* dw,                            // (64, 64), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 64, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 64, true});
                 }
                 """),
         };
@@ -968,6 +1166,19 @@ partial class Everything
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 192, w, 64, rows, 64, 192, StoreElement{dx, 64});
                 }
                 """),
+            Hopper = new("linear_input_gradient_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_192x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 192)
+                    const __grid_constant__ TensorMap w,  // (192, 64)
+                    const __grid_constant__ TensorMap dx, // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 64, 192, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient192x64 = new("linear_weight_gradient_192x64", Cuda::LinearPass.WeightGradient, 192, 64)
@@ -989,9 +1200,23 @@ partial class Everything
                     const element* dy, // (rows, 192)
                     const element* x,  // (rows, 64)
                     float* dw,         // (192, 64), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_192x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 192)
+                    const __grid_constant__ TensorMap x,  // (rows, 64)
+                    float* dw,                            // (192, 64), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 192, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 192, 64, true});
                 }
                 """),
         };
@@ -1132,9 +1357,23 @@ partial class Everything
                     const element* dy, // (rows, 16)
                     const element* x,  // (rows, 64)
                     float* dw,         // (16, 64), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 16, x, 64, 16, 64, rows, Accumulate{dw, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 16, x, 64, 16, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_16x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_16x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 16)
+                    const __grid_constant__ TensorMap x,  // (rows, 64)
+                    float* dw,                            // (16, 64), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 16, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 16, 64, true});
                 }
                 """),
         };
@@ -1221,6 +1460,19 @@ partial class Everything
                     const float* bias) // (8)
                 {
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 8, 64, StoreBias<element>{y, bias, 8});
+                }
+                """),
+            Hopper = new("linear_8x64_bias", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_8x64_bias(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (8, 64)
+                    element* y,                          // (rows, 8)
+                    int rows,
+                    const float* bias)                   // (8)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 8, 64, LINEAR_SLICES, PairStore<StoreBias<element>>{StoreBias<element>{y, bias, 8}, rows, 8});
                 }
                 """),
             Few = new("linear_8x64_bias", "prelude sm80 linear_stores linear_rows", 256,
@@ -1523,9 +1775,23 @@ partial class Everything
                     const element* dy, // (rows, 8)
                     const element* x,  // (rows, 64)
                     float* dw,         // (8, 64), added to
-                    Rows rows)
+                    Rows rows,
+                    u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 8, x, 64, 8, 64, rows, Accumulate{dw, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 8, x, 64, 8, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                }
+                """),
+            Hopper = new("linear_weight_gradient_8x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_8x64(
+                    const __grid_constant__ TensorMap dy, // (rows, 8)
+                    const __grid_constant__ TensorMap x,  // (rows, 64)
+                    float* dw,                            // (8, 64), added to
+                    int rows,
+                    u32* turns)                           // (tiles), zero before and after
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, x, 8, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 8, 64, true});
                 }
                 """),
         };
@@ -1830,6 +2096,19 @@ partial class Everything
                     const element* residual) // (rows, 64), may be y
                 {
                     linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, AddTo<element, element>{residual, y, 64});
+                }
+                """),
+            Hopper = new("linear_64x192_add", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192_add(
+                    const __grid_constant__ TensorMap x, // (rows, 192)
+                    const __grid_constant__ TensorMap w, // (64, 192)
+                    element* y,                          // (rows, 64)
+                    int rows,
+                    const element* residual)             // (rows, 64), may be y
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        x, w, rows, 64, 192, LINEAR_SLICES, PairStore<AddTo<element, element>>{AddTo<element, element>{residual, y, 64}, rows, 64});
                 }
                 """),
             Few = new("linear_64x192_add", "prelude sm80 linear_stores linear_rows", 256,

@@ -21,8 +21,9 @@ internal sealed record EntryParameter(string Type, string Name, string Shape = "
 /// <param name="Body">The call of the family's function.</param>
 /// <param name="Shared">Bytes of dynamic shared memory.</param>
 /// <param name="Blocks">Blocks that one multiprocessor must be able to hold.</param>
+/// <param name="Bound">Threads a block as the text says it, where a tile's constants decide; null for <paramref name="Threads"/>.</param>
 internal sealed record CudaText(
-    string Name, string Families, int Threads, EquatableArray<EntryParameter> Parameters, string Body, long Shared = 0, int Blocks = 1)
+    string Name, string Families, int Threads, EquatableArray<EntryParameter> Parameters, string Body, long Shared = 0, int Blocks = 1, string? Bound = null)
 {
     /// <summary>Writes the constructor call of the kernel behind <paramref name="head"/>, which ends in an equals sign.</summary>
     public void Write(CodeWriter writer, string head, string end)
@@ -36,7 +37,7 @@ internal sealed record CudaText(
 
     private IEnumerable<string> Lines()
     {
-        yield return $"extern \"C\" __global__ void __launch_bounds__({Literal.Of(Threads)}, {Literal.Of(Blocks)}) {Name}(";
+        yield return $"extern \"C\" __global__ void __launch_bounds__({Bound ?? Literal.Of(Threads)}, {Literal.Of(Blocks)}) {Name}(";
         var widest = Parameters.Max(p => p.Type.Length + p.Name.Length);
         for (var i = 0; i < Parameters.Count; i++)
         {
@@ -65,13 +66,18 @@ internal sealed record SingleEntry(CudaText Text) : CudaEntry(Text.Name)
 /// <param name="Outputs">Outputs of the layer.</param>
 /// <param name="Inputs">Inputs of the layer.</param>
 /// <param name="Forms">The property of each form and its text.</param>
-internal sealed record LinearEntry(string Name, string Pass, int Outputs, int Inputs, EquatableArray<EntryForm> Forms) : CudaEntry(Name)
+/// <param name="ResultMapped">Whether the Hopper form takes its result as a tensor map.</param>
+internal sealed record LinearEntry(string Name, string Pass, int Outputs, int Inputs, EquatableArray<EntryForm> Forms, bool ResultMapped) : CudaEntry(Name)
 {
     public override void Write(CodeWriter writer, string field)
     {
         using (writer.Block($"public static readonly Cuda::LinearKernel {field} = new({Literal.String(Name)}, Cuda::LinearPass.{Pass}, {Literal.Of(Outputs)}, {Literal.Of(Inputs)})", close: "};"))
+        {
             foreach (var form in Forms)
                 form.Text.Write(writer, form.Property + " =", ",");
+            if (ResultMapped)
+                writer.Line("ResultMapped = true,");
+        }
     }
 }
 

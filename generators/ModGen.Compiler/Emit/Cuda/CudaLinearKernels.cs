@@ -73,7 +73,7 @@ internal static class CudaLinearKernels
             _ => y == "float" ? $"StoreFloat{{y, {Literal.Of(outputs)}}}" : $"StoreElement{{y, {Literal.Of(outputs)}}}",
         };
         var operands = $"x, {Literal.Of(inputs)}, w, {Literal.Of(inputs)}, rows, {Literal.Of(outputs)}, {Literal.Of(inputs)}, {store}";
-        return Entry(name, "Forward", outputs, inputs, parameters, "false, false", operands,
+        return Entry(name, "Forward", outputs, inputs, parameters, "false, false", operands, store, mapped: stored == Stored.Plain && y == "element",
             few: $"linear_rows<32, {Literal.Of(outputs)}, {Literal.Of(inputs)}>(x, w, rows, {store});");
     }
 
@@ -84,7 +84,7 @@ internal static class CudaLinearKernels
             Pointer("const element", "dy", $"(rows, {Literal.Of(outputs)})"), Pointer("const element", "w", $"({Literal.Of(outputs)}, {Literal.Of(inputs)})"),
             Pointer("element", "dx", $"(rows, {Literal.Of(inputs)})"), Rows,
         ],
-        "false, true", $"dy, {Literal.Of(outputs)}, w, {Literal.Of(inputs)}, rows, {Literal.Of(inputs)}, {Literal.Of(outputs)}, StoreElement{{dx, {Literal.Of(inputs)}}}");
+        "false, true", $"dy, {Literal.Of(outputs)}, w, {Literal.Of(inputs)}, rows, {Literal.Of(inputs)}, {Literal.Of(outputs)}, StoreElement{{dx, {Literal.Of(inputs)}}}", "", mapped: true);
 
     /// <summary>dW += dyᵀ x.</summary>
     public static LinearEntry WeightGradient(int outputs, int inputs) => Entry(
@@ -93,19 +93,53 @@ internal static class CudaLinearKernels
             Pointer("const element", "dy", $"(rows, {Literal.Of(outputs)})"), Pointer("const element", "x", $"(rows, {Literal.Of(inputs)})"),
             Pointer("float", "dw", $"({Literal.Of(outputs)}, {Literal.Of(inputs)}), added to"), Rows,
         ],
-        "true, true", $"dy, {Literal.Of(outputs)}, x, {Literal.Of(inputs)}, {Literal.Of(outputs)}, {Literal.Of(inputs)}, rows, Accumulate{{dw, {Literal.Of(inputs)}}}");
+        "true, true", $"dy, {Literal.Of(outputs)}, x, {Literal.Of(inputs)}, {Literal.Of(outputs)}, {Literal.Of(inputs)}, rows, Accumulate{{dw, {Literal.Of(inputs)}}}", "", mapped: false);
 
-    /// <summary>The forms of a product: plain for float32 and odd sizes, tensor cores where rows are whole 16-byte groups, few rows where they are counted on the device.</summary>
-    private static LinearEntry Entry(string name, string pass, int outputs, int inputs, List<EntryParameter> parameters, string layout, string operands, string? few = null)
+    /// <summary>
+    /// The forms of a product: plain for float32 and odd sizes, tensor cores where rows are whole 16-byte groups, few rows where
+    /// they are counted on the device. Parameters are A, B, C, the rows, and what <paramref name="store"/> takes beyond C.
+    /// </summary>
+    private static LinearEntry Entry(
+        string name, string pass, int outputs, int inputs, List<EntryParameter> parameters, string layout, string operands, string store, bool mapped, string? few = null)
     {
-        List<EntryForm> forms =
-        [
-            new("Plain", new CudaText(name, "prelude linear_stores linear_any", 256, parameters.ToEquatableArray(), $"linear_any<{layout}>({operands});")),
-        ];
-        if (outputs % 8 == 0 && inputs % 8 == 0)
-            forms.Add(new("Portable", new CudaText(name, "prelude sm80 linear_stores linear_sm80", 256, parameters.ToEquatableArray(), $"linear_sm80<LinearTile80<LINEAR_COLUMNS, {layout}>>({operands});")));
+        var plain = new CudaText(name, "prelude linear_stores linear_any", 256, parameters.ToEquatableArray(), $"linear_any<{layout}>({operands});");
+        List<EntryForm> forms = [new("Plain", plain)];
+        var tensorCores = outputs % 8 == 0 && inputs % 8 == 0;
+        if (tensorCores)
+        {
+            var adds = pass == "WeightGradient";
+            List<EntryParameter> all = adds ? [.. parameters, Turns] : parameters;
+            forms.Add(new("Portable", new CudaText(name, "prelude sm80 linear_stores linear_sm80", 256, all.ToEquatableArray(),
+                $"linear_sm80<LinearTile80<LINEAR_COLUMNS, {layout}>>({operands}{(adds ? ", LINEAR_SLICES, turns" : "")});")));
+            forms.Add(new("Hopper", Hopper(name, pass, outputs, inputs, all, layout, store, mapped)));
+        }
+
         if (few is not null)
             forms.Add(new("Few", new CudaText(name, "prelude sm80 linear_stores linear_rows", 256, parameters.ToEquatableArray(), few)));
-        return new LinearEntry(name, pass, outputs, inputs, forms.ToEquatableArray());
+        return new LinearEntry(name, pass, outputs, inputs, forms.ToEquatableArray(), tensorCores && mapped);
+    }
+
+    // Slices of a reduction add in turn: a word for whoever stores, zero before and after.
+    private static EntryParameter Turns { get; } = Pointer("u32", "turns", "(tiles), zero before and after");
+
+    /// <summary>The form for Hopper: operands, and a result that is stored as it is, as tensor maps; the tile's constants are the launch's.</summary>
+    private static CudaText Hopper(string name, string pass, int outputs, int inputs, List<EntryParameter> parameters, string layout, string store, bool mapped)
+    {
+        var (a, b, c) = (parameters[0], parameters[1], parameters[2]);
+        List<EntryParameter> all = [Map(a), Map(b), mapped ? Map(c) : c, Value("int", "rows"), .. parameters.Skip(4)];
+        var (height, width, depth) = pass switch
+        {
+            "Forward" => ("rows", Literal.Of(outputs), Literal.Of(inputs)),
+            "InputGradient" => ("rows", Literal.Of(inputs), Literal.Of(outputs)),
+            _ => (Literal.Of(outputs), Literal.Of(inputs), "rows"),
+        };
+        var epilogue = pass == "WeightGradient" ? $"AccumulateF32{{{c.Name}, turns, {height}, {width}, true}}"
+            : mapped ? $"StoreBf16{{{c.Name}}}"
+            : $"PairStore<{store.Substring(0, store.IndexOf('{'))}>{{{store}, {height}, {width}}}";
+        return new CudaText(name, "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384, all.ToEquatableArray(),
+            $"linear_sm90<LinearTile<LINEAR_COLUMNS, {layout}, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(\n    {a.Name}, {b.Name}, {height}, {width}, {depth}, LINEAR_SLICES, {epilogue});",
+            Bound: "LINEAR_THREADS");
+
+        static EntryParameter Map(EntryParameter matrix) => new("const __grid_constant__ TensorMap", matrix.Name, matrix.Shape);
     }
 }

@@ -11,6 +11,8 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
     private const long Alignment = 256;
     private LaunchList _list = new();
     private DeviceMemory? _workspace;
+    private DeviceMemory? _turns;
+    private int _mostTurns;
     private long _most;
     private long _used;
     private long _held;
@@ -32,6 +34,7 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
     {
         foreach (var pass in passes)
             Write(pass);
+        _turns = context.Allocate(Math.Max(sizeof(uint) * (long)_mostTurns, Alignment), $"turns of sliced products of {owner}");
         _workspace = context.Allocate(Math.Max(_most, Alignment), $"scratch memory of {owner}");
     }
 
@@ -69,6 +72,17 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
         return _workspace.Pointer + start;
     }
 
+    /// <summary>Words that are zero before every launch that takes them, and left so by it: by these the slices of a product take turns.</summary>
+    public DevicePointer Turns(int words)
+    {
+        _mostTurns = Math.Max(_mostTurns, words);
+        if (_turns is null)
+            return Nowhere;
+        if (sizeof(uint) * (long)words > _turns.Bytes)
+            throw new InvalidOperationException($"A product of {owner} asks for {words} turns; there was memory for {_turns.Bytes / sizeof(uint)} at most when it was measured.");
+        return _turns.Pointer;
+    }
+
     /// <summary>Scratch memory that later launches keep, until <see cref="Release"/>; so do they what was asked for before it.</summary>
     public DevicePointer Hold(long bytes)
     {
@@ -79,5 +93,9 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
 
     public void Release() => _used = _held = 0;
 
-    public void Dispose() => _workspace?.Dispose();
+    public void Dispose()
+    {
+        _workspace?.Dispose();
+        _turns?.Dispose();
+    }
 }

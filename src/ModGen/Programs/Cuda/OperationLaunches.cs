@@ -12,13 +12,28 @@ internal static class OperationLaunches
         this LaunchWriter writer, LinearKernel kernel, DevicePointer a, DevicePointer b, DevicePointer result, RowCount rows, ReadOnlySpan<Argument> more)
     {
         var chosen = kernel.Choose(writer.Context, rows);
+        var turns = chosen.Turns > 0 ? writer.Turns(chosen.Turns) : default;
+        if (chosen.Hopper is not null && writer.IsMeasuring)
+            return;  // there is no memory yet that could be mapped
         var arguments = new Argument[MaximumArguments];
-        arguments[0] = a;
-        arguments[1] = b;
-        arguments[2] = result;
-        arguments[3] = rows;
+        if (chosen.Hopper is { } tile)
+        {
+            (arguments[0], arguments[1], arguments[2]) = kernel.Map(writer.Context, tile, a, b, result, rows.Most);
+            arguments[3] = rows.Most;
+        }
+        else
+        {
+            arguments[0] = a;
+            arguments[1] = b;
+            arguments[2] = result;
+            arguments[3] = rows;
+        }
+
         more.CopyTo(arguments.AsSpan(4));
-        writer.Launch(chosen.Kernel, chosen.Blocks, arguments.AsSpan(0, 4 + more.Length), chosen.Define);
+        var count = 4 + more.Length;
+        if (chosen.Turns > 0)
+            arguments[count++] = turns;
+        writer.Launch(chosen.Kernel, chosen.Blocks, arguments.AsSpan(0, count), chosen.Define);
     }
 
     /// <summary>Appends the forward pass of attention.</summary>
