@@ -32,6 +32,7 @@ __device__ inline float __int_as_float(int x) { return __builtin_bit_cast(float,
 __device__ inline int __float_as_int(float x) { return __builtin_bit_cast(int, x); }
 __device__ inline float fmaxf(float a, float b) { return __builtin_fmaxf(a, b); }
 __device__ inline float fminf(float a, float b) { return __builtin_fminf(a, b); }
+__device__ inline float ceilf(float x) { return __builtin_ceilf(x); }
 __device__ inline float fabsf(float x) { return __builtin_fabsf(x); }
 __device__ inline float fmaf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 __device__ inline float sqrtf(float x) { return __nvvm_sqrt_rn_f(x); }
