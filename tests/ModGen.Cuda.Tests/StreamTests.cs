@@ -50,10 +50,13 @@ public sealed class StreamTests : IDisposable
         Assert.Equal([false, true, true, true, false, false, true], _machine.Driver.Launches.Select(launch => launch.Dependent));
     }
 
-    [Fact]
-    public void Before_hopper_no_kernel_starts_early()
+    [Theory]
+    [InlineData(8, 13000)]
+    [InlineData(9, 12020)]
+    public void Before_hopper_or_on_a_driver_that_cannot_capture_it_no_kernel_starts_early(int major, int driver)
     {
-        _machine.Driver.Capability = (8, 0);
+        _machine.Driver.Capability = (major, 0);
+        _machine.Driver.Version = driver;
         using var run = new Run(_machine);
         run.Stream.Run(run.List);
         Assert.Equal(3, _machine.Driver.Launches.Count);
