@@ -29,26 +29,26 @@ public sealed class LoadingTests : IDisposable
     {
         using (var first = _machine.Open())
         {
-            first.Load([ListOf("one", "two")]);
+            first.Load([FakeMachine.ListOf("one", "two")]);
             Assert.False(first.Describe(FakeMachine.Named("one")).Cached);
         }
 
         using (var second = _machine.Open())
         {
-            second.Load([ListOf("one", "two")]);
+            second.Load([FakeMachine.ListOf("one", "two")]);
             Assert.Equal(2, _machine.Compiler.Compilations);
             Assert.True(second.Describe(FakeMachine.Named("one")).Cached);
         }
 
         using (var other = _machine.Platform.Open(0, float32: true))
         {
-            other.Load([ListOf("one")]);
+            other.Load([FakeMachine.ListOf("one")]);
             Assert.Equal(3, _machine.Compiler.Compilations);
         }
 
         _machine.Compiler.Version = new Version(13, 1);
         using var newer = _machine.Open();
-        newer.Load([ListOf("one")]);
+        newer.Load([FakeMachine.ListOf("one")]);
         Assert.Equal(4, _machine.Compiler.Compilations);
     }
 
@@ -56,14 +56,14 @@ public sealed class LoadingTests : IDisposable
     public void A_damaged_file_is_compiled_again_and_replaced()
     {
         using (var first = _machine.Open())
-            first.Load([ListOf("one")]);
+            first.Load([FakeMachine.ListOf("one")]);
         var file = Assert.Single(_machine.CacheFiles);
         File.WriteAllText(file, "no kernel");
         using (var second = _machine.Open())
-            second.Load([ListOf("one")]);
+            second.Load([FakeMachine.ListOf("one")]);
         Assert.Equal(2, _machine.Compiler.Compilations);
         using (var third = _machine.Open())
-            third.Load([ListOf("one")]);
+            third.Load([FakeMachine.ListOf("one")]);
         Assert.Equal(2, _machine.Compiler.Compilations);
     }
 
@@ -71,31 +71,21 @@ public sealed class LoadingTests : IDisposable
     public void A_cached_cubin_of_another_architecture_is_compiled_again_and_replaced()
     {
         using (var first = _machine.Open())
-            first.Load([ListOf("one")]);
+            first.Load([FakeMachine.ListOf("one")]);
         var file = Assert.Single(_machine.CacheFiles);
         var key = Convert.FromHexString(Path.GetFileNameWithoutExtension(file));
         // A whole and sound file, only not for this device.
         new KernelCache(_machine.CacheFolder).Write(key, new CompiledKernel(FakeCompiler.Image("sm_80", "one", []), "", 1, Cached: false));
         using (var second = _machine.Open())
         {
-            second.Load([ListOf("one")]);
+            second.Load([FakeMachine.ListOf("one")]);
             Assert.False(second.Describe(FakeMachine.Named("one")).Cached);
         }
 
         Assert.Equal(2, _machine.Compiler.Compilations);
         using var third = _machine.Open();
-        third.Load([ListOf("one")]);
+        third.Load([FakeMachine.ListOf("one")]);
         Assert.True(third.Describe(FakeMachine.Named("one")).Cached);
-    }
-
-    [Fact]
-    public void A_fresh_cubin_that_does_not_load_is_an_error_with_kernel_and_call()
-    {
-        using var context = _machine.Open();
-        _machine.Driver.Fail = call => call == "cuModuleLoadData" ? CudaResult.InvalidImage : CudaResult.Success;
-        var error = Assert.Throws<CudaException>(() => context.Load([ListOf("one")]));
-        Assert.Equal(("cuModuleLoadData", "one"), (error.Call, error.Kernel));
-        Assert.Equal(1, _machine.Compiler.Compilations);
     }
 
     [Fact]
@@ -103,78 +93,9 @@ public sealed class LoadingTests : IDisposable
     {
         _machine.CacheFolder = Path.Combine(typeof(LoadingTests).Assembly.Location, "kernels");
         using var context = _machine.Open();
-        context.Load([ListOf("one", "two")]);
+        context.Load([FakeMachine.ListOf("one", "two")]);
         Assert.Null(context.CacheFolder);
         Assert.Contains("cannot be kept", context.CacheProblem, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void A_kernel_that_does_not_compile_is_shown_with_its_lines()
-    {
-        using var context = _machine.Open();
-        var list = ListOf("good");
-        list.Add(new Kernel("bad", "prelude", 128, "// first\nextern \"C\" __global__ void bad(int* x) {\n    *x = broken;\n}\n"), 1, [new DevicePointer(16)]);
-        var error = Assert.Throws<CudaException>(() => context.Load([list]));
-        Assert.Equal("bad", error.Kernel);
-        Assert.Equal(
-            """
-            Kernel bad does not compile for sm_90a with NVRTC 13.0:
-            bad(3): error: identifier "broken" is undefined
-                 1  // first
-                 2  extern "C" __global__ void bad(int* x) {
-            >    3      *x = broken;
-                 4  }
-                 5  
-            1 error detected in the compilation of "bad".
-            """.ReplaceLineEndings("\n"),
-            error.Message);
-        // The good one is there, and the bad one is tried again.
-        Assert.Equal(1, _machine.Driver.LiveModules);
-        Assert.Throws<CudaException>(() => context.Load([list]));
-    }
-
-    [Fact]
-    public void A_family_that_there_is_not_is_refused_with_those_there_are()
-    {
-        using var context = _machine.Open();
-        var list = new LaunchList();
-        list.Add(FakeMachine.Named("one") with { Families = "prelude rms_nrom" }, 1, []);
-        var error = Assert.Throws<ArgumentException>(() => context.Load([list]));
-        Assert.Contains("'rms_nrom'", error.Message, StringComparison.Ordinal);
-        Assert.Contains("rms_norm", error.Message, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void Arguments_that_are_not_the_kernels_are_refused_before_they_do_harm()
-    {
-        using var context = _machine.Open();
-        Assert.Contains("takes more than the 1 arguments", Refused(new DevicePointer(16)), StringComparison.Ordinal);
-        Assert.Contains("does not take the 3 arguments", Refused(new DevicePointer(16), 1, 2), StringComparison.Ordinal);
-        Assert.Contains("Argument 0 of add", Refused(1, 2), StringComparison.Ordinal);
-        Assert.Contains("Argument 1 of add", Refused(new DevicePointer(16), new RowCount(3), 1), StringComparison.Ordinal);
-        _machine.Driver.KnowsParameters = false;
-        var list = new LaunchList();
-        list.Add(FakeMachine.Add, 1, [1]);
-        context.Load([list]);
-
-        string Refused(params Argument[] arguments)
-        {
-            var wrong = new LaunchList();
-            wrong.Add(FakeMachine.Add, 1, arguments);
-            return Assert.Throws<CudaException>(() => context.Load([wrong])).Message;
-        }
-    }
-
-    [Fact]
-    public void What_a_block_cannot_have_is_refused()
-    {
-        using var context = _machine.Open();
-        var large = new LaunchList();
-        large.Add(FakeMachine.Named("large") with { SharedBytes = 232448 }, 1, []);
-        Assert.Contains("large needs 233472 bytes of shared memory", Assert.Throws<CudaException>(() => context.Load([large])).Message, StringComparison.Ordinal);
-        _machine.Driver.MaximumThreads = 64;
-        Assert.Contains("128 threads a block and was compiled for at most 64", Assert.Throws<CudaException>(() => context.Load([ListOf("wide")])).Message, StringComparison.Ordinal);
-        Assert.Equal(0, _machine.Driver.LiveModules);
     }
 
     [Fact]
@@ -198,7 +119,7 @@ public sealed class LoadingTests : IDisposable
     {
         using var context = _machine.Open();
         var seen = new List<KernelProgress>();
-        context.Load([ListOf([.. Enumerable.Range(0, 40).Select(i => $"k{i}")])], new Collector(seen));
+        context.Load([FakeMachine.ListOf([.. Enumerable.Range(0, 40).Select(i => $"k{i}")])], new Collector(seen));
         Assert.Equal(Enumerable.Range(1, 40), seen.Select(progress => progress.Done).Order());
         Assert.All(seen, progress => Assert.Equal((40, false), (progress.Total, progress.Cached)));
         Assert.Equal(40, seen.Select(progress => progress.Kernel).Distinct().Count());
@@ -209,11 +130,11 @@ public sealed class LoadingTests : IDisposable
     {
         using CudaContext first = _machine.Open(), second = _machine.Open();
         string[] names = [.. Enumerable.Range(0, 30).Select(i => $"k{i}")];
-        Parallel.Invoke(() => first.Load([ListOf(names)]), () => second.Load([ListOf(names)]));
+        Parallel.Invoke(() => first.Load([FakeMachine.ListOf(names)]), () => second.Load([FakeMachine.ListOf(names)]));
         Assert.Equal(30, _machine.CacheFiles.Length);
         using var third = _machine.Open();
         var before = _machine.Compiler.Compilations;
-        third.Load([ListOf(names)]);
+        third.Load([FakeMachine.ListOf(names)]);
         Assert.Equal(before, _machine.Compiler.Compilations);
     }
 
@@ -231,14 +152,6 @@ public sealed class LoadingTests : IDisposable
     }
 
     public void Dispose() => _machine.Dispose();
-
-    private static LaunchList ListOf(params string[] names)
-    {
-        var list = new LaunchList();
-        foreach (var name in names)
-            list.Add(FakeMachine.Named(name), 1, []);
-        return list;
-    }
 
     private sealed class Collector(List<KernelProgress> seen) : IProgress<KernelProgress>
     {

@@ -84,7 +84,7 @@ public sealed class MemoryTests : IDisposable
         var context = _machine.Open();
         var memory = context.Allocate(1000, "weights");
         var stream = context.CreateStream();
-        context.Load([ListOfOne()]);
+        context.Load([FakeMachine.ListOf("one")]);
         context.Dispose();
         context.Dispose();
         Assert.Equal(0, _machine.Driver.LiveModules);
@@ -119,7 +119,7 @@ public sealed class MemoryTests : IDisposable
             var context = _machine.Open();
             _ = context.Allocate(1000, "nothing");
             _ = context.AllocatePinned(1000);
-            context.Load([ListOfOne()]);
+            context.Load([FakeMachine.ListOf("one")]);
         }
     }
 
@@ -183,11 +183,4 @@ public sealed class MemoryTests : IDisposable
     }
 
     public void Dispose() => _machine.Dispose();
-
-    private static LaunchList ListOfOne()
-    {
-        var list = new LaunchList();
-        list.Add(FakeMachine.Named("one"), 1, []);
-        return list;
-    }
 }

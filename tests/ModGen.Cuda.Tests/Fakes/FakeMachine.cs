@@ -26,6 +26,15 @@ internal sealed class FakeMachine : IDisposable
     /// <summary>A kernel of its own name that takes nothing.</summary>
     public static Kernel Named(string name) => new(name, "prelude", 128, $"extern \"C\" __global__ void {name}() {{ }}\n");
 
+    /// <summary>One launch each of kernels of these names.</summary>
+    public static LaunchList ListOf(params string[] names)
+    {
+        var list = new LaunchList();
+        foreach (var name in names)
+            list.Add(Named(name), 1, []);
+        return list;
+    }
+
     public CudaContext Open() => Platform.Open(0, float32: false);
 
     public string[] CacheFiles => CacheFolder is not null && Directory.Exists(CacheFolder) ? Directory.GetFiles(CacheFolder) : [];
