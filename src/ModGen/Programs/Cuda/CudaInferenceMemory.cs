@@ -7,11 +7,15 @@ internal sealed class CudaInferenceMemory : IDisposable
 {
     // Columns of ints that a layer writes for itself.
     private const int Columns = 5, HeadBytes = 64;
+
+    // Logits that come back through pinned memory; an evaluation may want more at once.
+    private const int PinnedLogits = 1 << 22;
     private readonly CudaContext _context;
     private readonly List<IDisposable> _owned = [];
     private readonly DeviceMemory _floats;
     private readonly DeviceMemory _operands;
     private readonly DeviceMemory _logits;
+    private readonly PinnedMemory _receivedLogits;
     private readonly DeviceMemory _columns;
     private readonly RotaryTable _rotary;
     private readonly int _maximumRows;
@@ -28,6 +32,7 @@ internal sealed class CudaInferenceMemory : IDisposable
             _floats = Own(_context.Allocate(Math.Max(1, checked(sizeof(float) * maximumRows * floatsPerRow)), "activations in float32"));
             _operands = Own(_context.Allocate(Math.Max(1, checked(device.OperandBytes * maximumRows * operandsPerRow)), "activations as operands"));
             _logits = Own(_context.Allocate(checked((long)sizeof(float) * maximumRows * model.Vocabulary), "logits"));
+            _receivedLogits = Own(_context.AllocatePinned(sizeof(float) * Math.Min((long)maximumRows * model.Vocabulary, Math.Max(PinnedLogits, (long)sequences * model.Vocabulary))));
             _columns = Own(_context.Allocate(HeadBytes + (long)sizeof(int) * Columns * maximumRows, "rows of routed layers"));
             _rotary = Own(new RotaryTable(_context, stream, model));
             Caches = Own(new CudaCaches(device, model, sequences));
@@ -54,6 +59,17 @@ internal sealed class CudaInferenceMemory : IDisposable
 
     /// <summary>(maximum rows) int: one of five columns.</summary>
     public DevicePointer Column(int index) => _columns.Pointer + HeadBytes + (long)sizeof(int) * _maximumRows * index;
+
+    /// <summary>Asks for logits and waits for all that was asked for.</summary>
+    public void Receive(CudaStream stream, Span<float> logits)
+    {
+        var pinned = sizeof(float) * (long)logits.Length <= _receivedLogits.Bytes;
+        var received = pinned ? _receivedLogits.Span<float>(0, logits.Length) : logits;
+        stream.Download(received, Logits);
+        stream.Synchronize();
+        if (pinned)
+            received.CopyTo(logits);
+    }
 
     /// <summary>Buffers for calls of up to so many rows.</summary>
     public CallBuffers Call(int most) => Own(new CallBuffers(_context, most, _routedLayers));

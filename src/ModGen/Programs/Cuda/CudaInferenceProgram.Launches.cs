@@ -5,9 +5,6 @@ namespace ModGen.Programs;
 /// <content>What generated code appends its launches with: places in memory, counts and scratch.</content>
 public abstract partial class CudaInferenceProgram
 {
-    /// <summary>The device's driver context, for tensor maps.</summary>
-    protected CudaContext Context => _device.Context;
-
     /// <summary>Multiprocessors of the device.</summary>
     protected int Processors => _device.Context.Processors;
 

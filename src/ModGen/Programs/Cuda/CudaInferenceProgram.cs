@@ -125,8 +125,7 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
                 _stream.Run(bucket.Restart!);
             bucket.Pass!.Run(_stream);
             bucket.Call.FetchFlags(_stream);
-            _stream.Download(logits, _memory.Logits);
-            _stream.Synchronize();
+            _memory.Receive(_stream, logits);
         }
         catch
         {
@@ -148,7 +147,7 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         var fitting = Math.Min(repeats, (_model.Description.Context - longest) / Math.Max(_rows, 1) - 1);
         if (_bucket.Pass is null || fitting < 1)
             return [];
-        List<LaunchTime> times = [.. LaunchTimes.Of(Context, _stream, "decode", _bucket.Pass, fitting, _ => 0)];
+        List<LaunchTime> times = [.. LaunchTimes.Of(_device.Context, _stream, "decode", _bucket.Pass, fitting, _ => 0)];
         for (var sequence = 0; sequence < Sequences; sequence++)
             Clear(sequence);
         return times;

@@ -21,8 +21,8 @@ internal sealed class CudaTrainingMemory : IDisposable
         _logitBytes = checked((long)sizeof(float) * batch * description.Context * description.Vocabulary);
         try
         {
-            _floats = Own(_context.Allocate(checked(sizeof(float) * batch * floatsPerSequence), $"activations in float32, batch {batch}"));
-            _operands = Own(_context.Allocate(checked(device.OperandBytes * batch * operandsPerSequence), $"activations as operands, batch {batch}"));
+            _floats = Own(_context.Allocate(Math.Max(1, checked(sizeof(float) * batch * floatsPerSequence)), $"activations in float32, batch {batch}"));
+            _operands = Own(_context.Allocate(Math.Max(1, checked(device.OperandBytes * batch * operandsPerSequence)), $"activations as operands, batch {batch}"));
             _positions = Own(_context.Allocate((long)sizeof(int) * batch * description.Context, "positions"));
             _rotary = Own(new RotaryTable(_context, stream, description));
             Batch = Own(new StagedBatch(_context, batch * description.Context));

@@ -5,9 +5,6 @@ namespace ModGen.Programs;
 /// <content>What generated code appends its launches with: places in memory, counts, scratch, and what it reports from.</content>
 public abstract partial class CudaTrainingProgram
 {
-    /// <summary>The device's driver context, for tensor maps.</summary>
-    protected CudaContext Context => _device.Context;
-
     /// <summary>Multiprocessors of the device: persistent kernels size their grids by it.</summary>
     protected int Processors => _device.Context.Processors;
 

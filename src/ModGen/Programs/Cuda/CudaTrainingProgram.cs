@@ -167,8 +167,8 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
         var (accumulate, update) = (_accumulate ??= Capture(AppendAccumulate), _update ??= Capture(AppendUpdate));
         List<LaunchTime> times =
         [
-            .. LaunchTimes.Of(Context, _stream, "accumulate", accumulate, repeats, _memory.Optimizer.BytesOf),
-            .. LaunchTimes.Of(Context, _stream, "update", update, repeats, _memory.Optimizer.BytesOf),
+            .. LaunchTimes.Of(_device.Context, _stream, "accumulate", accumulate, repeats, _memory.Optimizer.BytesOf),
+            .. LaunchTimes.Of(_device.Context, _stream, "update", update, repeats, _memory.Optimizer.BytesOf),
         ];
         ClearGradients();
         return times;

@@ -10,8 +10,7 @@ internal static class OptimizerKernels
     /// <summary>The global norm of the gradient; four blocks a processor.</summary>
     public static Kernel Norm { get; } = new("gradient_norm", Families, 512, """
         // norm[0] = root of the sum of squares of the gradient, (count) f32.
-        extern "C" __global__ void __launch_bounds__(512)
-        gradient_norm(const float* gradient, i64 count, float* partials, u32* ticket, float* norm) {
+        extern "C" __global__ void __launch_bounds__(512) gradient_norm(const float* gradient, i64 count, float* partials, u32* ticket, float* norm) {
             global_norm<512>(gradient, count, partials, ticket, norm);
         }
         """);
@@ -40,9 +39,9 @@ internal static class OptimizerKernels
     /// <summary>AdamW over whole arenas; 2048 elements a block.</summary>
     public static Kernel AdamW { get; } = new("adamw_step", Families, 256, """
         // All arenas (count); weights is null where the master is the operand. Decay applies to alternate runs of elements.
-        extern "C" __global__ void __launch_bounds__(256)
-        adamw_step(float* master, float* moment1, float* moment2, float* gradient, element* weights, i64 count,
-                   const i64* run_ends, int runs, int first_decays, const AdamWStep* step, const float* norm) {
+        extern "C" __global__ void __launch_bounds__(256) adamw_step(
+            float* master, float* moment1, float* moment2, float* gradient, element* weights, i64 count,
+            const i64* run_ends, int runs, int first_decays, const AdamWStep* step, const float* norm) {
             AdamW p;
             p.master = master;
             p.moment1 = moment1;

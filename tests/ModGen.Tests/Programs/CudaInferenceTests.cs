@@ -1,0 +1,138 @@
+using ModGen.Cuda;
+using ModGen.Cuda.Tests.Fakes;
+using ModGen.Programs;
+using ModGen.Tests.Fakes;
+
+namespace ModGen.Tests.Programs;
+
+/// <summary>What sampling does with a GPU, on a device that does the kernels' work in host memory.</summary>
+public sealed class CudaInferenceTests : IDisposable
+{
+    private const int Vocabulary = CudaTable.Vocabulary;
+    private readonly FakeMachine _machine = new();
+    private readonly CudaDevice _device;
+    private readonly CudaTable _model;
+
+    public CudaInferenceTests()
+    {
+        CudaTableKernels.Install(_machine.Driver);
+        _device = new CudaDevice(_machine.Open());
+        _model = CudaTable.Create(_device, seed: 1);
+    }
+
+    public void Dispose()
+    {
+        _model.Dispose();
+        _device.Dispose();
+        _machine.Dispose();
+    }
+
+    [Fact]
+    public void Rows_arrive_with_their_positions_and_wanted_logits_come_back()
+    {
+        using var program = _model.CreateInferenceProgram(3, 8);
+        var logits = new float[2 * Vocabulary];
+        program.Extend([5, 6, 9], [1, 1, 2], [1, 2], logits, draw: 77);
+        Assert.Equal([6, 1, 1, 2, 77, -1], logits[..6]);
+        Assert.Equal([9, 2, 0, 1, 77, -1], logits[Vocabulary..(Vocabulary + 6)]);
+        Assert.Equal((0, 2, 1), (program.Length(0), program.Length(1), program.Length(2)));
+        program.Extend([3], [1], [0], logits.AsSpan(0, Vocabulary), draw: 78);
+        Assert.Equal([3, 1, 2, 3, 78], logits[..5]);
+        program.Extend([4], [1], [], [], draw: 0);
+        Assert.Equal(4, program.Length(1));
+    }
+
+    [Fact]
+    public void Caches_of_routed_layers_are_short_and_decisions_can_be_forced()
+    {
+        using var program = (CudaInferenceProgram)_model.CreateInferenceProgram(2, 8);
+        program.Extend([5, 6, 7, 8], [0, 0, 0, 1], [], [], 0);
+        Assert.Equal([1, 0, 1, 0], program.Entered(1).ToArray());
+        Assert.Equal((3, 2, 1, 0), (program.CacheLength(0, 0), program.CacheLength(1, 0), program.CacheLength(0, 1), program.CacheLength(1, 1)));
+        program.Extend([5, 8], [0, 1], [], [], 0, forced: [0, 1]);
+        Assert.Equal([0, 1], program.Entered(1).ToArray());
+        Assert.Equal((2, 1), (program.CacheLength(1, 0), program.CacheLength(1, 1)));
+        program.Clear(0);
+        Assert.Equal((0, 0, 1), (program.CacheLength(0, 0), program.CacheLength(1, 0), program.CacheLength(1, 1)));
+        program.Extend([8, 5], [0, 1], [], [], 0);
+        Assert.Equal([0, 1], program.Entered(1).ToArray());
+        Assert.Equal((1, 0, 2), (program.CacheLength(0, 0), program.CacheLength(1, 0), program.CacheLength(1, 1)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => program.Entered(0).Length);
+        Assert.Throws<ArgumentOutOfRangeException>(() => program.CacheLength(2, 0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => program.CacheLength(0, 2));
+    }
+
+    [Fact]
+    public void A_decoding_step_is_one_graph_and_one_wait()
+    {
+        using var program = _model.CreateInferenceProgram(2, 8);
+        var logits = new float[2 * Vocabulary];
+        program.Extend([1, 2, 3], [0, 0, 1], [], [], 0);
+        program.Extend([4, 5], [0, 1], [0, 1], logits, 0);
+        _machine.Driver.Calls.Clear();
+        program.Extend([4, 5], [0, 1], [0, 1], logits, 0);
+        var calls = _machine.Driver.Calls.Where(call => call is not "cuCtxSetCurrent").ToList();
+        Assert.Equal(["cuMemcpyHtoDAsync", "cuGraphLaunch", "cuMemcpyDtoHAsync", "cuMemcpyDtoHAsync", "cuStreamSynchronize"], calls);
+    }
+
+    [Fact]
+    public void Refused_calls_change_nothing()
+    {
+        using var program = _model.CreateInferenceProgram(2, 4);
+        program.Extend([1, 2, 3], [0, 0, 0], [], [], 0);
+        Assert.Throws<ArgumentException>(() => program.Extend([1, 2], [0, 0], [], [], 0));
+        Assert.Throws<ArgumentException>(() => program.Extend([1, 2, 3], [0, 1, 0], [], [], 0));
+        Assert.Throws<ArgumentException>(() => program.Extend([Vocabulary], [0], [], [], 0));
+        Assert.Throws<ArgumentException>(() => program.Extend(new int[5], new int[5], [], [], 0));
+        Assert.Throws<ArgumentException>(() => program.Extend([1], [0], [0], new float[3], 0));
+        Assert.Equal((3, 0), (program.Length(0), program.Length(1)));
+        program.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => program.Extend([1], [1], [], [], 0));
+    }
+
+    [Fact]
+    public void A_call_that_fails_forgets_its_sequences_and_the_error_names_the_call()
+    {
+        using var program = _model.CreateInferenceProgram(2, 4);
+        program.Extend([1, 2], [0, 1], [], [], 0);
+        _machine.Driver.Fail = call => call == "cuGraphLaunch" ? CudaResult.IllegalAddress : CudaResult.Success;
+        var error = Assert.Throws<CudaException>(() => program.Extend([1], [0], [], [], 0));
+        Assert.Contains("cuGraphLaunch", error.Message, StringComparison.Ordinal);
+        Assert.Contains("CUDA_ERROR_ILLEGAL_ADDRESS", error.Message, StringComparison.Ordinal);
+        _machine.Driver.Fail = _ => CudaResult.Success;
+        Assert.Equal((0, 1), (program.Length(0), program.Length(1)));
+        program.Extend([3], [0], [], [], 0);
+        Assert.Equal(1, program.CacheLength(0, 0));
+    }
+
+    [Fact]
+    public void Texts_are_sampled_and_everything_is_freed()
+    {
+        using (var sampler = _model.CreateSampler(2))
+        {
+            var texts = sampler.GenerateBatch([[1], [3, 4]], new SamplingOptions(Temperature: 0));
+            // The largest logit is the number of the draw, which is token 4 here, unless a token's own id is larger.
+            Assert.All(texts, text => Assert.Equal(FinishReason.ContextFull, text.Finish));
+            Assert.Equal([3, 2], texts.Select(text => text.Tokens.Count));
+        }
+
+        var blocks = _machine.Driver.LiveBlocks;
+        _machine.Driver.HeldElsewhere = _machine.Driver.TotalBytes - _machine.Driver.LiveBytes - 500;
+        Assert.Contains("keys and values", Assert.Throws<CudaOutOfMemoryException>(() => _model.CreateInferenceProgram(64, 1)).Message, StringComparison.Ordinal);
+        Assert.Equal((blocks, 0), (_machine.Driver.LiveBlocks, _machine.Driver.LiveGraphs));
+    }
+
+    [Fact]
+    public void Launches_are_timed_within_the_context()
+    {
+        using var program = _model.CreateInferenceProgram(1, 4);
+        Assert.Empty(program.TimeLaunches(3));
+        program.Extend([1], [0], [], [], 0);
+        var times = program.TimeLaunches(9);
+        Assert.Equal(["enter", "wanted"], times.Select(time => time.Name));
+        Assert.All(times, time => Assert.True(time is { Pass: "decode", Blocks: 1, Registers: 40 } && time.Microseconds > 0));
+        Assert.Equal(0, program.Length(0));
+        program.Extend([1, 2, 3], [0, 0, 0], [], [], 0);
+        Assert.Empty(program.TimeLaunches(9));
+    }
+}
