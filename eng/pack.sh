@@ -44,5 +44,5 @@ RUN
 chmod +x "$bundle/run"
 
 mkdir -p "$(dirname "$archive")"
-tar -C "$stage" -cJf "$archive" bundle
+tar -C "$stage" -c -I "xz -T0 -1" -f "$archive" bundle
 echo "$archive: $(du -h "$archive" | cut -f1), runtime $version"

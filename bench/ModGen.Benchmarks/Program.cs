@@ -1,6 +1,9 @@
 using ModGen.Benchmarks;
 
 // dotnet run -c Release --project bench/ModGen.Benchmarks -- gemm|attention|kernels|step|decode [--threads N] [--json FILE] [--only TEXT]
+// dotnet run -c Release --project bench/ModGen.Benchmarks -- model NAME bench|train|... (the verbs of an app around a class of specs/)
+if (args is ["model", var model, ..])
+    return SpecApp.Run(model, args[2..]);
 var options = Options.Parse(args);
 if (options is null)
     return 1;
