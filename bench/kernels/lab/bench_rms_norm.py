@@ -1,7 +1,7 @@
 """RMSNorm forward (plain, of a sum, of gathered rows) and backward, against float64 and against PyTorch."""
 import torch
 
-from .device import PROCESSORS
+from .device import PROCESSORS, Rejected
 from .measure import check, check_equal, poison, race, rotations
 from .roofline import report
 from .streaming import Family, by_warps, entry, floats, known, nans, selection, stream_rows
@@ -15,13 +15,13 @@ BACK_CALL = "rms_norm_bwd<%d, element, %s, %s>(dy, x, gain, rstd, residual, dx, 
 
 
 class Case:
-    def __init__(self, sequences, length, selected, width, float32=False):
+    def __init__(self, sequences, length, selected, width, float32=False, least=(2, 2, 2, 1)):
         self.rows, self.width, self.length, self.sequences, self.k = sequences * length, width, length, sequences, selected
         self.family = Family("elementwise rms_norm", [
-            entry("norm", NORM, f"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon)", least=2),
-            entry("norm_add", ADD, f"rms_norm_add_fwd<{width}>(x, a, gain, sum, y, rstd, rows, epsilon)", least=2),
-            entry("norm_gather", GATHER, f"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon)", least=2),
-            entry("back", BACK, BACK_CALL % (width, "false", "false")), entry("back_add", BACK, BACK_CALL % (width, "true", "true")),
+            entry("norm", NORM, f"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon)", least=least[0]),
+            entry("norm_add", ADD, f"rms_norm_add_fwd<{width}>(x, a, gain, sum, y, rstd, rows, epsilon)", least=least[1]),
+            entry("norm_gather", GATHER, f"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon)", least=least[2]),
+            entry("back", BACK, BACK_CALL % (width, "false", "false")), entry("back_add", BACK, BACK_CALL % (width, "true", "true"), least=least[3]),
             entry("gain", "const float* partials, float* gradient, int blocks", f"add_column_partials<{width}>(partials, gradient, blocks)")], float32)
 
     def tensors(self):
@@ -95,8 +95,29 @@ def verify_all():
             verify(Case(*shape, float32=float32))
 
 
+def blocks_a_processor():
+    """How many blocks a processor the registers should allow."""
+    record = []
+    for least in (1, 2, 3, 4, 5):
+        try:
+            record += time(Case(16, 2048, 256, 1024, least=(least, least, least, 1)), f", at least {least}")
+        except Rejected as reason:
+            print(f"   at least {least}: {str(reason).splitlines()[0]}")
+    return record
+
+
 def run(explore):
-    record, case = [], Case(16, 2048, 256, 1024)
+    if explore:
+        return blocks_a_processor()
+    record, small = time(Case(16, 2048, 256, 1024)), Case(8, 1, 1, 1024)
+    sets = [small.tensors() for _ in range(4)]
+    us = race({"norm": [lambda t=t: small.forward(t) for t in sets]})["norm"]
+    print(f"   norm of 8 rows {us:.2f} us")
+    return record + [dict(name="norm of 8 rows", us=us)]
+
+
+def time(case, what=""):
+    record = []
     rows, width, compact = case.rows, case.width, case.sequences * case.k
     sets = [case.tensors() for _ in range(rotations(rows * width * 6, most=4))]
     each = lambda call: [lambda t=t: call(t) for t in sets]
@@ -105,10 +126,5 @@ def run(explore):
                   "peer": each(lambda t: torch.nn.functional.rms_norm(t["x"], (width,), t["gain"], EPSILON))})
     moved = {"norm": 6 * rows, "of a sum": 12 * rows, "of gathered rows": 10 * compact, "backward": 16 * rows, "backward, gathered": 16 * compact}
     for name, bytes_a_column in moved.items():
-        record.append(report(f"{name}, {rows if bytes_a_column > 16 * compact else compact} x {width}", times[name], bytes_a_column * width, times["peer"] if name == "norm" else None))
-    small = Case(8, 1, 1, width)
-    sets = [small.tensors() for _ in range(4)]
-    us = race({"norm": each(small.forward)})["norm"]
-    print(f"   norm of 8 rows {us:.2f} us")
-    record.append(dict(name="norm of 8 rows", us=us))
+        record.append(report(f"{name}, {rows if bytes_a_column > 16 * compact else compact} x {width}{what}", times[name], bytes_a_column * width, times["peer"] if name == "norm" else None))
     return record

@@ -1,6 +1,6 @@
 // Softmax cross-entropy of a chunk of logits, loss and gradient in one read and one write: a block holds a row in
 // registers, reduces its maximum and its sum, and writes d loss / d logits over the logits. A row too long for the registers
-// is read three times.
+// is read twice.
 // Launch: a block of Threads threads a row. Any vocabulary: rows are read as whole words of 16 bytes, the ends of a row that
 // shares a word with its neighbour value by value.
 
@@ -12,6 +12,7 @@ struct LogitsRow {
     static constexpr int Words = Aligned ? Vocabulary / Group : ceil_div(Vocabulary + Group - 1, Group);  // at most
     static constexpr int Turns = ceil_div(Words, Threads);
     static constexpr bool Kept = Turns * Group <= (sizeof(element) == 2 ? 128 : 64);                        // registers allow
+    static constexpr int Unroll = Kept ? Turns : 4;
 
     element* row;
     int lead;  // values of the first word that are the row's before
@@ -50,20 +51,11 @@ struct LogitsRow {
 // Calls body(turn, values) for each word of this thread, from the registers or from memory again.
 template <class Row, class Body>
 __device__ __forceinline__ void each_logits(const Row& row, const uint4 (&kept)[Row::Kept ? Row::Turns : 1], Body body) {
-    if constexpr (Row::Kept) {
-#pragma unroll
-        for (int turn = 0; turn < Row::Turns; turn++) {
-            float v[Row::Group];
-            Row::values(kept[turn], v);
-            body(turn, v);
-        }
-    } else {
-#pragma unroll 4
-        for (int turn = 0; turn < Row::Turns; turn++) {
-            float v[Row::Group];
-            Row::values(row.read(turn), v);
-            body(turn, v);
-        }
+#pragma unroll Row::Unroll
+    for (int turn = 0; turn < Row::Turns; turn++) {
+        float v[Row::Group];
+        Row::values(Row::Kept ? kept[Row::Kept ? turn : 0] : row.read(turn), v);
+        body(turn, v);
     }
 }
 
@@ -82,21 +74,37 @@ __device__ __forceinline__ void cross_entropy(element* logits, const int* target
     int target = targets[blockIdx.x];
     float at_target = target >= 0 ? to_float(row.row[target]) : 0.0f, highest = -MODGEN_INFINITY, sum = 0.0f;
     uint4 kept[Row::Kept ? Row::Turns : 1];
-    if constexpr (Row::Kept)
+    if constexpr (Row::Kept) {
 #pragma unroll
         for (int turn = 0; turn < Row::Turns; turn++) kept[turn] = row.read(turn);
-    each_logits(row, kept, [&](int, const float (&v)[Row::Group]) {
+        each_logits(row, kept, [&](int, const float (&v)[Row::Group]) {
 #pragma unroll
-        for (int j = 0; j < Row::Group; j++) highest = fmaxf(highest, v[j]);
-    });
+            for (int j = 0; j < Row::Group; j++) highest = fmaxf(highest, v[j]);
+        });
+    } else {
+        // One read for both: the sum follows the maximum as it rises.
+        each_logits(row, kept, [&](int, const float (&v)[Row::Group]) {
+            float before = highest;
+#pragma unroll
+            for (int j = 0; j < Row::Group; j++) highest = fmaxf(highest, v[j]);
+            if (highest > before) sum *= exponential(before - highest);
+#pragma unroll
+            for (int j = 0; j < Row::Group; j++) sum += v[j] == -MODGEN_INFINITY ? 0.0f : exponential(v[j] - highest);
+        });
+    }
+    float own = highest;
     highest = warp_max(highest);
     if (lane == 0) maxima[warp] = highest;
     __syncthreads();
     highest = warp_max(lane < Threads / 32 ? maxima[lane] : -MODGEN_INFINITY);
-    each_logits(row, kept, [&](int, const float (&v)[Row::Group]) {
+    if constexpr (Row::Kept) {
+        each_logits(row, kept, [&](int, const float (&v)[Row::Group]) {
 #pragma unroll
-        for (int j = 0; j < Row::Group; j++) sum += exponential(v[j] - highest);
-    });
+            for (int j = 0; j < Row::Group; j++) sum += exponential(v[j] - highest);
+        });
+    } else {
+        sum = own == -MODGEN_INFINITY ? sum : sum * exponential(own - highest);
+    }
     sum = block_sum<Threads>(sum, scratch);
     if (thread == 0) losses[blockIdx.x] = target >= 0 ? highest + logarithm(sum) - at_target : 0.0f;
     if constexpr (Gradient) {
