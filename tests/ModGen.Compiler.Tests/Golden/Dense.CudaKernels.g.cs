@@ -84,9 +84,10 @@ partial class Dense
                 element* logits,         // (rows, 256)
                 const int* targets,      // (rows)
                 float* losses,           // (rows)
-                const float* loss_scale) // (1)
+                const float* loss_scale, // (1)
+                int rows)
             {
-                cross_entropy<256, 256, false>(logits, targets, losses, loss_scale);
+                cross_entropy_rows<256, false>(logits, targets, losses, loss_scale, rows);
             }
             """);
 
@@ -157,9 +158,10 @@ partial class Dense
                 element* logits,         // (rows, 256), their gradient after
                 const int* targets,      // (rows)
                 float* losses,           // (rows)
-                const float* loss_scale) // (1)
+                const float* loss_scale, // (1)
+                int rows)
             {
-                cross_entropy<256, 256, true>(logits, targets, losses, loss_scale);
+                cross_entropy_rows<256, true>(logits, targets, losses, loss_scale, rows);
             }
             """);
 
@@ -290,7 +292,7 @@ partial class Dense
             {
                 embedding_order<256>(tokens, starts, order, rows);
             }
-            """, 1024);
+            """);
 
         public static readonly Cuda::Kernel EmbeddingSums64 = new("embedding_sums_64", "prelude embedding", 256,
             """

@@ -54,7 +54,7 @@ partial class Routed
                 var chunk = Rows(int.Min(rows - first, 8192));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, head, logits, chunk);
-                Launch(CudaKernels.CrossEntropy256, chunk.Most, [logits, Targets + 4L * first, losses + 4L * first, LossScale]);
+                Launch(CudaKernels.CrossEntropy256, Blocks(chunk.Most, 8), [logits, Targets + 4L * first, losses + 4L * first, LossScale, chunk.Most]);
             }
 
             Launch(CudaKernels.MeanLoss, 1, [losses, rows, InverseTargets, CrossEntropySlot]);
@@ -104,7 +104,7 @@ partial class Routed
                 var chunk = Rows(int.Min(rows - first, 8192));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, head, logits, chunk);
-                Launch(CudaKernels.CrossEntropy256Gradient, chunk.Most, [logits, Targets + 4L * first, losses + 4L * first, LossScale]);
+                Launch(CudaKernels.CrossEntropy256Gradient, Blocks(chunk.Most, 8), [logits, Targets + 4L * first, losses + 4L * first, LossScale, chunk.Most]);
                 Linear(CudaKernels.LinearInputGradient256x64, logits, head, dnormed + OperandBytes * 64L * first, chunk);
                 Linear(CudaKernels.LinearWeightGradient256x64, logits, input, dhead, chunk);
             }

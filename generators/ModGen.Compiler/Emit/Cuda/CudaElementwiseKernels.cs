@@ -10,8 +10,8 @@ namespace ModGen.Compiler.Emit.Cuda;
 /// <summary>What touches each element once: sums, roundings, activations, rotation, and the embedding.</summary>
 internal static class CudaElementwiseKernels
 {
-    // Tokens that a block of embedding_order counts in shared memory.
-    private const int EmbeddingRange = 51200;
+    // Tokens whose positions a block of embedding_order lists.
+    private const int EmbeddingRange = 256;
 
     public static IReadOnlyList<CudaKernel> All { get; } =
     [
@@ -108,7 +108,7 @@ internal static class CudaElementwiseKernels
         var (width, vocabulary) = (Literal.Of(c.Width("dy")), c.Op<EmbeddingGradient>().Vocabulary);
         var order = new CudaText($"embedding_order_{Literal.Of(vocabulary)}", "prelude embedding", 1024, EquatableArray.Of(
             Pointer("const int", "tokens", "(rows)"), Pointer("int", "starts", $"({Literal.Of(vocabulary)} + 1)"), Pointer("int", "order", "(rows)"), Value("int", "rows")),
-            $"embedding_order<{Literal.Of(vocabulary)}>(tokens, starts, order, rows);", 4L * System.Math.Min(vocabulary, EmbeddingRange));
+            $"embedding_order<{Literal.Of(vocabulary)}>(tokens, starts, order, rows);");
         var sums = Forwarding($"embedding_sums_{width}", "embedding", $"embedding_chunk_sums<{width}>",
             Pointer("const int", "tokens", "(rows)"), Pointer("const int", "starts", ""), Pointer("const int", "order", "(rows)"), Pointer("const float", "d_stream", $"(rows, {width})"),
             Pointer("float", "gradient", $"(vocabulary, {width}), added to"), Pointer("float", "partials", $"(blocks, 2, {width})"), Value("int", "rows"));

@@ -12,6 +12,9 @@ internal static class CudaHeadKernels
     // A chunk's logits stay under 256 MiB in bfloat16.
     private const long ChunkElements = 128L << 20;
 
+    // Logits of a row that a warp takes by itself; a longer row takes a block.
+    private const int ShortRow = 1024;
+
     public static IReadOnlyList<CudaKernel> All { get; } =
     [
         CudaKernel.Fused("head_loss_gradient", FusedPatterns.HeadLossGradient, c => Chunks(c, gradient: true)),
@@ -31,7 +34,9 @@ internal static class CudaHeadKernels
         yield return $"    var chunk = Rows(int.Min(rows - first, {Literal.Of(chunk)}));";
         yield return $"    var input = {c["x"]} + OperandBytes * {Literal.Of(width)}L * first;";
         yield return "    " + CudaLinearKernels.Launch(c, CudaLinearKernels.Forward(vocabulary, width, "element", CudaLinearKernels.Stored.Plain), "input", c["weight"], "logits", "chunk");
-        yield return "    " + c.Statement(CrossEntropy(vocabulary, gradient), "chunk.Most", "logits", "Targets + 4L * first", "losses + 4L * first", "LossScale");
+        yield return "    " + (vocabulary <= ShortRow
+            ? c.Statement(ShortCrossEntropy(vocabulary, gradient), "Blocks(chunk.Most, 8)", "logits", "Targets + 4L * first", "losses + 4L * first", "LossScale", "chunk.Most")
+            : c.Statement(CrossEntropy(vocabulary, gradient), "chunk.Most", "logits", "Targets + 4L * first", "losses + 4L * first", "LossScale"));
         if (gradient)
         {
             yield return "    " + CudaLinearKernels.Launch(c, CudaLinearKernels.InputGradient(vocabulary, width), "logits", c["weight"], $"{c["dx"]} + OperandBytes * {Literal.Of(width)}L * first", "chunk");
@@ -52,6 +57,12 @@ internal static class CudaHeadKernels
             Pointer("float", "losses", "(rows)"), Pointer("const float", "loss_scale", "(1)")),
             $"cross_entropy<{Literal.Of(vocabulary)}, {Literal.Of(threads)}, {Flag(gradient)}>(logits, targets, losses, loss_scale);");
     }
+
+    private static CudaText ShortCrossEntropy(int vocabulary, bool gradient) => new(
+        $"cross_entropy_{Literal.Of(vocabulary)}{(gradient ? "_gradient" : "")}", "prelude cross_entropy", 256, EquatableArray.Of(
+            Pointer("element", "logits", $"(rows, {Literal.Of(vocabulary)}){(gradient ? ", their gradient after" : "")}"), Pointer("const int", "targets", "(rows)"),
+            Pointer("float", "losses", "(rows)"), Pointer("const float", "loss_scale", "(1)"), Value("int", "rows")),
+        $"cross_entropy_rows<{Literal.Of(vocabulary)}, {Flag(gradient)}>(logits, targets, losses, loss_scale, rows);");
 
     private static CudaText SumLosses { get; } = new("mean_loss", "prelude cross_entropy", 1024, EquatableArray.Of(
         Pointer("const float", "losses", "(rows)"), Value("int", "rows"), Pointer("const float", "inverse_count", "(1)"), Pointer("float", "loss", "(1)")),
