@@ -2,7 +2,8 @@ namespace ModGen.Cuda;
 
 /// <summary>
 /// Causal attention over whole sequences, forward and backward, in the forms that it was written in. Queries, keys and values
-/// of a row stand together: (batch, Length, (Heads + 2 KeyValueHeads) · Width).
+/// of a row stand together: (batch, Length, (Heads + 2 KeyValueHeads) · Width). Plain and portable forms take pointers; those
+/// for Hopper take tensor maps, and their backward pass needs no kernel of its own for the inner products.
 /// </summary>
 /// <param name="Name">Name of the operation.</param>
 /// <param name="Heads">Query heads.</param>
@@ -34,23 +35,61 @@ public sealed record AttentionKernel(string Name, int Heads, int KeyValueHeads, 
     /// <summary>Gradient of keys and values with mma.sync.</summary>
     public Kernel? PortableKeys { get; init; }
 
+    /// <summary>The forward pass with wgmma: (qkv, o, lse, batch), the first two as maps; null for heads that are not 64 or 128 wide.</summary>
+    public Kernel? HopperForward { get; init; }
+
+    /// <summary>Gradient of the queries with wgmma: (qkv, d_o, d_qkv, o, d_o, lse, rows, batch), the first three as maps. It leaves rows.</summary>
+    public Kernel? HopperQueries { get; init; }
+
+    /// <summary>Gradient of keys and values with wgmma: (qkv, d_o, d_qkv, rows, batch), the first three as maps.</summary>
+    public Kernel? HopperKeys { get; init; }
+
     /// <summary>The forms that there are.</summary>
-    public IEnumerable<Kernel> Forms => new[] { Forward, Rows, Queries, Keys, PortableForward, PortableQueries, PortableKeys }.OfType<Kernel>();
+    public IEnumerable<Kernel> Forms => new[]
+    {
+        Forward, Rows, Queries, Keys, PortableForward, PortableQueries, PortableKeys, HopperForward, HopperQueries, HopperKeys,
+    }.OfType<Kernel>();
+
+    /// <summary>True where the Hopper forms run.</summary>
+    public bool IsMapped(CudaContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return HopperForward is not null && HopperFamily.Suits(context);
+    }
 
     /// <summary>The kernel of the forward pass: (qkv, o, lse, batch).</summary>
-    public ChosenKernel ChooseForward(CudaContext context, int batch) => Choose(
-        context, batch, Heads, PortableForward, 640 * (Width + 8), Forward, 128 * (2 * Width + 1));
+    public ChosenKernel ChooseForward(CudaContext context, int batch) => IsMapped(context)
+        ? Mapped(context, HopperForward!, AttentionTiles.Forward(Width, Length), Heads, batch)
+        : Choose(context, batch, Heads, PortableForward, 640 * (Width + 8), Forward, 128 * (2 * Width + 1));
 
     /// <summary>The kernel of the inner products: (o, d_o, dots, batch).</summary>
     public ChosenKernel ChooseRows(int batch) => new(Rows, Tiles(checked(batch * Length * Heads), PlainTile), null);
 
-    /// <summary>The kernel of the queries' gradient: (qkv, d_o, lse, dots, d_qkv, batch).</summary>
-    public ChosenKernel ChooseQueries(CudaContext context, int batch) => Choose(
-        context, batch, Heads, PortableQueries, PortableBackwardBytes, Queries, 128 * (3 * Width + 1));
+    /// <summary>The kernel of the queries' gradient: (qkv, d_o, lse, dots, d_qkv, batch), or as <see cref="HopperQueries"/> says.</summary>
+    public ChosenKernel ChooseQueries(CudaContext context, int batch) => IsMapped(context)
+        ? Mapped(context, HopperQueries!, AttentionTiles.Queries(Width), Heads, batch)
+        : Choose(context, batch, Heads, PortableQueries, PortableBackwardBytes, Queries, 128 * (3 * Width + 1));
 
-    /// <summary>The kernel of the keys' and values' gradient: (qkv, d_o, lse, dots, d_qkv, batch).</summary>
-    public ChosenKernel ChooseKeys(CudaContext context, int batch) => Choose(
-        context, batch, KeyValueHeads, PortableKeys, PortableBackwardBytes, Keys, 128 * (3 * Width + 1));
+    /// <summary>The kernel of the keys' and values' gradient: (qkv, d_o, lse, dots, d_qkv, batch), or as <see cref="HopperKeys"/> says.</summary>
+    public ChosenKernel ChooseKeys(CudaContext context, int batch) => IsMapped(context)
+        ? Mapped(context, HopperKeys!, AttentionTiles.Keys(Width, Length), KeyValueHeads, batch)
+        : Choose(context, batch, KeyValueHeads, PortableKeys, PortableBackwardBytes, Keys, 128 * (3 * Width + 1));
+
+    /// <summary>Bytes that the Hopper kernel of the queries leaves for that of keys and values.</summary>
+    public long RowBytes(int batch) => sizeof(float) * 2L * batch * Heads * Tiles(Length, AttentionTile.Box) * AttentionTile.Box;
+
+    /// <summary>A map of (batch, Length, columns) operands.</summary>
+    /// <param name="context">The device.</param>
+    /// <param name="matrix">The first element.</param>
+    /// <param name="packed">True for queries, keys and values together, false for an output.</param>
+    /// <param name="batch">Sequences.</param>
+    public TensorMap Map(CudaContext context, DevicePointer matrix, bool packed, int batch)
+    {
+        const int OperandBytes = 2;
+        var columns = (packed ? Heads + 2 * KeyValueHeads : Heads) * (long)Width;
+        return TensorMap.Create(
+            context, matrix, OperandBytes, [columns, Length, batch], [OperandBytes * columns, OperandBytes * columns * Length], [AttentionTile.Box, AttentionTile.Box, 1], swizzle: 128);
+    }
 
     private int PortableBackwardBytes => (Width == 128 ? 512 : 768) * (Width + 8);
 
@@ -61,6 +100,9 @@ public sealed record AttentionKernel(string Name, int Heads, int KeyValueHeads, 
             ? new ChosenKernel(plain with { SharedBytes = plainBytes }, checked(Tiles(Length, PlainTile) * heads * batch), null)
             : new ChosenKernel(portable with { SharedBytes = portableBytes }, checked(Tiles(Length, PortableTile) * heads * batch), null);
     }
+
+    private ChosenKernel Mapped(CudaContext context, Kernel kernel, AttentionTile tile, int heads, int batch) =>
+        new(kernel with { Threads = tile.Threads, SharedBytes = tile.SharedBytes(Width) }, tile.Blocks(heads, Length, batch, context.Processors), null);
 
     private static int Tiles(int count, int size) => (count + size - 1) / size;
 }

@@ -25,10 +25,6 @@ public enum LinearPass
 public sealed record LinearKernel(string Name, LinearPass Pass, int Outputs, int Inputs)
 {
     private const int PlainTile = 64, FewRows = 32, FewOutputs = 16, Swizzle = 128;
-    private static readonly Version HopperCapability = new(9, 0);
-
-    // For comparing the two families on one device.
-    private static readonly bool PortableOnly = Environment.GetEnvironmentVariable("MODGEN_CUDA_FAMILY") == "portable";
 
     /// <summary>For any size and precision, on the ordinary arithmetic units.</summary>
     public required Kernel Plain { get; init; }
@@ -63,7 +59,7 @@ public sealed record LinearKernel(string Name, LinearPass Pass, int Outputs, int
             return new ChosenLinear(Few, LinearTiles.Tiles(Outputs, FewOutputs), null);
         if (Portable is null || context.Float32)
             return new ChosenLinear(Plain, LinearTiles.Tiles(m, PlainTile) * LinearTiles.Tiles(n, PlainTile), null);
-        if (Hopper is not null && rows.Counted.IsNull && context.ComputeCapability == HopperCapability && !PortableOnly)
+        if (Hopper is not null && rows.Counted.IsNull && HopperFamily.Suits(context))
         {
             var tile = LinearTiles.Hopper(m, n, k, adds, context.Processors);
             var hopper = Hopper with { Threads = tile.Threads, Cluster = tile.Cluster, SharedBytes = tile.SharedBytes(ResultMapped) };

@@ -81,7 +81,7 @@ partial class Dense
             var visible = Integers(Scratch); // (B) int
             Launch(CudaKernels.PlaceRows, 1, [RowSequences, Lengths(layer), visible, rows]);
             Launch(CudaKernels.CacheAppend4x16Over2, rows.Most, [rotated, RowSequences, visible, Keys(layer), rows]);
-            Launch(CudaKernels.CachedAttention4x16Over2, rows.Most * 2, [rotated, RowSequences, visible, Keys(layer), attended, rows]);
+            CachedAttention(CudaKernels.CachedAttention4x16Over2, rotated, RowSequences, visible, Keys(layer), attended, rows);
 
             var outputWeight = WeightOperands(weights + 8256); // (64, 64)
             var middle = Floats(Stream); // (B, 64), over x

@@ -1063,7 +1063,7 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude attention_any cached_attention", 1024,
+        public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude cached_attention", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) place_rows(
                 const int* sequences, // (rows)
@@ -1075,7 +1075,7 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel CacheAppend4x16Over2 = new("cache_append_4x16_over_2", "prelude attention_any cached_attention", 256,
+        public static readonly Cuda::Kernel CacheAppend4x16Over2 = new("cache_append_4x16_over_2", "prelude cached_attention", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) cache_append_4x16_over_2(
                 const element* qkv,   // (rows, 128)
@@ -1088,19 +1088,58 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel CachedAttention4x16Over2 = new("cached_attention_4x16_over_2", "prelude attention_any cached_attention", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) cached_attention_4x16_over_2(
-                const element* qkv,   // (rows, 128)
-                const int* sequences, // (rows)
-                const int* visible,   // (rows)
-                const element* cache, // (sequences, 128, 2, 32)
-                element* o,           // (rows, 64)
-                Rows rows)
-            {
-                cached_attention<4, 2, 16, 128>(qkv, sequences, visible, cache, o, rows);
-            }
-            """);
+        public static readonly Cuda::CachedAttentionKernel CachedAttention4x16Over2 = new("cached_attention_4x16_over_2", 4, 2, 16)
+        {
+            Rows = new("cached_attention_4x16_over_2", "prelude cached_attention", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) cached_attention_4x16_over_2(
+                    const element* qkv,   // (rows, 128)
+                    const int* sequences, // (rows)
+                    const int* visible,   // (rows)
+                    const element* cache, // (sequences, 128, 2, 32)
+                    element* o,           // (rows, 64)
+                    Rows rows)
+                {
+                    cached_attention<4, 2, 16, 128>(qkv, sequences, visible, cache, o, rows);
+                }
+                """),
+            Split = new("cached_attention_4x16_over_2_split", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) cached_attention_4x16_over_2_split(
+                    const element* qkv,   // (rows, 128)
+                    const int* sequences, // (rows)
+                    const int* visible,   // (rows)
+                    const element* cache, // (sequences, 128, 2, 32)
+                    float* partials,      // (rows, 4, 8, 18)
+                    Rows rows)
+                {
+                    cached_attention_split<4, 2, 16, 128, 8>(qkv, sequences, visible, cache, partials, rows);
+                }
+                """),
+            Combine = new("cached_attention_4x16_over_2_combine", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) cached_attention_4x16_over_2_combine(
+                    const float* partials, // (rows, 4, 8, 18)
+                    element* o,            // (rows, 64)
+                    Rows rows)
+                {
+                    cached_attention_combine<4, 16, 8>(partials, o, rows);
+                }
+                """),
+            Tiles = new("cached_attention_4x16_over_2_tiles", "prelude attention sm80 attention_tiles cached_attention_tiles", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) cached_attention_4x16_over_2_tiles(
+                    const element* qkv,   // (rows, 128)
+                    const int* sequences, // (rows)
+                    const int* visible,   // (rows)
+                    const element* cache, // (sequences, 128, 2, 32)
+                    element* o,           // (rows, 64)
+                    Rows rows)
+                {
+                    cached_attention_tiles<4, 2, 16, 128>(qkv, sequences, visible, cache, o, rows);
+                }
+                """),
+        };
 
         public static readonly Cuda::LinearKernel Linear64x64FloatAddFloat = new("linear_64x64_float_add_float", Cuda::LinearPass.Forward, 64, 64)
         {
@@ -1210,6 +1249,6 @@ partial class Dense
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, GatherRmsNorm64, PlaceRows, CacheAppend4x16Over2, CachedAttention4x16Over2, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, GatherRmsNorm64, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
     }
 }

@@ -104,7 +104,7 @@ partial class Everything
             var visible = Integers(Scratch + 80); // (A) int
             Launch(CudaKernels.PlaceRows, 1, [EnteredSequences, Lengths(layer), visible, active]);
             Launch(CudaKernels.CacheAppend4x16, active.Most, [rotated, EnteredSequences, visible, Keys(layer), active]);
-            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, [rotated, EnteredSequences, visible, Keys(layer), attended, active]);
+            CachedAttention(CudaKernels.CachedAttention4x16, rotated, EnteredSequences, visible, Keys(layer), attended, active);
 
             var outputWeight = WeightOperands(weights + 13488); // (64, 64)
             var attention = Operands(64); // (A, 64)
@@ -180,7 +180,7 @@ partial class Everything
             var visible = Integers(Scratch + 80); // (A) int
             Launch(CudaKernels.PlaceRows, 1, [EnteredSequences, Lengths(layer), visible, active]);
             Launch(CudaKernels.CacheAppend4x16, active.Most, [rotated, EnteredSequences, visible, Keys(layer), active]);
-            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, [rotated, EnteredSequences, visible, Keys(layer), attended, active]);
+            CachedAttention(CudaKernels.CachedAttention4x16, rotated, EnteredSequences, visible, Keys(layer), attended, active);
 
             var outputWeight = WeightOperands(weights + 12976); // (64, 64)
             var attention = Operands(64); // (A, 64)
@@ -239,7 +239,7 @@ partial class Everything
             var visible = Integers(Scratch + 64); // (A) int
             Launch(CudaKernels.PlaceRows, 1, [EnteredSequences, Lengths(layer), visible, active]);
             Launch(CudaKernels.CacheAppend4x16, active.Most, [rotated, EnteredSequences, visible, Keys(layer), active]);
-            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, [rotated, EnteredSequences, visible, Keys(layer), attended, active]);
+            CachedAttention(CudaKernels.CachedAttention4x16, rotated, EnteredSequences, visible, Keys(layer), attended, active);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var attention = Operands(64); // (A, 64)

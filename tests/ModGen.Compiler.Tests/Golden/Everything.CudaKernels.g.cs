@@ -2035,7 +2035,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude attention_any cached_attention", 1024,
+        public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude cached_attention", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) place_rows(
                 const int* sequences, // (rows)
@@ -2047,7 +2047,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel CacheAppend4x16 = new("cache_append_4x16", "prelude attention_any cached_attention", 256,
+        public static readonly Cuda::Kernel CacheAppend4x16 = new("cache_append_4x16", "prelude cached_attention", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) cache_append_4x16(
                 const element* qkv,   // (rows, 192)
@@ -2060,19 +2060,58 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel CachedAttention4x16 = new("cached_attention_4x16", "prelude attention_any cached_attention", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) cached_attention_4x16(
-                const element* qkv,   // (rows, 192)
-                const int* sequences, // (rows)
-                const int* visible,   // (rows)
-                const element* cache, // (sequences, 128, 2, 64)
-                element* o,           // (rows, 64)
-                Rows rows)
-            {
-                cached_attention<4, 4, 16, 128>(qkv, sequences, visible, cache, o, rows);
-            }
-            """);
+        public static readonly Cuda::CachedAttentionKernel CachedAttention4x16 = new("cached_attention_4x16", 4, 4, 16)
+        {
+            Rows = new("cached_attention_4x16", "prelude cached_attention", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) cached_attention_4x16(
+                    const element* qkv,   // (rows, 192)
+                    const int* sequences, // (rows)
+                    const int* visible,   // (rows)
+                    const element* cache, // (sequences, 128, 2, 64)
+                    element* o,           // (rows, 64)
+                    Rows rows)
+                {
+                    cached_attention<4, 4, 16, 128>(qkv, sequences, visible, cache, o, rows);
+                }
+                """),
+            Split = new("cached_attention_4x16_split", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) cached_attention_4x16_split(
+                    const element* qkv,   // (rows, 192)
+                    const int* sequences, // (rows)
+                    const int* visible,   // (rows)
+                    const element* cache, // (sequences, 128, 2, 64)
+                    float* partials,      // (rows, 4, 8, 18)
+                    Rows rows)
+                {
+                    cached_attention_split<4, 4, 16, 128, 8>(qkv, sequences, visible, cache, partials, rows);
+                }
+                """),
+            Combine = new("cached_attention_4x16_combine", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) cached_attention_4x16_combine(
+                    const float* partials, // (rows, 4, 8, 18)
+                    element* o,            // (rows, 64)
+                    Rows rows)
+                {
+                    cached_attention_combine<4, 16, 8>(partials, o, rows);
+                }
+                """),
+            Tiles = new("cached_attention_4x16_tiles", "prelude attention sm80 attention_tiles cached_attention_tiles", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(128, 1) cached_attention_4x16_tiles(
+                    const element* qkv,   // (rows, 192)
+                    const int* sequences, // (rows)
+                    const int* visible,   // (rows)
+                    const element* cache, // (sequences, 128, 2, 64)
+                    element* o,           // (rows, 64)
+                    Rows rows)
+                {
+                    cached_attention_tiles<4, 4, 16, 128>(qkv, sequences, visible, cache, o, rows);
+                }
+                """),
+        };
 
         public static readonly Cuda::LinearKernel Linear64x192Add = new("linear_64x192_add", Cuda::LinearPass.Forward, 64, 192)
         {
@@ -2194,6 +2233,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, GatherRmsNorm64, SelectRows, PlaceRows, CacheAppend4x16, CachedAttention4x16, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, GatherRmsNorm64, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

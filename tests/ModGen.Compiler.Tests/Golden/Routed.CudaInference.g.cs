@@ -82,7 +82,7 @@ partial class Routed
             var visible = Integers(Scratch); // (B) int
             Launch(CudaKernels.PlaceRows, 1, [RowSequences, Lengths(layer), visible, rows]);
             Launch(CudaKernels.CacheAppend4x16, rows.Most, [rotated, RowSequences, visible, Keys(layer), rows]);
-            Launch(CudaKernels.CachedAttention4x16, rows.Most * 4, [rotated, RowSequences, visible, Keys(layer), attended, rows]);
+            CachedAttention(CudaKernels.CachedAttention4x16, rotated, RowSequences, visible, Keys(layer), attended, rows);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var middle = Floats(Stream); // (B, 64), over x
@@ -135,7 +135,7 @@ partial class Routed
             var visible = Integers(Scratch + 80); // (A) int
             Launch(CudaKernels.PlaceRows, 1, [EnteredSequences, Lengths(layer), visible, active]);
             Launch(CudaKernels.CacheAppend4x16, active.Most, [rotated, EnteredSequences, visible, Keys(layer), active]);
-            Launch(CudaKernels.CachedAttention4x16, active.Most * 4, [rotated, EnteredSequences, visible, Keys(layer), attended, active]);
+            CachedAttention(CudaKernels.CachedAttention4x16, rotated, EnteredSequences, visible, Keys(layer), attended, active);
 
             var outputWeight = WeightOperands(weights + 12416); // (64, 64)
             var attention = Operands(64); // (A, 64)

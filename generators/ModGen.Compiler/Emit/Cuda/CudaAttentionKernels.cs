@@ -30,7 +30,7 @@ internal static class CudaAttentionKernels
             n => [Read("qkv", n.Inputs[0]), Read("sequences", n.Inputs[1]), Write("o", n.Outputs[0]), Write("visible", n.Outputs[1])], Cached),
     ];
 
-    private static AttentionEntry Entry(int heads, int groups, int width, int length)
+    private static OperationEntry Entry(int heads, int groups, int width, int length)
     {
         var shape = $"{Literal.Of(heads)}, {Literal.Of(groups)}, {Literal.Of(width)}, {Literal.Of(length)}";
         var name = $"attention_{Literal.Of(heads)}x{Literal.Of(width)}{(groups == heads ? "" : "_over_" + Literal.Of(groups))}_at_{Literal.Of(length)}";
@@ -64,35 +64,64 @@ internal static class CudaAttentionKernels
                 $"attention_bwd_keys<{shape}>(qkv, d_o, lse, dots, d_qkv, batch);")));
         }
 
-        return new AttentionEntry(name, $"{Literal.Of(heads)}, {Literal.Of(groups)}, {Literal.Of(width)}, {Literal.Of(length)}", forms.ToEquatableArray());
+        if (width is 64 or 128)
+            forms.AddRange(Hopper(name, $"AttentionHeads<{Literal.Of(width)}, {Literal.Of(heads)}, {Literal.Of(groups)}>, {Literal.Of(length)}", shape, qkv, output, outputGradient, gradient, lse, batch));
+        return new OperationEntry("AttentionKernel", name, $"{Literal.Of(heads)}, {Literal.Of(groups)}, {Literal.Of(width)}, {Literal.Of(length)}", forms.ToEquatableArray());
     }
 
-    /// <summary>Blocks that cached_attention gives a row: cached_attention_blocks of that family.</summary>
-    private static int BlocksOfRow(CachedAttention op)
+    /// <summary>The forms for Hopper, whose matrices are tensor maps and whose tiles the families choose by width and length.</summary>
+    private static IEnumerable<EntryForm> Hopper(
+        string name, string tile, string shape, EntryParameter qkv, EntryParameter output, EntryParameter outputGradient, EntryParameter gradient, EntryParameter lse, EntryParameter batch)
     {
-        var group = op.Heads / op.KeyValueHeads;
-        var together = System.Math.Min(group, 4);
-        return op.KeyValueHeads * ((group + together - 1) / together);
+        const string Forward = "prelude sm90 wgmma attention attention_sm90 attention_fwd_sm90";
+        const string Queries = "prelude sm90 wgmma attention attention_sm90 attention_rows attention_bwd_sm90 attention_bwd_queries_sm90";
+        const string Keys = "prelude sm90 wgmma attention attention_copy_sm90 attention_sm90 attention_rows attention_bwd_sm90 attention_bwd_keys_sm90";
+        var rows = Pointer("float", "rows", "(2, batch, heads, whole tiles of 64)");
+        var d_o = outputGradient with { Name = "d_output" };
+        yield return new("HopperForward", new CudaText(name, Forward, 128, EquatableArray.Of(Map(qkv), Map(output), lse with { Type = "float*" }, batch),
+            $"attention_fwd_sm90<{shape}>(qkv, o, lse, batch);", Bound: $"AttentionForwardFor<{tile}>::Threads"));
+        yield return new("HopperQueries", new CudaText(name + "_queries", Queries, 128, EquatableArray.Of(Map(qkv), Map(outputGradient), Map(gradient), output, d_o, lse, rows, batch),
+            $"attention_bwd_queries_sm90<{shape}>(qkv, d_o, d_qkv, o, d_output, lse, rows, batch);", Bound: $"AttentionQueriesFor<{tile}>::Threads"));
+        yield return new("HopperKeys", new CudaText(name + "_keys", Keys, 128, EquatableArray.Of(Map(qkv), Map(outputGradient), Map(gradient), rows, batch),
+            $"attention_bwd_keys_sm90<{shape}>(qkv, d_o, d_qkv, rows, batch);", Bound: $"AttentionKeysFor<{tile}>::Threads"));
+
+        static EntryParameter Map(EntryParameter matrix) => new("const __grid_constant__ TensorMap", matrix.Name, matrix.Shape);
     }
 
     private static IEnumerable<string> Cached(CudaCall c)
     {
-        const string Families = "prelude attention_any cached_attention";
+        const string Family = "cached_attention";
+        const int Splits = 8; // as CachedAttentionKernel.Splits
         var op = c.Op<CachedAttention>();
-        var shape = $"{Literal.Of(op.Heads)}, {Literal.Of(op.KeyValueHeads)}, {Literal.Of(op.HeadWidth)}, {Literal.Of(op.Context)}";
+        var sizes = $"{Literal.Of(op.Heads)}, {Literal.Of(op.KeyValueHeads)}, {Literal.Of(op.HeadWidth)}";
+        var shape = $"{sizes}, {Literal.Of(op.Context)}";
         var name = $"{Literal.Of(op.Heads)}x{Literal.Of(op.HeadWidth)}{(op.KeyValueHeads == op.Heads ? "" : "_over_" + Literal.Of(op.KeyValueHeads))}";
+        var attend = "cached_attention_" + name;
         var sequences = Pointer("const int", "sequences", "(rows)");
         var visible = Pointer("const int", "visible", "(rows)");
         var qkv = Pointer("const element", "qkv", $"(rows, {Literal.Of(c.Width("qkv"))})");
         var cache = Pointer("element", "cache", $"(sequences, {Literal.Of(op.Context)}, 2, {Literal.Of(op.KeyValueHeads * op.HeadWidth)})");
-        var place = new CudaText("place_rows", Families, 1024, EquatableArray.Of(
+        var entries = cache with { Type = "const element*" };
+        var output = Pointer("element", "o", $"(rows, {Literal.Of(op.Heads * op.HeadWidth)})");
+        var partials = Pointer("float", "partials", $"(rows, {Literal.Of(op.Heads)}, {Literal.Of(Splits)}, {Literal.Of(op.HeadWidth + 2)})");
+        var place = new CudaText("place_rows", "prelude " + Family, 1024, EquatableArray.Of(
             sequences, Pointer("int", "lengths", "(sequences), advanced"), Pointer("int", "visible", "(rows)"), Rows), "cache_place_advance(sequences, lengths, visible, rows);");
-        var append = Forwarding($"cache_append_{name}", "attention_any cached_attention", $"cache_append<{shape}>", qkv, sequences, visible, cache, Rows);
-        var attend = Forwarding($"cached_attention_{name}", "attention_any cached_attention", $"cached_attention<{shape}>",
-            qkv, sequences, visible, cache with { Type = "const element*" }, Pointer("element", "o", $"(rows, {Literal.Of(op.Heads * op.HeadWidth)})"), Rows);
+        var append = Forwarding($"cache_append_{name}", Family, $"cache_append<{shape}>", qkv, sequences, visible, cache, Rows);
+        List<EntryForm> forms =
+        [
+            new("Rows", Forwarding(attend, Family, $"cached_attention<{shape}>", qkv, sequences, visible, entries, output, Rows)),
+            new("Split", Forwarding(attend + "_split", Family + " cached_attention_split", $"cached_attention_split<{shape}, {Literal.Of(Splits)}>", qkv, sequences, visible, entries, partials, Rows)),
+            new("Combine", Forwarding(
+                attend + "_combine", Family + " cached_attention_split", $"cached_attention_combine<{Literal.Of(op.Heads)}, {Literal.Of(op.HeadWidth)}, {Literal.Of(Splits)}>",
+                partials with { Type = "const float*" }, output, Rows)),
+        ];
+        if (op.HeadWidth % 16 == 0 && op.HeadWidth <= 128)
+            forms.Add(new("Tiles", new CudaText(attend + "_tiles", "prelude attention sm80 attention_tiles cached_attention_tiles", 128,
+                EquatableArray.Of(qkv, sequences, visible, entries, output, Rows), $"cached_attention_tiles<{shape}>(qkv, sequences, visible, cache, o, rows);")));
+        var entry = new OperationEntry("CachedAttentionKernel", attend, sizes, forms.ToEquatableArray());
         var rows = c.Rows("qkv");
         yield return c.Statement(place, "1", c["sequences"], "Lengths(layer)", c["visible"], rows);
         yield return c.Statement(append, c.Most("qkv"), c["qkv"], c["sequences"], c["visible"], "Keys(layer)", rows);
-        yield return c.Statement(attend, $"{c.Most("qkv")} * {Literal.Of(BlocksOfRow(op))}", c["qkv"], c["sequences"], c["visible"], "Keys(layer)", c["o"], rows);
+        yield return $"CachedAttention({c.Catalog.Add(entry)}, {c["qkv"]}, {c["sequences"]}, {c["visible"]}, Keys(layer), {c["o"]}, {rows});";
     }
 }

@@ -81,15 +81,16 @@ internal sealed record LinearEntry(string Name, string Pass, int Outputs, int In
     }
 }
 
-/// <summary>Attention in the forms that it has.</summary>
+/// <summary>An operation in the forms that it has, other than a product.</summary>
+/// <param name="Type">The type of its field: AttentionKernel, CachedAttentionKernel.</param>
 /// <param name="Name">Name of the operation.</param>
 /// <param name="Arguments">What the launch must know of its shape.</param>
 /// <param name="Forms">The property of each form and its text.</param>
-internal sealed record AttentionEntry(string Name, string Arguments, EquatableArray<EntryForm> Forms) : CudaEntry(Name)
+internal sealed record OperationEntry(string Type, string Name, string Arguments, EquatableArray<EntryForm> Forms) : CudaEntry(Name)
 {
     public override void Write(CodeWriter writer, string field)
     {
-        using (writer.Block($"public static readonly Cuda::AttentionKernel {field} = new({Literal.String(Name)}, {Arguments})", close: "};"))
+        using (writer.Block($"public static readonly Cuda::{Type} {field} = new({Literal.String(Name)}, {Arguments})", close: "};"))
             foreach (var form in Forms)
                 form.Text.Write(writer, form.Property + " =", ",");
     }

@@ -40,20 +40,57 @@ internal static class OperationLaunches
     public static void AttentionForward(this LaunchWriter writer, AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse, int batch)
     {
         var chosen = kernel.ChooseForward(writer.Context, batch);
-        writer.Launch(chosen.Kernel, chosen.Blocks, [qkv, o, lse, batch]);
+        if (!kernel.IsMapped(writer.Context))
+            writer.Launch(chosen.Kernel, chosen.Blocks, [qkv, o, lse, batch]);
+        else if (!writer.IsMeasuring) // while measuring there is no memory that could be mapped
+            writer.Launch(chosen.Kernel, chosen.Blocks, [kernel.Map(writer.Context, qkv, packed: true, batch), kernel.Map(writer.Context, o, packed: false, batch), lse, batch]);
     }
 
-    /// <summary>Appends the backward pass of attention: the inner products of output and gradient, then the queries, then keys and values.</summary>
+    /// <summary>Appends the backward pass of attention: the queries, then keys and values; before them the inner products of output and gradient where they are apart.</summary>
     public static void AttentionBackward(
         this LaunchWriter writer, AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse, DevicePointer outputGradient, DevicePointer gradient, int batch)
     {
-        var dots = writer.Hold(sizeof(float) * (long)batch * kernel.Heads * kernel.Length);
-        var rows = kernel.ChooseRows(batch);
-        writer.Launch(rows.Kernel, rows.Blocks, [o, outputGradient, dots, batch]);
         var queries = kernel.ChooseQueries(writer.Context, batch);
-        writer.Launch(queries.Kernel, queries.Blocks, [qkv, outputGradient, lse, dots, gradient, batch]);
         var keys = kernel.ChooseKeys(writer.Context, batch);
-        writer.Launch(keys.Kernel, keys.Blocks, [qkv, outputGradient, lse, dots, gradient, batch]);
+        if (kernel.IsMapped(writer.Context))
+        {
+            var rows = writer.Hold(kernel.RowBytes(batch));
+            if (!writer.IsMeasuring)
+            {
+                var packed = kernel.Map(writer.Context, qkv, packed: true, batch);
+                var packedGradient = kernel.Map(writer.Context, gradient, packed: true, batch);
+                var mapped = kernel.Map(writer.Context, outputGradient, packed: false, batch);
+                writer.Launch(queries.Kernel, queries.Blocks, [packed, mapped, packedGradient, o, outputGradient, lse, rows, batch]);
+                writer.Launch(keys.Kernel, keys.Blocks, [packed, mapped, packedGradient, rows, batch]);
+            }
+        }
+        else
+        {
+            var dots = writer.Hold(sizeof(float) * (long)batch * kernel.Heads * kernel.Length);
+            var products = kernel.ChooseRows(batch);
+            writer.Launch(products.Kernel, products.Blocks, [o, outputGradient, dots, batch]);
+            writer.Launch(queries.Kernel, queries.Blocks, [qkv, outputGradient, lse, dots, gradient, batch]);
+            writer.Launch(keys.Kernel, keys.Blocks, [qkv, outputGradient, lse, dots, gradient, batch]);
+        }
+
+        writer.Release();
+    }
+
+    /// <summary>Appends attention over caches in the form that suits the device and the number of rows.</summary>
+    public static void CachedAttention(
+        this LaunchWriter writer, CachedAttentionKernel kernel, DevicePointer qkv, DevicePointer sequences, DevicePointer visible, DevicePointer cache, DevicePointer o, RowCount rows, int held)
+    {
+        var chosen = kernel.Choose(writer.Context, rows, held);
+        if (!kernel.IsSplit(rows))
+        {
+            writer.Launch(chosen.Kernel, chosen.Blocks, [qkv, sequences, visible, cache, o, rows]);
+            return;
+        }
+
+        var partials = writer.Hold(kernel.PartialBytes(rows));
+        writer.Launch(chosen.Kernel, chosen.Blocks, [qkv, sequences, visible, cache, partials, rows]);
+        var combine = kernel.ChooseCombine(rows);
+        writer.Launch(combine.Kernel, combine.Blocks, [partials, o, rows]);
         writer.Release();
     }
 
