@@ -182,6 +182,8 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
                               unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup]};
             auto ready = epilogue.template begin<Tile>(place);
             int previous = ring.stage, step = unit.step;
+            // Up to eight steps the compiler would unroll whole, and its assembler then takes up to half a minute over them.
+#pragma unroll 1
             do {
                 barrier_wait(&shared.full[ring.stage], ring.phase);
                 wgmma_fence();
