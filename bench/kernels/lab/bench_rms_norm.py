@@ -18,7 +18,7 @@ class Case:
     def __init__(self, sequences, length, selected, width, float32=False, least=(2, 2, 2, 1)):
         self.rows, self.width, self.length, self.sequences, self.k = sequences * length, width, length, sequences, selected
         self.family = Family("elementwise rms_norm", [
-            entry("norm", NORM, f"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon)", least=least[0]),
+            entry("norm_alone", NORM, f"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon)", least=least[0]),
             entry("norm_add", ADD, f"rms_norm_add_fwd<{width}>(x, a, gain, sum, y, rstd, rows, epsilon)", least=least[1]),
             entry("norm_gather", GATHER, f"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon)", least=least[2]),
             entry("back", BACK, BACK_CALL % (width, "false", "false")), entry("back_add", BACK, BACK_CALL % (width, "true", "true"), least=least[3]),
@@ -32,7 +32,7 @@ class Case:
         return t
 
     def forward(self, t):
-        self.family.norm(by_warps(self.rows), t["x"], t["gain"], t["y"], t["rstd"], known(self.rows), EPSILON)
+        self.family.norm_alone(by_warps(self.rows), t["x"], t["gain"], t["y"], t["rstd"], known(self.rows), EPSILON)
 
     def forward_add(self, t):
         self.family.norm_add(by_warps(self.rows), t["x"], t["a"], t["gain"], t["sum"], t["y"], t["rstd"], known(self.rows), EPSILON)

@@ -64,9 +64,7 @@ __device__ __forceinline__ void each_logits(const Row& row, const uint4 (&kept)[
 template <int Vocabulary, int Threads, bool Gradient>
 __device__ __forceinline__ void cross_entropy(element* logits, const int* targets, float* losses, const float* loss_scale) {
     using Row = LogitsRow<Vocabulary, Threads>;
-    __shared__ float maxima[Threads / 32];
     __shared__ float scratch[Threads / 32];
-    int thread = int(threadIdx.x), lane = thread % 32, warp = thread / 32;
     wait_for_previous_kernel();
     let_next_kernel_start();
     i64 start = i64(blockIdx.x) * Vocabulary;
@@ -93,10 +91,7 @@ __device__ __forceinline__ void cross_entropy(element* logits, const int* target
         });
     }
     float own = highest;
-    highest = warp_max(highest);
-    if (lane == 0) maxima[warp] = highest;
-    __syncthreads();
-    highest = warp_max(lane < Threads / 32 ? maxima[lane] : -MODGEN_INFINITY);
+    highest = block_max<Threads>(highest, scratch);
     if constexpr (Row::Kept) {
         each_logits(row, kept, [&](int, const float (&v)[Row::Group]) {
 #pragma unroll
@@ -106,7 +101,7 @@ __device__ __forceinline__ void cross_entropy(element* logits, const int* target
         sum = own == -MODGEN_INFINITY ? sum : sum * exponential(own - highest);
     }
     sum = block_sum<Threads>(sum, scratch);
-    if (thread == 0) losses[blockIdx.x] = target >= 0 ? highest + logarithm(sum) - at_target : 0.0f;
+    if (threadIdx.x == 0) losses[blockIdx.x] = target >= 0 ? highest + logarithm(sum) - at_target : 0.0f;
     if constexpr (Gradient) {
         float scale = target >= 0 ? *loss_scale : 0.0f, factor = scale / sum;
         each_logits(row, kept, [&](int turn, const float (&v)[Row::Group]) {

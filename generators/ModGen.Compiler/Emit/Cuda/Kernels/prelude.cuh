@@ -173,6 +173,17 @@ __device__ __forceinline__ float block_sum(float x, float* scratch) {
     return warp_sum(threadIdx.x % 32 < Threads / 32 ? scratch[threadIdx.x % 32] : 0.0f);
 }
 
+// The largest of a block's values in every thread, under the same conditions.
+template <int Threads>
+__device__ __forceinline__ float block_max(float x, float* scratch) {
+    static_assert(Threads % 32 == 0 && Threads <= 1024, "a block is whole warps");
+    x = warp_max(x);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = x;
+    __syncthreads();
+    return warp_max(threadIdx.x % 32 < Threads / 32 ? scratch[threadIdx.x % 32] : -MODGEN_INFINITY);
+}
+
 // Elements of a group that divides a row of `width` and is at most `most`: 1, 2, 4 or 8.
 __host__ __device__ constexpr int group_of(int width, int most) {
     while (width % most != 0) most /= 2;

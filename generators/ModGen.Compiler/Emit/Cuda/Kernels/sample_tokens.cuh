@@ -39,6 +39,18 @@ struct SamplingWeights {
         return block_sum<Threads>(sum, scratch);
     }
 
+    // The first token whose weight has these bits. Ids are exact as floats.
+    __device__ __forceinline__ int first_of(u32 wanted) const {
+        float last = -MODGEN_INFINITY;
+#pragma unroll Unroll
+        for (int turn = 0; turn < Turns; turn++) {
+            if (token(turn) >= Vocabulary) continue;
+            float weight = Kept ? kept[Kept ? turn : 0] : memory[token(turn)];
+            if (__float_as_uint(weight) == wanted) last = fmaxf(last, -float(token(turn)));
+        }
+        return int(-block_max<Threads>(last, scratch));
+    }
+
     __device__ __forceinline__ float above(u32 bound) const { return total<false>([=](u32 bits, int) { return bits > bound; }); }
     __device__ __forceinline__ float from(u32 bound) const { return total<false>([=](u32 bits, int) { return bits >= bound; }); }
     __device__ __forceinline__ int count_above(u32 bound) const { return int(total<true>([=](u32 bits, int) { return bits > bound; })); }
@@ -100,6 +112,7 @@ __device__ __forceinline__ int draw_of_cut(const SamplingWeights<Vocabulary>& we
     int equals = bound == cut.bound ? cut.equals : weights.count_from(bound) - weights.count_above(bound);
     int which = int((at - weights.above(bound)) / __uint_as_float(bound));
     which = maximum(minimum(which, equals - 1), 0);
+    if (which == 0) return weights.first_of(bound);
     return first_token<Vocabulary>([&](int token) {
         return int(weights.template total<true>([=](u32 bits, int t) { return bits == bound && t <= token; })) > which;
     });
@@ -111,10 +124,9 @@ template <int Vocabulary>
 __device__ __forceinline__ void sample_tokens(float* logits, const int* slots, const SamplingSettings* settings, const int* counts, u32* seen, int* chosen, Rows rows) {
     using Weights = SamplingWeights<Vocabulary>;
     __shared__ float scratch[Weights::Threads / 32];
-    __shared__ float maxima[Weights::Threads / 32];
     wait_for_previous_kernel();
     let_next_kernel_start();
-    int row = int(blockIdx.x), lane = int(threadIdx.x) % 32;
+    int row = int(blockIdx.x);
     if (row >= rows.count()) return;
     int slot = slots[row];
     SamplingSettings s = settings[slot];
@@ -134,12 +146,7 @@ __device__ __forceinline__ void sample_tokens(float* logits, const int* slots, c
         else weights.memory[token] = x;
         largest = fmaxf(largest, x);
     }
-    largest = warp_max(largest);
-    if (lane == 0) maxima[threadIdx.x / 32] = largest;
-    __syncthreads();
-    largest = warp_max(lane < Weights::Threads / 32 ? maxima[lane] : -MODGEN_INFINITY);
-
-    // The likeliest alone has weight 1 and all others 0 where nothing is left to chance.
+    largest = block_max<Weights::Threads>(largest, scratch);
     bool certain = s.temperature == 0.0f || s.top_k == 1 || largest == MODGEN_INFINITY;
 #pragma unroll Weights::Unroll
     for (int turn = 0; turn < Weights::Turns; turn++) {
@@ -152,8 +159,10 @@ __device__ __forceinline__ void sample_tokens(float* logits, const int* slots, c
     }
     int token = -1;
     if (largest > -MODGEN_INFINITY) {
-        double uniform = certain ? 0.0 : sampling_draw(s.seed, u64(i64(s.row)), u64(i64(counts[slot])));
-        if (!certain && (s.top_p < 1.0f || (s.top_k > 0 && s.top_k < Vocabulary))) {
+        double uniform = sampling_draw(s.seed, u64(i64(s.row)), u64(i64(counts[slot])));
+        if (certain) {
+            token = weights.first_of(0x3f800000u);
+        } else if (s.top_p < 1.0f || (s.top_k > 0 && s.top_k < Vocabulary)) {
             token = draw_of_cut(weights, sampling_cut(weights, s), uniform);
         } else {
             double at = uniform * weights.above(0);
