@@ -134,21 +134,22 @@ public sealed partial class CudaContext
     private void CheckParameters(Launch launch, nint function)
     {
         var kernel = launch.Kernel!.Name;
-        var offsets = launch.Offsets;
-        for (var i = 0; i <= offsets.Length; i++)
+        var count = launch.Sizes.Length;
+        for (var i = 0; i <= count; i++)
         {
-            var result = Driver.Parameter(function, i, out var offset, out var bytes);
+            var result = Driver.Parameter(function, i, out _, out var bytes);
             if (result == CudaResult.NotSupported)
                 return;
             if (result != CudaResult.InvalidValue)
                 Check(result, "cuFuncGetParamInfo", kernel);
-            var past = i == offsets.Length;
+            var past = i == count;
             if (past != (result == CudaResult.InvalidValue))
-                throw new CudaException($"Kernel {kernel} {(past ? "takes more than" : "does not take")} the {offsets.Length} arguments of its launch.", "cuFuncGetParamInfo", kernel);
+                throw new CudaException($"Kernel {kernel} {(past ? "takes more than" : "does not take")} the {count} arguments of its launch.", "cuFuncGetParamInfo", kernel);
             if (past)
                 return;
-            if (offset != offsets[i] || bytes != launch.Sizes[i])
-                throw new CudaException($"Argument {i} of {kernel} is given as {launch.Sizes[i]} bytes at {offsets[i]} and the kernel reads {bytes} bytes at {offset}; its type is not the kernel's.", "cuFuncGetParamInfo", kernel);
+            // The driver copies each argument to where the kernel has it, which for tensor maps depends on where parameters begin.
+            if (bytes != launch.Sizes[i])
+                throw new CudaException($"Argument {i} of {kernel} is given as {launch.Sizes[i]} bytes and the kernel reads {bytes}; its type is not the kernel's.", "cuFuncGetParamInfo", kernel);
         }
     }
 }
