@@ -35,7 +35,7 @@ internal sealed class InspectVerb<TModel> : Verb<TModel>
 
         if (arguments.GetValue(_kernels) is { } kernels)
         {
-            var files = KernelSources.Write(typeof(TModel), arguments.GetValue(_precision), kernels);
+            var files = KernelSources.Write(typeof(TModel), Description, arguments.GetValue(_precision), kernels);
             output.Note($"Wrote {Units.Plural(files.Count, "kernel")} to {kernels}.");
             foreach (var file in files)
                 output.Emit("kernel", new { File = file });

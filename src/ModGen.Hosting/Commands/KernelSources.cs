@@ -14,9 +14,9 @@ internal static class KernelSources
 
     /// <summary>Writes a file a kernel into a folder and returns their paths.</summary>
     /// <exception cref="AppException">The model's class holds no kernels.</exception>
-    public static IReadOnlyList<string> Write(Type model, CudaPrecision precision, string folder)
+    public static IReadOnlyList<string> Write(Type model, ModelDescription description, CudaPrecision precision, string folder)
     {
-        var kernels = Find(model).Where(kernel => KernelSource.IsFor(kernel, precision == CudaPrecision.Float32))
+        var kernels = Find(model, description).Where(kernel => KernelSource.IsFor(kernel, precision == CudaPrecision.Float32))
             .DistinctBy(kernel => (kernel.Name, kernel.Families)).OrderBy(kernel => kernel.Name, StringComparer.Ordinal).ToList();
         if (kernels.Count == 0)
             throw new AppException($"{model.Name} holds no CUDA kernels; was it compiled by an older generator?");
@@ -45,15 +45,15 @@ internal static class KernelSources
         return $"// {kernel.Name}: {kernel.Threads} threads a block{shared}{cluster}.\n#define MODGEN_FLOAT32 {(precision == CudaPrecision.Float32 ? 1 : 0)}\n{KernelSource.Of(kernel, LinearKernel.ExampleDefine(kernel))}";
     }
 
-    /// <summary>The kernels that the types nested in a model list, and those that are the same for all models.</summary>
-    private static IEnumerable<Kernel> Find(Type model)
+    /// <summary>The kernels that the types nested in a model list, and those that every model has.</summary>
+    private static IEnumerable<Kernel> Find(Type model, ModelDescription description)
     {
         const BindingFlags Own = BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
         var lists = WithNested(model).SelectMany(type => type.GetProperties(Own))
             .Where(property => property.PropertyType.IsAssignableTo(typeof(IEnumerable<Kernel>)))
             .SelectMany(property => (IEnumerable<Kernel>)property.GetValue(null)!)
             .ToList();
-        return lists.Count == 0 ? lists : lists.Concat(Programs.CommonKernels.All);
+        return lists.Count == 0 ? lists : lists.Concat(Programs.CommonKernels.Of(description));
     }
 
     private static IEnumerable<Type> WithNested(Type type) =>

@@ -37,6 +37,26 @@ public abstract class InferenceProgram : IDisposable
     public abstract void Extend(
         ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> logitRows, Span<float> logits, ulong draw, ReadOnlySpan<byte> forced = default);
 
+    /// <summary>True when the program chooses tokens itself, so that logits need not leave its device.</summary>
+    internal virtual bool Samples => false;
+
+    /// <summary>Says how a sequence is to be continued, for programs that choose tokens themselves.</summary>
+    /// <param name="sequence">The sequence; it is empty.</param>
+    /// <param name="prompt">Tokens that it begins with, for the repetition penalty.</param>
+    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="row">Tells the texts of one call apart.</param>
+    internal virtual void Begin(int sequence, ReadOnlySpan<int> prompt, SamplingOptions options, int row) =>
+        throw new NotSupportedException("This program gives logits, to choose tokens from.");
+
+    /// <summary>As <see cref="Extend"/>, but chooses the next token of each wanted row instead of giving its logits.</summary>
+    /// <param name="tokens">(rows) token ids.</param>
+    /// <param name="sequences">(rows) the sequence of each row.</param>
+    /// <param name="wanted">The last rows of sequences that go on, ascending.</param>
+    /// <param name="chosen">(wanted) the tokens; −1 where no logit is finite.</param>
+    /// <param name="draw">Number that random routing draws from.</param>
+    internal virtual void ExtendAndChoose(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, Span<int> chosen, ulong draw) =>
+        throw new NotSupportedException("This program gives logits, to choose tokens from.");
+
     /// <summary>(rows) of the last <see cref="Extend"/>: 1 where the row entered routed layer <paramref name="layer"/>.</summary>
     public abstract ReadOnlySpan<byte> Entered(int layer);
 

@@ -70,7 +70,7 @@ internal sealed class BatchRun<TModel>(Sampler<TModel> sampler, int[][] prompts,
         if (_next == prompts.Length)
             return;
         _promptOf[slot] = _next;
-        sampler.Slot(slot).Begin(prompts[_next], options, row: _next);
+        sampler.Begin(slot, prompts[_next], options, row: _next);
         _active[_activeCount++] = slot;
         _next++;
     }

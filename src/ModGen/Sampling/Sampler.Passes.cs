@@ -7,6 +7,14 @@ public sealed partial class Sampler<TModel>
 {
     internal SamplingSlot<TModel> Slot(int index) => _slots[index];
 
+    /// <summary>Begins a text in a slot.</summary>
+    internal void Begin(int slot, ReadOnlySpan<int> prompt, SamplingOptions options, int row)
+    {
+        _slots[slot].Begin(prompt, options, row);
+        if (_program.Samples)
+            _program.Begin(slot, prompt, options, row);
+    }
+
     /// <summary>Reads the prompts of slots, in pieces of as many rows as the program takes.</summary>
     internal void Prefill(ReadOnlySpan<int> slots)
     {
@@ -35,15 +43,37 @@ public sealed partial class Sampler<TModel>
         Flush();
     }
 
+    /// <summary>Reads a prompt into the first slot; gives the logits of the token after it.</summary>
+    private void ReadPrompt(ReadOnlySpan<int> prompt, Span<float> logits)
+    {
+        _program.Clear(0);
+        var slots = new int[_program.MaximumRows];
+        for (var start = 0; start < prompt.Length; start += slots.Length)
+        {
+            var rows = Math.Min(slots.Length, prompt.Length - start);
+            var isLast = start + rows == prompt.Length;
+            _program.Extend(prompt.Slice(start, rows), slots.AsSpan(0, rows), isLast ? [rows - 1] : [], isLast ? logits : default, draw: 0);
+        }
+    }
+
     private void Flush()
     {
         if (_rows.Count == 0)
             return;
         try
         {
-            _program.Extend(_rows.Tokens, _rows.Slots, _rows.Wanted, _rows.Logits, _slots[_rows.Slots[0]].Draw);
+            var draw = _slots[_rows.Slots[0]].Draw;
+            if (_program.Samples)
+                _program.ExtendAndChoose(_rows.Tokens, _rows.Slots, _rows.Wanted, _rows.Chosen, draw);
+            else
+                _program.Extend(_rows.Tokens, _rows.Slots, _rows.Wanted, _rows.Logits, draw);
             for (var i = 0; i < _rows.Wanted.Length; i++)
-                _rows.LogitsOf(i).CopyTo(_slots[_rows.Slots[_rows.Wanted[i]]].Logits);
+            {
+                var slot = _slots[_rows.Slots[_rows.Wanted[i]]];
+                slot.Chosen = _rows.Chosen[i];
+                _rows.LogitsOf(i).CopyTo(slot.Logits);
+            }
+
             RecordRouting();
         }
         finally

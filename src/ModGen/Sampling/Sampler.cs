@@ -28,11 +28,11 @@ public sealed partial class Sampler<TModel> : IDisposable
         Batch = batch;
         var maximumRows = Math.Max(batch, Math.Min(PrefillRows, model.Description.Context));
         _program = model.CreateInferenceProgram(batch, maximumRows);
-        _rows = new StepRows(maximumRows, batch, model.Description.Vocabulary);
+        _rows = new StepRows(maximumRows, batch, model.Description.Vocabulary, picks: !_program.Samples);
         _routedLayers = [.. model.Description.Layers.Where(layer => layer.IsRouted).Select(layer => layer.Index)];
         _slots = new SamplingSlot<TModel>[batch];
         for (var i = 0; i < batch; i++)
-            _slots[i] = new SamplingSlot<TModel>();
+            _slots[i] = new SamplingSlot<TModel>(picks: !_program.Samples);
     }
 
     /// <summary>The model.</summary>
@@ -103,10 +103,8 @@ public sealed partial class Sampler<TModel> : IDisposable
     {
         var tokens = CheckPrompt(prompt);
         using var turn = new Turn(this);
-        _slots[0].Begin(tokens, new SamplingOptions(), row: 0);
-        Prefill([0]);
         var logits = new Logits<TModel>(rows: 1);
-        _slots[0].Logits.CopyTo(logits.Values);
+        ReadPrompt(tokens, logits.Values);
         return logits;
     }
 
@@ -128,7 +126,7 @@ public sealed partial class Sampler<TModel> : IDisposable
         using var turn = new Turn(this);
         int[] active = [0];
         var slot = _slots[0];
-        slot.Begin(prompt, options, row: 0);
+        Begin(0, prompt, options, row: 0);
         await Task.Run(() => Prefill(active), cancellation).ConfigureAwait(false);
         while (slot.Finish is null)
         {

@@ -4,11 +4,11 @@ using System.Text;
 namespace ModGen.Sampling;
 
 /// <summary>One sequence that is being sampled: its tokens, its text, its state between two steps.</summary>
-internal sealed class SamplingSlot<TModel>
+internal sealed class SamplingSlot<TModel>(bool picks)
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
     private readonly int[] _tokens = new int[TModel.Description.Context];
-    private readonly TokenPicker _picker = new(TModel.Description.Vocabulary);
+    private readonly TokenPicker? _picker = picks ? new(TModel.Description.Vocabulary) : null;
     private readonly Utf8Stream _utf8 = new();
     private readonly StopMatcher _stop = new();
     private readonly StringBuilder _text = new();
@@ -17,8 +17,11 @@ internal sealed class SamplingSlot<TModel>
     private long _started;
     private long _prefilled;
 
-    /// <summary>(vocabulary) logits of the token to come.</summary>
-    public float[] Logits { get; } = new float[TModel.Description.Vocabulary];
+    /// <summary>(vocabulary) logits of the token to come; empty where the program chooses it.</summary>
+    public float[] Logits { get; } = picks ? new float[TModel.Description.Vocabulary] : [];
+
+    /// <summary>The token to come, where the program has chosen it.</summary>
+    public int Chosen { get; set; }
 
     public int PromptTokens { get; private set; }
 
@@ -40,7 +43,7 @@ internal sealed class SamplingSlot<TModel>
         _started = _prefilled = Stopwatch.GetTimestamp();
         _options = options;
         _row = row;
-        _picker.Clear();
+        _picker?.Clear();
         _utf8.Clear();
         _stop.Begin(options.StopTexts);
         _text.Clear();
@@ -48,7 +51,7 @@ internal sealed class SamplingSlot<TModel>
         PromptTokens = Count = prompt.Length;
         Routing = new RoutingMap<TModel>();
         foreach (var token in prompt)
-            _picker.See(token);
+            _picker?.See(token);
         Finish = Count == TModel.Description.Context ? FinishReason.ContextFull : null;
     }
 
@@ -58,8 +61,8 @@ internal sealed class SamplingSlot<TModel>
     /// <summary>Chooses the next token and appends it.</summary>
     public SampledToken<TModel> Next()
     {
-        var token = _picker.Pick(Logits, _options, _row, Count);
-        _picker.See(token);
+        var token = _picker?.Pick(Logits, _options, _row, Count) ?? (Chosen >= 0 ? Chosen : throw TokenPicker.NoFiniteLogit());
+        _picker?.See(token);
         _tokens[Count++] = token;
         // Ids above the bytes have no text of their own.
         var piece = _stop.Append(token < 256 ? _utf8.Append((byte)token) : "");

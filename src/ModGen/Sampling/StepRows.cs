@@ -1,12 +1,13 @@
 namespace ModGen.Sampling;
 
 /// <summary>The rows of the next call of an inference program, gathered one by one.</summary>
-internal sealed class StepRows(int maximum, int slots, int vocabulary)
+internal sealed class StepRows(int maximum, int slots, int vocabulary, bool picks)
 {
     private readonly int[] _tokens = new int[maximum];
     private readonly int[] _slots = new int[maximum];
     private readonly int[] _wanted = new int[slots];
-    private readonly float[] _logits = new float[checked(slots * vocabulary)];
+    private readonly int[] _chosen = new int[slots];
+    private readonly float[] _logits = picks ? new float[checked(slots * vocabulary)] : [];
     private int _wantedCount;
 
     public int Count { get; private set; }
@@ -20,10 +21,13 @@ internal sealed class StepRows(int maximum, int slots, int vocabulary)
     /// <summary>Rows whose logits are wanted: at most one a slot.</summary>
     public ReadOnlySpan<int> Wanted => _wanted.AsSpan(0, _wantedCount);
 
-    /// <summary>(wanted, vocabulary).</summary>
-    public Span<float> Logits => _logits.AsSpan(0, _wantedCount * vocabulary);
+    /// <summary>(wanted) tokens, where the program chooses them.</summary>
+    public Span<int> Chosen => _chosen.AsSpan(0, _wantedCount);
 
-    public ReadOnlySpan<float> LogitsOf(int wanted) => _logits.AsSpan(wanted * vocabulary, vocabulary);
+    /// <summary>(wanted, vocabulary); empty where the program chooses.</summary>
+    public Span<float> Logits => picks ? _logits.AsSpan(0, _wantedCount * vocabulary) : default;
+
+    public ReadOnlySpan<float> LogitsOf(int wanted) => picks ? _logits.AsSpan(wanted * vocabulary, vocabulary) : default;
 
     public void Add(int token, int slot, bool wanted)
     {

@@ -46,6 +46,9 @@ internal sealed class TokenPicker(int vocabulary)
         return Draw(logits, candidates, options.Temperature, largest, random.NextDouble());
     }
 
+    /// <summary>What to throw where no logit is a number.</summary>
+    public static InvalidOperationException NoFiniteLogit() => new("No logit is a finite number: the model's weights have diverged or are damaged.");
+
     private void Penalize(Span<float> logits, float penalty)
     {
         if (penalty == 1)
@@ -68,7 +71,7 @@ internal sealed class TokenPicker(int vocabulary)
 
         return best >= 0 && logits[best] > float.NegativeInfinity
             ? best
-            : throw new InvalidOperationException("No logit is a finite number: the model's weights have diverged or are damaged.");
+            : throw NoFiniteLogit();
     }
 
     /// <summary>The tokens that may be drawn, the likeliest first when there is any limit.</summary>

@@ -66,6 +66,7 @@ internal static unsafe class CudaTableKernels
             }
         };
         InstallUpdate(driver);
+        InstallChoice(driver);
         driver.Kernels["restart_sequences"] = p =>
         {
             for (var i = 0; i < Rows(p[5]); i++)
@@ -73,6 +74,27 @@ internal static unsafe class CudaTableKernels
                     Ints(p[2])[layer * Int(p[4]) + Ints(p[1])[i]] = 0;
         };
     }
+
+    /// <summary>Chooses by the CPU's picker, from the settings as the device is sent them.</summary>
+    private static void InstallChoice(FakeDriver driver) => driver.Kernels[$"choose_of_{CudaTable.Vocabulary}"] = p =>
+    {
+        for (var i = 0; i < Rows(p[6]); i++)
+        {
+            var sequence = Ints(p[1])[i];
+            var settings = (float*)((byte*)*(void**)p[2] + 32 * sequence);
+            var options = new SamplingOptions(settings[0], ((int*)settings)[1], settings[2], settings[3], ((ulong*)settings)[2]);
+            var seen = *(uint**)p[4] + sequence;
+            var picker = new ModGen.Sampling.TokenPicker(CudaTable.Vocabulary);
+            for (var token = 0; token < CudaTable.Vocabulary; token++)
+                if ((*seen >> token & 1) != 0)
+                    picker.See(token);
+            var logits = new Span<float>(Floats(p[0]) + i * CudaTable.Vocabulary, CudaTable.Vocabulary);
+            var finite = logits.ToArray().Any(float.IsFinite);
+            Ints(p[5])[i] = finite ? picker.Pick(logits, options, ((int*)settings)[6], Ints(p[3])[sequence]) : -1;
+            if (finite)
+                *seen |= 1u << Ints(p[5])[i];
+        }
+    };
 
     private static void InstallUpdate(FakeDriver driver)
     {

@@ -105,19 +105,85 @@ public sealed class CudaInferenceTests : IDisposable
         Assert.Equal(1, program.CacheLength(0, 0));
     }
 
-    [Fact]
-    public void Texts_are_sampled_and_everything_is_freed()
+    [Theory]
+    [InlineData(0f, 0, 1f, 1f)]
+    [InlineData(5f, 0, 1f, 1f)]
+    [InlineData(5f, 3, 1f, 4f)]
+    [InlineData(5f, 0, 0.7f, 2f)]
+    public void Tokens_chosen_on_the_device_are_those_chosen_on_the_host(float temperature, int topK, float topP, float penalty)
     {
-        using (var sampler = _model.CreateSampler(2))
+        // As many tokens as fit, by hand: the picker over the logits that the program gives.
+        var options = new SamplingOptions(temperature, topK, topP, penalty, Seed: 11);
+        int[][] prompts = [[1], [3, 4], [9, 8, 7], [30]];
+        using var program = _model.CreateInferenceProgram(1, 4);
+        using var sampler = _model.CreateSampler(2);
+        var texts = sampler.GenerateBatch(prompts, options);
+        for (var row = 0; row < prompts.Length; row++)
         {
-            var texts = sampler.GenerateBatch([[1], [3, 4]], new SamplingOptions(Temperature: 0));
-            // The largest logit is the number of the draw, which is token 4 here, unless a token's own id is larger.
-            Assert.All(texts, text => Assert.Equal(FinishReason.ContextFull, text.Finish));
-            Assert.Equal([3, 2], texts.Select(text => text.Tokens.Count));
+            var picker = new ModGen.Sampling.TokenPicker(Vocabulary);
+            var (logits, expected) = (new float[Vocabulary], new List<int>());
+            program.Clear(0);
+            program.Extend(prompts[row], new int[prompts[row].Length], [prompts[row].Length - 1], logits, options.Seed);
+            foreach (var token in prompts[row])
+                picker.See(token);
+            for (var count = prompts[row].Length; count < CudaTable.Context; count++)
+            {
+                // The fake's logits name the sequence, which a batch puts into another slot.
+                logits[1] = Slot(row);
+                expected.Add(picker.Pick(logits, options, row, count));
+                picker.See(expected[^1]);
+                program.Extend([expected[^1]], [0], [0], logits, options.Seed);
+            }
+
+            Assert.Equal(expected, texts[row].Tokens);
+            Assert.Equal(FinishReason.ContextFull, texts[row].Finish);
+            Assert.Equal(CudaTable.Context, texts[row].Routing.Length);
+            Assert.Equal(texts[row].Tokens[0] % 2 == 1, texts[row].Routing.Entered(1, prompts[row].Length));
         }
 
+        // Two slots; texts of one, two, three and one tokens: the first to end gives way to the third, the other to the fourth.
+        static int Slot(int row) => row switch { 0 => 0, 1 => 1, 2 => 1, _ => 0 };
+    }
+
+    [Fact]
+    public void A_step_of_a_text_brings_back_tokens_and_no_logits()
+    {
+        using var sampler = _model.CreateSampler(1);
+        sampler.Generate([1], new SamplingOptions(Temperature: 0, MaximumTokens: 1));
+        _machine.Driver.Calls.Clear();
+        sampler.Generate([1], new SamplingOptions(Temperature: 0));
+        var calls = _machine.Driver.Calls;
+        // A prompt and three tokens; settings and marks of the text are two waits more.
+        Assert.Equal(4, calls.Count(call => call == "cuGraphLaunch"));
+        Assert.Equal(4, calls.Count(call => call == "cuMemcpyDtoHAsync"));
+        Assert.Equal(6, calls.Count(call => call == "cuStreamSynchronize"));
+    }
+
+    [Fact]
+    public unsafe void Logits_without_a_number_are_said()
+    {
+        _machine.Driver.Kernels["wanted"] = static p => new Span<float>(*(float**)p[5], Vocabulary).Fill(float.NaN);
+        using var sampler = _model.CreateSampler(1);
+        Assert.Contains("No logit is a finite number", Assert.Throws<InvalidOperationException>(() => sampler.Generate([1])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Next_logits_come_back_to_the_host()
+    {
+        using var sampler = _model.CreateSampler(1);
+        Assert.Equal([7, 0, 2, 3, 0, -1], sampler.NextLogits([5, 6, 7])[0][..6].ToArray());
+        Assert.Equal(3, sampler.Generate([1], new SamplingOptions(Temperature: 0)).Tokens.Count);
+    }
+
+    [Fact]
+    public void What_does_not_fit_is_said_and_freed()
+    {
         var blocks = _machine.Driver.LiveBlocks;
-        _machine.Driver.HeldElsewhere = _machine.Driver.TotalBytes - _machine.Driver.LiveBytes - 500;
+        _model.CreateSampler(2).Dispose();
+        using (var sampler = _model.CreateSampler(2))
+            sampler.Generate([1], new SamplingOptions(MaximumTokens: 2));
+        Assert.Equal((blocks, 0), (_machine.Driver.LiveBlocks, _machine.Driver.LiveGraphs));
+        _machine.Driver.HeldElsewhere = _machine.Driver.TotalBytes - _machine.Driver.LiveBytes - 2000;
         Assert.Contains("keys and values", Assert.Throws<CudaOutOfMemoryException>(() => _model.CreateInferenceProgram(64, 1)).Message, StringComparison.Ordinal);
         Assert.Equal((blocks, 0), (_machine.Driver.LiveBlocks, _machine.Driver.LiveGraphs));
     }

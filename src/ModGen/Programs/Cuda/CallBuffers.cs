@@ -9,22 +9,25 @@ namespace ModGen.Programs;
 /// </summary>
 internal sealed class CallBuffers : IDisposable
 {
-    // Counts and the draw; behind them four columns of rows, then the forced decisions.
-    private const int HeadBytes = 64, RowsAt = 0, WantedAt = 4, ForcedAt = 8, DrawAt = 16, Columns = 4;
+    // Counts and the draw; behind them six columns of rows, then the forced decisions.
+    private const int HeadBytes = 64, RowsAt = 0, WantedAt = 4, ForcedAt = 8, DrawAt = 16, Columns = 6;
     private readonly DeviceMemory _in;
     private readonly DeviceMemory _out;
     private readonly PinnedMemory _sent;
     private readonly PinnedMemory _received;
     private readonly int _routedLayers;
+    private readonly int _stride;
 
-    public CallBuffers(CudaContext context, int most, int routedLayers)
+    public CallBuffers(CudaContext context, int most, int sequences, int routedLayers)
     {
         Most = most;
         _routedLayers = routedLayers;
-        var bytes = checked(HeadBytes + sizeof(int) * most * (Columns + routedLayers));
-        var flags = sizeof(int) * most * Math.Max(routedLayers, 1);
+        // One column is of sequences, not of rows.
+        _stride = Math.Max(most, sequences);
+        var bytes = checked(HeadBytes + sizeof(int) * _stride * (Columns + routedLayers));
+        var flags = checked(sizeof(int) * most * (1 + routedLayers));
         _in = context.Allocate(bytes, "the rows of a call");
-        _out = context.Allocate(flags, "routing decisions of a call");
+        _out = context.Allocate(flags, "routing decisions and tokens of a call");
         _sent = context.AllocatePinned(bytes);
         _received = context.AllocatePinned(flags);
     }
@@ -52,14 +55,26 @@ internal sealed class CallBuffers : IDisposable
 
     public DevicePointer WantedRows => Column(3);
 
+    /// <summary>(wanted) the sequence of each wanted row.</summary>
+    public DevicePointer WantedSequences => Column(4);
+
+    /// <summary>(sequences) tokens of each sequence, behind the call.</summary>
+    public DevicePointer Lengths => Column(5);
+
+    /// <summary>(wanted) tokens that were chosen.</summary>
+    public DevicePointer Chosen => _out.Pointer;
+
     /// <summary>(rows) forced decisions of a routed layer, by its number among them.</summary>
     public DevicePointer ForcedRows(int ordinal) => Column(Columns + ordinal);
 
     /// <summary>(rows) decisions that were taken in a routed layer.</summary>
-    public DevicePointer Flags(int ordinal) => _out.Pointer + (long)sizeof(int) * Most * ordinal;
+    public DevicePointer Flags(int ordinal) => _out.Pointer + (long)sizeof(int) * Most * (1 + ordinal);
 
     /// <summary>The call's positions, to be filled before it is sent.</summary>
     public Span<int> HostPositions => HostColumn(2);
+
+    /// <summary>The lengths of all sequences behind the call, to be filled where tokens are chosen.</summary>
+    public Span<int> HostLengths => HostColumn(5);
 
     /// <summary>Sends a call whose positions are filled in. The last one must have been received.</summary>
     public void Send(CudaStream stream, ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, ReadOnlySpan<byte> forced, ulong draw)
@@ -72,6 +87,9 @@ internal sealed class CallBuffers : IDisposable
         tokens.CopyTo(HostColumn(0));
         sequences.CopyTo(HostColumn(1));
         wanted.CopyTo(HostColumn(3));
+        var wantedSequences = HostColumn(4);
+        for (var i = 0; i < wanted.Length; i++)
+            wantedSequences[i] = sequences[wanted[i]];
         for (var layer = 0; !forced.IsEmpty && layer < _routedLayers; layer++)
         {
             var column = HostColumn(Columns + layer);
@@ -80,18 +98,17 @@ internal sealed class CallBuffers : IDisposable
         }
 
         var columns = forced.IsEmpty ? Columns : Columns + _routedLayers;
-        stream.Upload(_in.Pointer, _sent.Span<byte>(0, HeadBytes + sizeof(int) * Most * columns));
+        stream.Upload(_in.Pointer, _sent.Span<byte>(0, HeadBytes + sizeof(int) * _stride * columns));
     }
 
-    /// <summary>Asks for the decisions of the call in front.</summary>
-    public void FetchFlags(CudaStream stream)
-    {
-        if (_routedLayers > 0)
-            stream.Download(_received.Span<int>(0, Most * _routedLayers), _out.Pointer);
-    }
+    /// <summary>Asks for the tokens and the decisions of the call in front.</summary>
+    public void Fetch(CudaStream stream) => stream.Download(_received.Span<int>(0, Most * (1 + _routedLayers)), _out.Pointer);
+
+    /// <summary>The tokens that were asked for, once they are there.</summary>
+    public Span<int> ReceivedTokens(int wanted) => _received.Span<int>(0, wanted);
 
     /// <summary>The decisions that were asked for, once they are there.</summary>
-    public Span<int> ReceivedFlags(int ordinal, int rows) => _received.Span<int>((long)sizeof(int) * Most * ordinal, rows);
+    public Span<int> ReceivedFlags(int ordinal, int rows) => _received.Span<int>((long)sizeof(int) * Most * (1 + ordinal), rows);
 
     public void Dispose()
     {
@@ -101,7 +118,7 @@ internal sealed class CallBuffers : IDisposable
         _in.Dispose();
     }
 
-    private DevicePointer Column(int index) => _in.Pointer + HeadBytes + (long)sizeof(int) * Most * index;
+    private DevicePointer Column(int index) => _in.Pointer + HeadBytes + (long)sizeof(int) * _stride * index;
 
-    private Span<int> HostColumn(int index) => _sent.Span<int>(HeadBytes + (long)sizeof(int) * Most * index, Most);
+    private Span<int> HostColumn(int index) => _sent.Span<int>(HeadBytes + (long)sizeof(int) * _stride * index, _stride);
 }

@@ -2,9 +2,10 @@ using ModGen.Cuda;
 
 namespace ModGen.Programs;
 
-/// <summary>The CUDA kernels that are the same for every model.</summary>
+/// <summary>The CUDA kernels that every model has.</summary>
 internal static class CommonKernels
 {
-    /// <summary>All of them: what programs launch beside what their model's declaration became.</summary>
-    public static IReadOnlyList<Kernel> All { get; } = [OptimizerKernels.Norm, OptimizerKernels.NoteLoss, OptimizerKernels.Guard, OptimizerKernels.AdamW, CudaCaches.RestartKernel];
+    /// <summary>What programs launch beside what their model's declaration became.</summary>
+    public static IReadOnlyList<Kernel> Of(ModelDescription model) =>
+        [OptimizerKernels.Norm, OptimizerKernels.NoteLoss, OptimizerKernels.Guard, OptimizerKernels.AdamW, CudaCaches.RestartKernel, TokenChoice.KernelOf(model.Vocabulary)];
 }

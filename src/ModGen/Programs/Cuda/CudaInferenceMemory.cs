@@ -20,6 +20,7 @@ internal sealed class CudaInferenceMemory : IDisposable
     private readonly RotaryTable _rotary;
     private readonly int _maximumRows;
     private readonly int _routedLayers;
+    private readonly int _sequences;
 
     public CudaInferenceMemory(
         CudaDevice device, CudaStream stream, ModelDescription model, int sequences, int maximumRows, long floatsPerRow, long operandsPerRow, int routedLayers)
@@ -27,6 +28,7 @@ internal sealed class CudaInferenceMemory : IDisposable
         _context = device.Context;
         _maximumRows = maximumRows;
         _routedLayers = routedLayers;
+        _sequences = sequences;
         try
         {
             _floats = Own(_context.Allocate(Math.Max(1, checked(sizeof(float) * maximumRows * floatsPerRow)), "activations in float32"));
@@ -72,7 +74,10 @@ internal sealed class CudaInferenceMemory : IDisposable
     }
 
     /// <summary>Buffers for calls of up to so many rows.</summary>
-    public CallBuffers Call(int most) => Own(new CallBuffers(_context, most, _routedLayers));
+    public CallBuffers Call(int most) => Own(new CallBuffers(_context, most, _sequences, _routedLayers));
+
+    /// <summary>What choosing tokens needs.</summary>
+    public TokenChoice Choose(ModelDescription model, int sequences) => Own(new TokenChoice(_context, model, sequences));
 
     /// <summary>Makes whatever is read before it is written show.</summary>
     public void Poison(CudaStream stream, DeviceMemory workspace)

@@ -21,6 +21,7 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
     private readonly CallBucket[] _buckets;
     private readonly byte[] _entered;
     private CallBucket _bucket;
+    private TokenChoice? _choice;
     private int _rows;
     private bool _disposed;
 
@@ -71,6 +72,9 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
     /// <inheritdoc/>
     public sealed override int MaximumRows { get; }
 
+    /// <summary>Tokens are chosen on the device, unless MODGEN_CUDA_CHOOSE=0 brings the logits to the host for every one.</summary>
+    internal sealed override bool Samples { get; } = Environment.GetEnvironmentVariable("MODGEN_CUDA_CHOOSE") != "0";
+
     /// <summary>Bytes that the caches hold.</summary>
     public long CacheBytes => _memory.Caches.Bytes;
 
@@ -107,36 +111,24 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
     public sealed override void Extend(
         ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> logitRows, Span<float> logits, ulong draw, ReadOnlySpan<byte> forced = default)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        _lengths.CheckRows(tokens, sequences, forced);
         _lengths.CheckLogits(tokens.Length, logitRows, logits);
-        if (tokens.IsEmpty)
+        if (!Send(tokens, sequences, logitRows, forced, draw, choose: false))
             return;
-        var bucket = tokens.Length <= _buckets[0].Call.Most ? _buckets[0] : _buckets[^1];
-        var positions = bucket.Call.HostPositions[..tokens.Length];
-        _lengths.Place(tokens, sequences, positions);
-        _rows = tokens.Length;
-        try
-        {
-            Capture(bucket);
-            _bucket = bucket;
-            bucket.Call.Send(_stream, tokens, sequences, logitRows, forced, draw);
-            if (positions.Contains(0))
-                _stream.Run(bucket.Restart!);
-            bucket.Pass!.Run(_stream);
-            bucket.Call.FetchFlags(_stream);
-            _memory.Receive(_stream, logits);
-        }
-        catch
-        {
-            // Some caches may hold the rows and others not: such a sequence is of no use.
-            foreach (var sequence in sequences)
-                Clear(sequence);
-            throw;
-        }
+        Receive(sequences, logits, default);
+    }
 
-        TakeFlags(bucket);
-        _lengths.Advance(sequences);
+    internal sealed override void Begin(int sequence, ReadOnlySpan<int> prompt, SamplingOptions options, int row)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        (_choice ??= _memory.Choose(_model.Description, Sequences)).Begin(_stream, _lengths.Check(sequence), prompt, options, row);
+    }
+
+    internal sealed override void ExtendAndChoose(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, Span<int> chosen, ulong draw)
+    {
+        if (_choice is null)
+            throw new InvalidOperationException("No text has begun: nothing says how its tokens are to be chosen.");
+        if (Send(tokens, sequences, wanted, default, draw, choose: true))
+            Receive(sequences, default, chosen);
     }
 
     internal sealed override IReadOnlyList<LaunchTime> TimeLaunches(int repeats)
@@ -161,16 +153,77 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         _disposed = true;
         _device.Drain();
         foreach (var bucket in _buckets)
+        {
             bucket.Pass?.Dispose();
+            bucket.Choosing?.Dispose();
+        }
+
         _writer.Dispose();
         _memory.Dispose();
         _device.Release(_stream);
     }
 
-    private void Capture(CallBucket bucket)
+    /// <summary>Puts a call into the stream; false when there is nothing to do.</summary>
+    private bool Send(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, ReadOnlySpan<byte> forced, ulong draw, bool choose)
     {
-        if (bucket.Pass is not null)
-            return;
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _lengths.CheckRows(tokens, sequences, forced);
+        if (tokens.IsEmpty)
+            return false;
+        var bucket = tokens.Length <= _buckets[0].Call.Most ? _buckets[0] : _buckets[^1];
+        var positions = bucket.Call.HostPositions[..tokens.Length];
+        _lengths.Place(tokens, sequences, positions);
+        _rows = tokens.Length;
+        try
+        {
+            var pass = Capture(bucket, choose);
+            _bucket = bucket;
+            if (choose)
+                for (var row = 0; row < tokens.Length; row++)
+                    bucket.Call.HostLengths[sequences[row]] = positions[row] + 1;
+            bucket.Call.Send(_stream, tokens, sequences, wanted, forced, draw);
+            if (positions.Contains(0))
+                _stream.Run(bucket.Restart!);
+            pass.Run(_stream);
+            bucket.Call.Fetch(_stream);
+            return true;
+        }
+        catch
+        {
+            Forget(sequences);
+            throw;
+        }
+    }
+
+    /// <summary>Waits for the call that was sent, and takes what it brings back.</summary>
+    private void Receive(ReadOnlySpan<int> sequences, Span<float> logits, Span<int> chosen)
+    {
+        try
+        {
+            _memory.Receive(_stream, logits);
+        }
+        catch
+        {
+            Forget(sequences);
+            throw;
+        }
+
+        _bucket.Call.ReceivedTokens(chosen.Length).CopyTo(chosen);
+        TakeFlags(_bucket);
+        _lengths.Advance(sequences);
+    }
+
+    /// <summary>Behind a failure some caches may hold the rows and others not: such a sequence is of no use.</summary>
+    private void Forget(ReadOnlySpan<int> sequences)
+    {
+        foreach (var sequence in sequences)
+            _lengths.Clear(sequence);
+    }
+
+    private CapturedPass Capture(CallBucket bucket, bool choose)
+    {
+        if ((choose ? bucket.Choosing : bucket.Pass) is { } captured)
+            return captured;
         if (_writer.IsMeasuring)
         {
             _bucket = _buckets[^1];
@@ -180,8 +233,16 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         }
 
         _bucket = bucket;
-        bucket.Restart = _memory.Caches.Restart(bucket.Call);
-        bucket.Pass = new CapturedPass(_device.Context, _stream, _writer.Write(Run));
+        bucket.Restart ??= _memory.Caches.Restart(bucket.Call);
+        if (!choose)
+            return bucket.Pass = new CapturedPass(_device.Context, _stream, _writer.Write(Run));
+        return bucket.Choosing = new CapturedPass(_device.Context, _stream, _writer.Write(RunAndChoose));
+    }
+
+    private void RunAndChoose()
+    {
+        Run();
+        _choice!.Append(_writer, _bucket.Call, _memory.Logits);
     }
 
     private void TakeFlags(CallBucket bucket)
@@ -200,7 +261,11 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
     {
         public CallBuffers Call { get; } = call;
 
+        /// <summary>The pass that ends with logits.</summary>
         public CapturedPass? Pass { get; set; }
+
+        /// <summary>The pass that ends with tokens.</summary>
+        public CapturedPass? Choosing { get; set; }
 
         public LaunchList? Restart { get; set; }
     }
