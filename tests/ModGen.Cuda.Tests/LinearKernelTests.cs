@@ -68,4 +68,19 @@ public class LinearKernelTests
             Assert.Null(chosen.Define);
         }
     }
+
+    [Fact]
+    public void A_fusion_is_two_launches_where_its_product_is_not_Hopper_s()
+    {
+        using var machine = new FakeMachine();
+        using var context = machine.Open();
+        using var single = machine.Platform.Open(0, float32: true);
+        var kernel = new FusedLinear("fused", LinearKernels.Of(LinearPass.InputGradient, 1024, 2816), FakeMachine.Named("rest"), 2816) { Hopper = FakeMachine.Named("fused"), Stages = 3, ExtraSharedBytes = 34816 };
+        Assert.Null(kernel.Choose(single, new RowCount(4096)));
+        Assert.Null(kernel.Choose(context, new RowCount(4096, Counter)));
+        var chosen = Assert.NotNull(kernel.Choose(context, new RowCount(4096)));
+        Assert.Equal((384, 2), (chosen.Kernel.Threads, chosen.Kernel.Cluster));
+        Assert.InRange(chosen.Kernel.SharedBytes, 1, 232448);
+        Assert.Equal(1, kernel.Choose(context, new RowCount(100))!.Value.Kernel.Cluster);
+    }
 }

@@ -116,18 +116,22 @@ template <int Head> void rotary(int rows, int inputs) {
     auto y = poisoned<bf16>(p.c.size());
     TensorMap map = map_of(y, Columns, rows, 64);
     run<Tile>(p, 1, Blocks, [&] { return RotaryStore<Head, Turned>{map, positions.data(), table.data(), rows}; });
-    hold_product(named<Tile>(Head == 64 ? "rotary, heads of 64" : "rotary, heads of 128", p), y, want);
+    hold_product(named<Tile>("rotary", p) + ", heads of " + std::to_string(Head), y, want);
 }
 
 int main() {
     forward<256>(300, 264, 200);
+    forward<192>(130, 200, 64);
     forward<128>(70, 136, 64);
+    forward<64>(20, 72, 136);
     input_gradient<192>(150, 136, 320);
     input_gradient<64>(40, 72, 72);
     weight_gradient<256, 2>(333, 136, 264, 1);
     weight_gradient<128, 3>(450, 200, 136, 3);
     swiglu<320>(150, 128);
     swiglu_gradient(150, 328, 136);
+    rotary<16>(40, 64);
+    rotary<32>(70, 64);
     rotary<64>(150, 64);
     rotary<128>(100, 64);
     return failures == 0 ? 0 : 1;

@@ -42,6 +42,29 @@ internal static class FusedPatterns
             [Read("x", linear.Inputs[0]), Read("weight", linear.Inputs[1]), Read("residual", residual), Write("y", node.Output, inPlaceOf: residual)]);
     }
 
+    /// <summary>A product of two branches and SwiGLU of them; the branches stay, for the backward pass.</summary>
+    public static KernelMatch? LinearSwiGlu(Matcher m, Node node) =>
+        node.Op is SwiGlu && m.Producer<Linear>(node.Inputs[0]) is { Inputs.Count: 2 } linear
+            ? new KernelMatch(
+                [linear, node],
+                [Read("x", linear.Inputs[0]), Read("weight", linear.Inputs[1]), Write("branches", linear.Output), Write("y", node.Output)])
+            : null;
+
+    /// <summary>The gradient of SwiGLU's branches, straight from that of the layer behind it.</summary>
+    public static KernelMatch? SwiGluInputGradient(Matcher m, Node node) =>
+        node.Op is SwiGluGradient && m.SoleProducer<LinearInputGradient>(node.Inputs[1]) is { } input
+            ? new KernelMatch(
+                [input, node],
+                [Read("dy", input.Inputs[0]), Read("weight", input.Inputs[1]), Read("branches", node.Inputs[0]), Write("dx", node.Output, inPlaceOf: node.Inputs[0])])
+            : null;
+
+    public static KernelMatch? LinearRotary(Matcher m, Node node) =>
+        node.Op is Rotary && m.SoleProducer<Linear>(node.Inputs[0]) is { Inputs.Count: 2 } linear
+            ? new KernelMatch(
+                [linear, node],
+                [Read("x", linear.Inputs[0]), Read("weight", linear.Inputs[1]), Read("positions", node.Inputs[1]), Write("y", node.Output)])
+            : null;
+
     public static KernelMatch? AddRmsNorm(Matcher m, Node node) =>
         node.Op is RmsNorm && m.Producer<Add>(node.Inputs[0]) is { } add
             ? new KernelMatch(

@@ -74,7 +74,7 @@ public sealed record LinearKernel(string Name, LinearPass Pass, int Outputs, int
     public static string? ExampleDefine(Kernel form)
     {
         ArgumentNullException.ThrowIfNull(form);
-        if (form.Text.Contains("LINEAR_STAGES", StringComparison.Ordinal))
+        if (form.Text.Contains("LINEAR_CLUSTER", StringComparison.Ordinal))
             return new HopperTile(Columns: 256, Stages: 4, Cluster: 2, Consumers: 2, Slices: 1).Define;
         return form.Text.Contains("LINEAR_COLUMNS", StringComparison.Ordinal) ? new PortableTile(Columns: 256, Slices: 1).Define : null;
     }

@@ -67,6 +67,18 @@ public static class LinearTiles
         }
     }
 
+    /// <summary>128 × 256 tiles of linear_sm90, for results that are more than stored: alone in a single wave, else in pairs.</summary>
+    /// <param name="m">Rows of C, at least 1.</param>
+    /// <param name="n">Columns of C, at least 1.</param>
+    /// <param name="stages">Stages of the ring.</param>
+    /// <param name="processors">Multiprocessors of the device.</param>
+    public static HopperTile Widest(int m, int n, int stages, int processors)
+    {
+        Validate(m, n, 0, processors);
+        var alone = new HopperTile(256, stages, 1, 2, 1);
+        return m <= alone.Rows || alone.Waves(m, n, processors) == 1 ? alone : alone with { Cluster = 2 };
+    }
+
     /// <summary>The tiles of a product of linear_sm80.</summary>
     /// <inheritdoc cref="Hopper"/>
     public static PortableTile Portable(int m, int n, int k, bool adds, int processors)

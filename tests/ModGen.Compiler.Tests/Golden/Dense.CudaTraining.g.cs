@@ -20,7 +20,7 @@ partial class Dense
         private const long StreamGradient = 40960;
         private const long Scratch = 49152; // that of operands starts at 0
         private const long SequenceFloats = 85120;
-        private const long SequenceOperands = 491520;
+        private const long SequenceOperands = 483328;
 
         public CudaTraining(Dense model, Runtime::CudaDevice device, int batch)
             : base(model, device, batch, SequenceFloats, SequenceOperands)
@@ -151,11 +151,8 @@ partial class Dense
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, attentionGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var qkvWeight = WeightOperands(weights + 64); // (128, 64)
-            var qkv = Operands(savedOperands + 8192); // (B, 128, 128)
-            Linear(CudaKernels.Linear128x64, normed, qkvWeight, qkv, Rows(Batch * 128));
-
-            var rotated = Operands(savedOperands + 8192); // (B, 128, 128), over qkv
-            Launch(CudaKernels.Rotary6x16Of128, Blocks(Batch * 6144L, 2048), [rotated, Positions, RotaryTable, Rows(Batch * 128)]);
+            var rotated = Operands(savedOperands + 8192); // (B, 128, 128)
+            LinearRotary(CudaKernels.LinearRotary128x64_6x16, normed, qkvWeight, rotated, Rows(Batch * 128), Positions, RotaryTable);
 
             var attended = Operands(savedOperands + 24576); // (B, 128, 64)
             var logSumExp = Floats(saved + 128); // (B, 4, 128)
@@ -173,10 +170,8 @@ partial class Dense
 
             var gateUpWeight = WeightOperands(weights + 12416); // (384, 64)
             var gateUp = Operands(savedOperands + 40960); // (B, 128, 384)
-            Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 128));
-
             var hidden = Operands(savedOperands + 90112); // (B, 128, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 24576L, 2048), [gateUp, hidden, Rows(Batch * 128)]);
+            LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 128));
 
             var downWeight = WeightOperands(weights + 36992); // (64, 192)
             var mlp = Operands(0); // (B, 128, 64)
@@ -196,17 +191,14 @@ partial class Dense
             var dnextNarrow = Operands(0); // (B, 128, 64)
             Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [dnext, dnextNarrow, Rows(Batch * 128)]);
 
-            var downWeight = WeightOperands(weights + 36992); // (64, 192)
-            var dhidden = Operands(8192); // (B, 128, 192)
-            Linear(CudaKernels.LinearInputGradient64x192, dnextNarrow, downWeight, dhidden, Rows(Batch * 128));
-
             var hidden = Operands(savedOperands + 90112); // (B, 128, 192)
             var ddownWeight = Gradients(weights + 36992); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, dnextNarrow, hidden, ddownWeight, Rows(Batch * 128));
 
+            var downWeight = WeightOperands(weights + 36992); // (64, 192)
             var gateUp = Operands(savedOperands + 40960); // (B, 128, 384)
             var dgateUp = Operands(savedOperands + 40960); // (B, 128, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 24576L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 128)]);
+            SwiGluInputGradient(CudaKernels.SwigluInputGradient64x192, dnextNarrow, downWeight, gateUp, dgateUp, Rows(Batch * 128));
 
             var gateUpWeight = WeightOperands(weights + 12416); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 128, 64)
@@ -286,7 +278,7 @@ partial class Dense
         /// <summary>Offset of the operands that a layer keeps for its backward pass.</summary>
         private static long SavedOperandsAt(int layer)
         {
-            return 32768L + layer * 114688L;
+            return 24576L + layer * 114688L;
         }
     }
 }

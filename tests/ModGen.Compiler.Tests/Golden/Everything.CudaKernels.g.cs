@@ -538,6 +538,24 @@ partial class Everything
             }
             """);
 
+        public static readonly Cuda::FusedLinear LinearRotary192x64_8x16 = new("linear_rotary_192x64_8x16", Linear192x64, Rotary8x16Of192, 64)
+        {
+            Hopper = new("linear_rotary_192x64_8x16", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(384, 1) linear_rotary_192x64_8x16(
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (192, 64)
+                    const __grid_constant__ TensorMap y, // (rows, 192)
+                    int rows,
+                    const int* positions,                // (rows)
+                    const float2* table)                 // (context, 8) cosine and sine
+                {
+                    linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(
+                        x, w, rows, 192, 64, 1, RotaryStore<16, 128>{y, positions, table, rows});
+                }
+                """),
+        };
+
         public static readonly Cuda::AttentionKernel Attention4x16At32 = new("attention_4x16_at_32", 4, 4, 16, 32)
         {
             Forward = new("attention_4x16_at_32", "prelude attention_any", 256,
@@ -754,6 +772,25 @@ partial class Everything
             }
             """);
 
+        public static readonly Cuda::FusedLinear LinearSwiglu192x64 = new("linear_swiglu_192x64", Linear384x64, Swiglu192, 192)
+        {
+            Hopper = new("linear_swiglu_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(384, 1) linear_swiglu_192x64(
+                    const __grid_constant__ TensorMap x,      // (rows, 64)
+                    const __grid_constant__ TensorMap w,      // (2 x 192, 64)
+                    const __grid_constant__ TensorMap hidden, // (rows, 192)
+                    const __grid_constant__ TensorMap gate,   // (rows, 192), of 2 x 192
+                    const __grid_constant__ TensorMap up,     // (rows, 192), of 2 x 192
+                    int rows)
+                {
+                    linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER, 8, 2, 192>>(
+                        x, w, rows, 384, 64, 1, SwiGluStore<true>{hidden, gate, up});
+                }
+                """),
+            Split = true,
+        };
+
         public static readonly Cuda::LinearKernel Linear64x192 = new("linear_64x192", Cuda::LinearPass.Forward, 64, 192)
         {
             Plain = new("linear_64x192", "prelude linear_stores linear_any", 256,
@@ -871,45 +908,6 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::LinearKernel LinearInputGradient64x192 = new("linear_input_gradient_64x192", Cuda::LinearPass.InputGradient, 64, 192)
-        {
-            Plain = new("linear_input_gradient_64x192", "prelude linear_stores linear_any", 256,
-                """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_64x192(
-                    const element* dy, // (rows, 64)
-                    const element* w,  // (64, 192)
-                    element* dx,       // (rows, 192)
-                    Rows rows)
-                {
-                    linear_any<false, true>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
-                }
-                """),
-            Portable = new("linear_input_gradient_64x192", "prelude sm80 linear_stores linear_sm80", 256,
-                """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_64x192(
-                    const element* dy, // (rows, 64)
-                    const element* w,  // (64, 192)
-                    element* dx,       // (rows, 192)
-                    Rows rows)
-                {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
-                }
-                """),
-            Hopper = new("linear_input_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
-                """
-                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x192(
-                    const __grid_constant__ TensorMap dy, // (rows, 64)
-                    const __grid_constant__ TensorMap w,  // (64, 192)
-                    const __grid_constant__ TensorMap dx, // (rows, 192)
-                    int rows)
-                {
-                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, w, rows, 192, 64, LINEAR_SLICES, StoreBf16{dx});
-                }
-                """),
-            ResultMapped = true,
-        };
-
         public static readonly Cuda::LinearKernel LinearWeightGradient64x192 = new("linear_weight_gradient_64x192", Cuda::LinearPass.WeightGradient, 64, 192)
         {
             Plain = new("linear_weight_gradient_64x192", "prelude linear_stores linear_any", 256,
@@ -950,6 +948,45 @@ partial class Everything
                 """),
         };
 
+        public static readonly Cuda::LinearKernel LinearInputGradient64x192 = new("linear_input_gradient_64x192", Cuda::LinearPass.InputGradient, 64, 192)
+        {
+            Plain = new("linear_input_gradient_64x192", "prelude linear_stores linear_any", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_64x192(
+                    const element* dy, // (rows, 64)
+                    const element* w,  // (64, 192)
+                    element* dx,       // (rows, 192)
+                    Rows rows)
+                {
+                    linear_any<false, true>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
+                }
+                """),
+            Portable = new("linear_input_gradient_64x192", "prelude sm80 linear_stores linear_sm80", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_64x192(
+                    const element* dy, // (rows, 64)
+                    const element* w,  // (64, 192)
+                    element* dx,       // (rows, 192)
+                    Rows rows)
+                {
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
+                }
+                """),
+            Hopper = new("linear_input_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x192(
+                    const __grid_constant__ TensorMap dy, // (rows, 64)
+                    const __grid_constant__ TensorMap w,  // (64, 192)
+                    const __grid_constant__ TensorMap dx, // (rows, 192)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
+                        dy, w, rows, 192, 64, LINEAR_SLICES, StoreBf16{dx});
+                }
+                """),
+            ResultMapped = true,
+        };
+
         public static readonly Cuda::Kernel SwigluGradient192 = new("swiglu_gradient_192", "prelude elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) swiglu_gradient_192(
@@ -961,6 +998,26 @@ partial class Everything
                 swiglu_bwd<192>(gate_up, d_hidden, d_gate_up, rows);
             }
             """);
+
+        public static readonly Cuda::FusedLinear SwigluInputGradient64x192 = new("swiglu_input_gradient_64x192", LinearInputGradient64x192, SwigluGradient192, 192)
+        {
+            Hopper = new("swiglu_input_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(384, 1) swiglu_input_gradient_64x192(
+                    const __grid_constant__ TensorMap dy,     // (rows, 64)
+                    const __grid_constant__ TensorMap w,      // (64, 192)
+                    const __grid_constant__ TensorMap d_gate, // (rows, 192), of 2 x 192, may be gate
+                    const __grid_constant__ TensorMap d_up,   // (rows, 192), of 2 x 192, may be up
+                    const __grid_constant__ TensorMap gate,   // (rows, 192), of 2 x 192
+                    const __grid_constant__ TensorMap up,     // (rows, 192), of 2 x 192
+                    int rows)
+                {
+                    linear_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(
+                        dy, w, rows, 192, 64, 1, SwiGluGradientStore{d_gate, d_up, gate, up});
+                }
+                """),
+            Stages = 3, ExtraSharedBytes = 34816,
+        };
 
         public static readonly Cuda::LinearKernel LinearInputGradient384x64 = new("linear_input_gradient_384x64", Cuda::LinearPass.InputGradient, 384, 64)
         {
@@ -2233,6 +2290,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearInputGradient64x192.Forms, .. LinearWeightGradient64x192.Forms, SwigluGradient192, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, GatherRmsNorm64, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, GatherRmsNorm64, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

@@ -175,11 +175,8 @@ partial class Everything
             Launch(CudaKernels.GatherRmsNorm64_32Of128, Blocks(Batch * 32, 8), [x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 32)]);
 
             var qkvWeight = WeightOperands(weights + 1200); // (192, 64)
-            var qkv = Operands(savedOperands + 14336); // (B, 32, 192)
-            Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 32));
-
-            var rotated = Operands(savedOperands + 14336); // (B, 32, 192), over qkv
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 2048L, 2048), [rotated, selected, RotaryTable, Rows(Batch * 32)]);
+            var rotated = Operands(savedOperands + 14336); // (B, 32, 192)
+            LinearRotary(CudaKernels.LinearRotary192x64_8x16, normed, qkvWeight, rotated, Rows(Batch * 32), selected, RotaryTable);
 
             var attended = Operands(savedOperands + 20480); // (B, 32, 64)
             var logSumExp = Floats(saved + 2368); // (B, 4, 32)
@@ -197,10 +194,8 @@ partial class Everything
 
             var gateUpWeight = WeightOperands(weights + 17648); // (384, 64)
             var gateUp = Operands(savedOperands + 26624); // (B, 32, 384)
-            Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 32));
-
             var hidden = Operands(savedOperands + 38912); // (B, 32, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 6144L, 2048), [gateUp, hidden, Rows(Batch * 32)]);
+            LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 32));
 
             var downWeight = WeightOperands(weights + 42224); // (64, 192)
             var mlp = Operands(0); // (B, 32, 64)
@@ -234,17 +229,14 @@ partial class Everything
             var dscores = Floats(Scratch + 2080); // (B, 128)
             Launch(CudaKernels.GatesSigmoidGradient32Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
 
-            var downWeight = WeightOperands(weights + 42224); // (64, 192)
-            var dhidden = Operands(2048); // (B, 32, 192)
-            Linear(CudaKernels.LinearInputGradient64x192, ddeltaNarrow, downWeight, dhidden, Rows(Batch * 32));
-
             var hidden = Operands(savedOperands + 38912); // (B, 32, 192)
             var ddownWeight = Gradients(weights + 42224); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, ddeltaNarrow, hidden, ddownWeight, Rows(Batch * 32));
 
+            var downWeight = WeightOperands(weights + 42224); // (64, 192)
             var gateUp = Operands(savedOperands + 26624); // (B, 32, 384)
             var dgateUp = Operands(savedOperands + 26624); // (B, 32, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 6144L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 32)]);
+            SwiGluInputGradient(CudaKernels.SwigluInputGradient64x192, ddeltaNarrow, downWeight, gateUp, dgateUp, Rows(Batch * 32));
 
             var gateUpWeight = WeightOperands(weights + 17648); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 32, 64)
@@ -378,11 +370,8 @@ partial class Everything
             Launch(CudaKernels.GatherRmsNorm64_16Of128, Blocks(Batch * 16, 8), [x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16)]);
 
             var qkvWeight = WeightOperands(weights + 688); // (192, 64)
-            var qkv = Operands(savedOperands + 11264); // (B, 16, 192)
-            Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 16));
-
-            var rotated = Operands(savedOperands + 11264); // (B, 16, 192), over qkv
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 1024L, 2048), [rotated, selected, RotaryTable, Rows(Batch * 16)]);
+            var rotated = Operands(savedOperands + 11264); // (B, 16, 192)
+            LinearRotary(CudaKernels.LinearRotary192x64_8x16, normed, qkvWeight, rotated, Rows(Batch * 16), selected, RotaryTable);
 
             var attended = Operands(savedOperands + 14336); // (B, 16, 64)
             var logSumExp = Floats(saved + 1312); // (B, 4, 16)
@@ -400,10 +389,8 @@ partial class Everything
 
             var gateUpWeight = WeightOperands(weights + 17136); // (384, 64)
             var gateUp = Operands(savedOperands + 17408); // (B, 16, 384)
-            Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 16));
-
             var hidden = Operands(savedOperands + 23552); // (B, 16, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 3072L, 2048), [gateUp, hidden, Rows(Batch * 16)]);
+            LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 16));
 
             var downWeight = WeightOperands(weights + 41712); // (64, 192)
             var mlp = Operands(0); // (B, 16, 64)
@@ -437,17 +424,14 @@ partial class Everything
             var dscores = Floats(Scratch + 1040); // (B, 128)
             Launch(CudaKernels.GatesTanhGradient16Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
 
-            var downWeight = WeightOperands(weights + 41712); // (64, 192)
-            var dhidden = Operands(1024); // (B, 16, 192)
-            Linear(CudaKernels.LinearInputGradient64x192, ddeltaNarrow, downWeight, dhidden, Rows(Batch * 16));
-
             var hidden = Operands(savedOperands + 23552); // (B, 16, 192)
             var ddownWeight = Gradients(weights + 41712); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, ddeltaNarrow, hidden, ddownWeight, Rows(Batch * 16));
 
+            var downWeight = WeightOperands(weights + 41712); // (64, 192)
             var gateUp = Operands(savedOperands + 17408); // (B, 16, 384)
             var dgateUp = Operands(savedOperands + 17408); // (B, 16, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 3072L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 16)]);
+            SwiGluInputGradient(CudaKernels.SwigluInputGradient64x192, ddeltaNarrow, downWeight, gateUp, dgateUp, Rows(Batch * 16));
 
             var gateUpWeight = WeightOperands(weights + 17136); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 16, 64)
@@ -564,11 +548,8 @@ partial class Everything
             Launch(CudaKernels.GatherRmsNorm64_8Of128, Blocks(Batch * 8, 8), [x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 8)]);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
-            var qkv = Operands(savedOperands + 512); // (B, 8, 192)
-            Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 8));
-
-            var rotated = Operands(savedOperands + 512); // (B, 8, 192), over qkv
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 512L, 2048), [rotated, selected, RotaryTable, Rows(Batch * 8)]);
+            var rotated = Operands(savedOperands + 512); // (B, 8, 192)
+            LinearRotary(CudaKernels.LinearRotary192x64_8x16, normed, qkvWeight, rotated, Rows(Batch * 8), selected, RotaryTable);
 
             var attended = Operands(savedOperands + 2048); // (B, 8, 64)
             var logSumExp = Floats(saved + 672); // (B, 4, 8)
@@ -586,10 +567,8 @@ partial class Everything
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
             var gateUp = Operands(savedOperands + 3072); // (B, 8, 384)
-            Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 8));
-
             var hidden = Operands(savedOperands + 6144); // (B, 8, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 1536L, 2048), [gateUp, hidden, Rows(Batch * 8)]);
+            LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 8));
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
             var mlp = Operands(512); // (B, 8, 64)
@@ -616,17 +595,14 @@ partial class Everything
             var ddeltaNarrow = Operands(0); // (B, 8, 64)
             Launch(CudaKernels.Narrow64, Blocks(Batch * 512L, 2048), [ddelta, ddeltaNarrow, Rows(Batch * 8)]);
 
-            var downWeight = WeightOperands(weights + 41088); // (64, 192)
-            var dhidden = Operands(512); // (B, 8, 192)
-            Linear(CudaKernels.LinearInputGradient64x192, ddeltaNarrow, downWeight, dhidden, Rows(Batch * 8));
-
             var hidden = Operands(savedOperands + 6144); // (B, 8, 192)
             var ddownWeight = Gradients(weights + 41088); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, ddeltaNarrow, hidden, ddownWeight, Rows(Batch * 8));
 
+            var downWeight = WeightOperands(weights + 41088); // (64, 192)
             var gateUp = Operands(savedOperands + 3072); // (B, 8, 384)
             var dgateUp = Operands(savedOperands + 3072); // (B, 8, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 1536L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 8)]);
+            SwiGluInputGradient(CudaKernels.SwigluInputGradient64x192, ddeltaNarrow, downWeight, gateUp, dgateUp, Rows(Batch * 8));
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 8, 64)

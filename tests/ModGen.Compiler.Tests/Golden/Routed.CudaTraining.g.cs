@@ -153,11 +153,8 @@ partial class Routed
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, attentionGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
-            var qkv = Operands(savedOperands + 8192); // (B, 128, 192)
-            Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 128));
-
-            var rotated = Operands(savedOperands + 8192); // (B, 128, 192), over qkv
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 8192L, 2048), [rotated, Positions, RotaryTable, Rows(Batch * 128)]);
+            var rotated = Operands(savedOperands + 8192); // (B, 128, 192)
+            LinearRotary(CudaKernels.LinearRotary192x64_8x16, normed, qkvWeight, rotated, Rows(Batch * 128), Positions, RotaryTable);
 
             var attended = Operands(savedOperands + 32768); // (B, 128, 64)
             var logSumExp = Floats(saved + 128); // (B, 4, 128)
@@ -175,10 +172,8 @@ partial class Routed
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
             var gateUp = Operands(savedOperands + 49152); // (B, 128, 384)
-            Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 128));
-
             var hidden = Operands(savedOperands + 98304); // (B, 128, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 24576L, 2048), [gateUp, hidden, Rows(Batch * 128)]);
+            LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 128));
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
             var mlp = Operands(0); // (B, 128, 64)
@@ -198,17 +193,14 @@ partial class Routed
             var dnextNarrow = Operands(0); // (B, 128, 64)
             Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [dnext, dnextNarrow, Rows(Batch * 128)]);
 
-            var downWeight = WeightOperands(weights + 41088); // (64, 192)
-            var dhidden = Operands(8192); // (B, 128, 192)
-            Linear(CudaKernels.LinearInputGradient64x192, dnextNarrow, downWeight, dhidden, Rows(Batch * 128));
-
             var hidden = Operands(savedOperands + 98304); // (B, 128, 192)
             var ddownWeight = Gradients(weights + 41088); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, dnextNarrow, hidden, ddownWeight, Rows(Batch * 128));
 
+            var downWeight = WeightOperands(weights + 41088); // (64, 192)
             var gateUp = Operands(savedOperands + 49152); // (B, 128, 384)
             var dgateUp = Operands(savedOperands + 49152); // (B, 128, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 24576L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 128)]);
+            SwiGluInputGradient(CudaKernels.SwigluInputGradient64x192, dnextNarrow, downWeight, gateUp, dgateUp, Rows(Batch * 128));
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 128, 64)
@@ -281,11 +273,8 @@ partial class Routed
             Launch(CudaKernels.GatherRmsNorm64_16Of128, Blocks(Batch * 16, 8), [x, selected, attentionGain, gathered, normed, rstd, 1e-05f, Rows(Batch * 16)]);
 
             var qkvWeight = WeightOperands(weights + 128); // (192, 64)
-            var qkv = Operands(savedOperands + 1024); // (B, 16, 192)
-            Linear(CudaKernels.Linear192x64, normed, qkvWeight, qkv, Rows(Batch * 16));
-
-            var rotated = Operands(savedOperands + 1024); // (B, 16, 192), over qkv
-            Launch(CudaKernels.Rotary8x16Of192, Blocks(Batch * 1024L, 2048), [rotated, selected, RotaryTable, Rows(Batch * 16)]);
+            var rotated = Operands(savedOperands + 1024); // (B, 16, 192)
+            LinearRotary(CudaKernels.LinearRotary192x64_8x16, normed, qkvWeight, rotated, Rows(Batch * 16), selected, RotaryTable);
 
             var attended = Operands(savedOperands + 4096); // (B, 16, 64)
             var logSumExp = Floats(saved + 1184); // (B, 4, 16)
@@ -303,10 +292,8 @@ partial class Routed
 
             var gateUpWeight = WeightOperands(weights + 16576); // (384, 64)
             var gateUp = Operands(savedOperands + 7168); // (B, 16, 384)
-            Linear(CudaKernels.Linear384x64, middleNormed, gateUpWeight, gateUp, Rows(Batch * 16));
-
             var hidden = Operands(savedOperands + 13312); // (B, 16, 192)
-            Launch(CudaKernels.Swiglu192, Blocks(Batch * 3072L, 2048), [gateUp, hidden, Rows(Batch * 16)]);
+            LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 16));
 
             var downWeight = WeightOperands(weights + 41152); // (64, 192)
             var mlp = Operands(0); // (B, 16, 64)
@@ -340,17 +327,14 @@ partial class Routed
             var dscores = Floats(Scratch + 1040); // (B, 128)
             Launch(CudaKernels.GatesIdentityGradient16Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
 
-            var downWeight = WeightOperands(weights + 41152); // (64, 192)
-            var dhidden = Operands(1024); // (B, 16, 192)
-            Linear(CudaKernels.LinearInputGradient64x192, ddeltaNarrow, downWeight, dhidden, Rows(Batch * 16));
-
             var hidden = Operands(savedOperands + 13312); // (B, 16, 192)
             var ddownWeight = Gradients(weights + 41152); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, ddeltaNarrow, hidden, ddownWeight, Rows(Batch * 16));
 
+            var downWeight = WeightOperands(weights + 41152); // (64, 192)
             var gateUp = Operands(savedOperands + 7168); // (B, 16, 384)
             var dgateUp = Operands(savedOperands + 7168); // (B, 16, 384), over gateUp
-            Launch(CudaKernels.SwigluGradient192, Blocks(Batch * 3072L, 2048), [gateUp, dhidden, dgateUp, Rows(Batch * 16)]);
+            SwiGluInputGradient(CudaKernels.SwigluInputGradient64x192, ddeltaNarrow, downWeight, gateUp, dgateUp, Rows(Batch * 16));
 
             var gateUpWeight = WeightOperands(weights + 16576); // (384, 64)
             var dmiddleNormed = Operands(0); // (B, 16, 64)

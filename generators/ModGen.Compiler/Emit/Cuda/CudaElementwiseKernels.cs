@@ -26,20 +26,10 @@ internal static class CudaElementwiseKernels
                 Pointer("const float", "x", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Rows), "x", c.Width("x"), c["x"], c["y"]);
         }),
         CudaKernel.For<Add>("add", n => [Read("a", n.Inputs[0]), Read("b", n.Inputs[1]), Write("sum", n.Output, inPlaceOf: n.Inputs[0])], AddForward),
-        CudaKernel.For<SwiGlu>("swiglu", n => [Read("x", n.Inputs[0]), Write("y", n.Output)], c =>
-        {
-            var width = Literal.Of(c.Width("y"));
-            return c.Flat(Forwarding($"swiglu_{width}", "elementwise", $"swiglu_fwd<{width}>",
-                Pointer("const element", "gate_up", $"(rows, 2 x {width})"), Pointer("element", "hidden", $"(rows, {width})"), Rows), "y", c.Width("y"), c["x"], c["y"]);
-        }),
+        CudaKernel.For<SwiGlu>("swiglu", n => [Read("x", n.Inputs[0]), Write("y", n.Output)], c => c.Flat(SwiGluForward(c.Width("y")), "y", c.Width("y"), c["x"], c["y"])),
         CudaKernel.For<SwiGluGradient>("swiglu_gradient",
-            n => [Read("x", n.Inputs[0]), Read("dy", n.Inputs[1]), Write("dx", n.Output, inPlaceOf: n.Inputs[0])], c =>
-        {
-            var width = Literal.Of(c.Width("dy"));
-            return c.Flat(Forwarding($"swiglu_gradient_{width}", "elementwise", $"swiglu_bwd<{width}>",
-                Pointer("const element", "gate_up", $"(rows, 2 x {width})"), Pointer("const element", "d_hidden", $"(rows, {width})"),
-                Pointer("element", "d_gate_up", $"(rows, 2 x {width}), may be gate_up"), Rows), "dy", c.Width("dy"), c["x"], c["dy"], c["dx"]);
-        }),
+            n => [Read("x", n.Inputs[0]), Read("dy", n.Inputs[1]), Write("dx", n.Output, inPlaceOf: n.Inputs[0])],
+            c => c.Flat(SwiGluBackward(c.Width("dy")), "dy", c.Width("dy"), c["x"], c["dy"], c["dx"])),
         CudaKernel.For<Silu>("silu", n => [Read("x", n.Inputs[0]), Write("y", n.Output)], c =>
         {
             var width = Literal.Of(c.Width("x"));
@@ -84,16 +74,24 @@ internal static class CudaElementwiseKernels
         return scalars ? c.FlatScalars(text, "a", c["a"], c["b"], c["sum"]) : c.Flat(text, "a", width, c["a"], c["b"], c["sum"]);
     }
 
-    private static IEnumerable<string> Turn(CudaCall c, string role, int heads, int headWidth, bool backward)
-    {
-        var stride = c.Width(role);
-        var text = Forwarding(
-            $"rotary_{(backward ? "gradient_" : "")}{Literal.Of(heads)}x{Literal.Of(headWidth)}_of_{Literal.Of(stride)}", "elementwise",
-            $"rotary<{Literal.Of(heads)}, {Literal.Of(headWidth)}, {Literal.Of(stride)}, {Flag(backward)}>",
-            Pointer("element", "x", $"(rows, {Literal.Of(stride)})"), Pointer("const int", "positions", "(rows)"),
-            Pointer("const float2", "table", $"(context, {Literal.Of(headWidth / 2)}) cosine and sine"), Rows);
-        return c.Flat(text, role, heads * headWidth / 2, c[role], c["positions"], "RotaryTable");
-    }
+    private static IEnumerable<string> Turn(CudaCall c, string role, int heads, int headWidth, bool backward) =>
+        c.Flat(Rotation(heads, headWidth, c.Width(role), backward), role, heads * headWidth / 2, c[role], c["positions"], "RotaryTable");
+
+    /// <summary>Rotates the first heads of rows of <paramref name="stride"/> columns in place.</summary>
+    public static CudaText Rotation(int heads, int headWidth, int stride, bool backward) => Forwarding(
+        $"rotary_{(backward ? "gradient_" : "")}{Literal.Of(heads)}x{Literal.Of(headWidth)}_of_{Literal.Of(stride)}", "elementwise",
+        $"rotary<{Literal.Of(heads)}, {Literal.Of(headWidth)}, {Literal.Of(stride)}, {Flag(backward)}>",
+        Pointer("element", "x", $"(rows, {Literal.Of(stride)})"), Pointer("const int", "positions", "(rows)"),
+        Pointer("const float2", "table", $"(context, {Literal.Of(headWidth / 2)}) cosine and sine"), Rows);
+
+    /// <summary>SwiGLU of two branches side by side.</summary>
+    public static CudaText SwiGluForward(int width) => Forwarding($"swiglu_{Literal.Of(width)}", "elementwise", $"swiglu_fwd<{Literal.Of(width)}>",
+        Pointer("const element", "gate_up", $"(rows, 2 x {Literal.Of(width)})"), Pointer("element", "hidden", $"(rows, {Literal.Of(width)})"), Rows);
+
+    /// <summary>The gradient of both branches of SwiGLU.</summary>
+    public static CudaText SwiGluBackward(int width) => Forwarding($"swiglu_gradient_{Literal.Of(width)}", "elementwise", $"swiglu_bwd<{Literal.Of(width)}>",
+        Pointer("const element", "gate_up", $"(rows, 2 x {Literal.Of(width)})"), Pointer("const element", "d_hidden", $"(rows, {Literal.Of(width)})"),
+        Pointer("element", "d_gate_up", $"(rows, 2 x {Literal.Of(width)}), may be gate_up"), Rows);
 
     private static IEnumerable<string> EmbeddingForward(CudaCall c)
     {

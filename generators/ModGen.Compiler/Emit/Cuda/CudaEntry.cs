@@ -81,6 +81,26 @@ internal sealed record LinearEntry(string Name, string Pass, int Outputs, int In
     }
 }
 
+/// <summary>A product and what is done to its result element by element, in one kernel on Hopper.</summary>
+/// <param name="Name">Name of both together.</param>
+/// <param name="Product">The expression of the product in generated C#.</param>
+/// <param name="Rest">The expression of what follows it.</param>
+/// <param name="Width">Elements of a row that the rest runs over.</param>
+/// <param name="Fused">Both in one.</param>
+/// <param name="Properties">What the launch must know besides, as initialisers.</param>
+internal sealed record FusedLinearEntry(string Name, string Product, string Rest, int Width, CudaText Fused, string Properties) : CudaEntry(Name)
+{
+    public override void Write(CodeWriter writer, string field)
+    {
+        using (writer.Block($"public static readonly Cuda::FusedLinear {field} = new({Literal.String(Name)}, {Product.Substring(Product.IndexOf('.') + 1)}, {Rest.Substring(Rest.IndexOf('.') + 1)}, {Literal.Of(Width)})", close: "};"))
+        {
+            Fused.Write(writer, "Hopper =", ",");
+            if (Properties.Length > 0)
+                writer.Line(Properties + ",");
+        }
+    }
+}
+
 /// <summary>An operation in the forms that it has, other than a product.</summary>
 /// <param name="Type">The type of its field: AttentionKernel, CachedAttentionKernel.</param>
 /// <param name="Name">Name of the operation.</param>

@@ -12,10 +12,10 @@ internal static class CudaKernels
     private static readonly IReadOnlyList<CudaKernel> All =
         [.. CudaHeadKernels.All, .. CudaRoutingKernels.Fused, .. CudaNormKernels.All, .. CudaLinearKernels.All, .. CudaAttentionKernels.All, .. CudaRoutingKernels.Single, .. CudaElementwiseKernels.All];
 
-    private static readonly Dictionary<string, CudaKernel> ByName = All.Concat(CudaLinearKernels.Sampling).ToDictionary(k => k.Rule.Kernel);
+    private static readonly Dictionary<string, CudaKernel> ByName = All.Concat(CudaLinearFusions.All).Concat(CudaLinearKernels.Sampling).ToDictionary(k => k.Rule.Kernel);
 
     /// <summary>What trains.</summary>
-    public static BackEnd Training { get; } = new(All.Select(k => k.Rule).ToList(), Precisions);
+    public static BackEnd Training { get; } = new([.. CudaLinearFusions.All.Select(k => k.Rule), .. All.Select(k => k.Rule)], Precisions);
 
     /// <summary>What samples: with a few rows a launch costs more than a pass over them, so products add to the stream themselves.</summary>
     public static BackEnd Sampling { get; } = new([.. CudaLinearKernels.Sampling.Select(k => k.Rule), .. All.Select(k => k.Rule)], Precisions);

@@ -18,6 +18,37 @@ public abstract partial class CudaTrainingProgram
     protected void Linear(LinearKernel kernel, DevicePointer a, DevicePointer b, DevicePointer result, RowCount rows, ReadOnlySpan<Argument> more = default) =>
         _writer.Linear(kernel, a, b, result, rows, more);
 
+    /// <summary>Appends a product whose result is two branches, and SwiGLU of these.</summary>
+    /// <param name="kernel">Both.</param>
+    /// <param name="x">(rows, inputs).</param>
+    /// <param name="weight">(2 · width, inputs).</param>
+    /// <param name="branches">(rows, 2 · width) what the backward pass reads.</param>
+    /// <param name="result">(rows, width).</param>
+    /// <param name="rows">Rows of the batch.</param>
+    protected void LinearSwiGlu(FusedLinear kernel, DevicePointer x, DevicePointer weight, DevicePointer branches, DevicePointer result, RowCount rows) =>
+        _writer.LinearSwiGlu(kernel, x, weight, branches, result, rows);
+
+    /// <summary>Appends the gradient of SwiGLU's branches from the gradient of the layer behind it.</summary>
+    /// <param name="kernel">That layer's input gradient, and SwiGLU's.</param>
+    /// <param name="dy">(rows, outputs).</param>
+    /// <param name="weight">(outputs, width).</param>
+    /// <param name="branches">(rows, 2 · width).</param>
+    /// <param name="result">(rows, 2 · width); may be the branches.</param>
+    /// <param name="rows">Rows of the batch.</param>
+    protected void SwiGluInputGradient(FusedLinear kernel, DevicePointer dy, DevicePointer weight, DevicePointer branches, DevicePointer result, RowCount rows) =>
+        _writer.SwiGluInputGradient(kernel, dy, weight, branches, result, rows);
+
+    /// <summary>Appends a product and the rotation of its first heads by their positions.</summary>
+    /// <param name="kernel">Both.</param>
+    /// <param name="x">(rows, inputs).</param>
+    /// <param name="weight">(outputs, inputs).</param>
+    /// <param name="result">(rows, outputs).</param>
+    /// <param name="rows">Rows of the batch.</param>
+    /// <param name="positions">(rows) ints.</param>
+    /// <param name="table">Cosine and sine of each position and frequency.</param>
+    protected void LinearRotary(FusedLinear kernel, DevicePointer x, DevicePointer weight, DevicePointer result, RowCount rows, DevicePointer positions, DevicePointer table) =>
+        _writer.LinearRotary(kernel, x, weight, result, rows, positions, table);
+
     /// <summary>Appends the forward pass of attention over the batch's sequences.</summary>
     protected void AttentionForward(AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse) => _writer.AttentionForward(kernel, qkv, o, lse, Batch);
 

@@ -5,7 +5,7 @@ namespace ModGen.Programs;
 /// <summary>Operations that are more than one kernel with a fixed grid: products, attention, and gradients of columns.</summary>
 internal static class OperationLaunches
 {
-    private const int MaximumArguments = 16;
+    private const int MaximumArguments = 16, ElementsABlock = 2048;
 
     /// <summary>Appends a product in the form that suits the device and the number of rows.</summary>
     public static void Linear(
@@ -35,6 +35,62 @@ internal static class OperationLaunches
             arguments[count++] = turns;
         writer.Launch(chosen.Kernel, chosen.Blocks, arguments.AsSpan(0, count), chosen.Define);
     }
+
+    /// <summary>Appends a product whose result is two branches, and SwiGLU of these.</summary>
+    public static void LinearSwiGlu(
+        this LaunchWriter writer, FusedLinear kernel, DevicePointer x, DevicePointer weight, DevicePointer branches, DevicePointer result, RowCount rows)
+    {
+        if (kernel.Choose(writer.Context, rows) is not { Hopper: { } tile } chosen)
+        {
+            writer.Linear(kernel.Product, x, weight, branches, rows, []);
+            writer.Rest(kernel, rows, [branches, result, rows]);
+        }
+        else if (!writer.IsMeasuring)
+        {
+            var (a, b) = kernel.Map(writer.Context, tile, x, weight, rows.Most);
+            var (gate, up) = FusedLinear.MapHalves(writer.Context, branches, rows.Most, kernel.Width);
+            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, FusedLinear.MapResult(writer.Context, result, rows.Most, kernel.Width), gate, up, rows.Most], chosen.Define);
+        }
+    }
+
+    /// <summary>Appends a product's input gradient, which is that of SwiGLU's result, and the gradient of the branches. The last may be the branches.</summary>
+    public static void SwiGluInputGradient(
+        this LaunchWriter writer, FusedLinear kernel, DevicePointer dy, DevicePointer weight, DevicePointer branches, DevicePointer result, RowCount rows)
+    {
+        if (kernel.Choose(writer.Context, rows) is not { Hopper: { } tile } chosen)
+        {
+            var hidden = writer.Hold((writer.Context.Float32 ? sizeof(float) : sizeof(ushort)) * (long)rows.Most * kernel.Width);
+            writer.Linear(kernel.Product, dy, weight, hidden, rows, []);
+            writer.Rest(kernel, rows, [branches, hidden, result, rows]);
+            writer.Release();
+        }
+        else if (!writer.IsMeasuring)
+        {
+            var (a, b) = kernel.Map(writer.Context, tile, dy, weight, rows.Most);
+            var (gate, up) = FusedLinear.MapHalves(writer.Context, branches, rows.Most, kernel.Width);
+            var (dGate, dUp) = FusedLinear.MapHalves(writer.Context, result, rows.Most, kernel.Width);
+            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, dGate, dUp, gate, up, rows.Most], chosen.Define);
+        }
+    }
+
+    /// <summary>Appends a product and the rotation of its first heads by their positions.</summary>
+    public static void LinearRotary(
+        this LaunchWriter writer, FusedLinear kernel, DevicePointer x, DevicePointer weight, DevicePointer result, RowCount rows, DevicePointer positions, DevicePointer table)
+    {
+        if (kernel.Choose(writer.Context, rows) is not { Hopper: { } tile } chosen)
+        {
+            writer.Linear(kernel.Product, x, weight, result, rows, []);
+            writer.Rest(kernel, rows, [result, positions, table, rows]);
+        }
+        else if (!writer.IsMeasuring)
+        {
+            var (a, b) = kernel.Map(writer.Context, tile, x, weight, rows.Most);
+            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, FusedLinear.MapResult(writer.Context, result, rows.Most, kernel.Product.Outputs), rows.Most, positions, table], chosen.Define);
+        }
+    }
+
+    private static void Rest(this LaunchWriter writer, FusedLinear kernel, RowCount rows, ReadOnlySpan<Argument> arguments) =>
+        writer.Launch(kernel.Rest, (int)(((long)rows.Most * kernel.Width + ElementsABlock - 1) / ElementsABlock), arguments);
 
     /// <summary>Appends the forward pass of attention.</summary>
     public static void AttentionForward(this LaunchWriter writer, AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse, int batch)

@@ -1,0 +1,66 @@
+namespace ModGen.Cuda;
+
+/// <summary>
+/// A product of a linear layer with what is done to its result element by element: one kernel where Hopper's own instructions
+/// are used, and elsewhere the product and the rest, a launch each, over the same buffers.
+/// </summary>
+/// <param name="Name">Name of both together.</param>
+/// <param name="Product">The product.</param>
+/// <param name="Rest">What follows it, eight elements a thread.</param>
+/// <param name="Width">Elements of a row that <paramref name="Rest"/> runs over.</param>
+public sealed record FusedLinear(string Name, LinearKernel Product, Kernel Rest, int Width)
+{
+    private const int Swizzle = 128, OperandBytes = 2;
+
+    /// <summary>Both in one.</summary>
+    public required Kernel Hopper { get; init; }
+
+    /// <summary>Stages of the ring that the fused kernel was written with.</summary>
+    public int Stages { get; init; } = 4;
+
+    /// <summary>Shared memory that its results need beyond those of a plain product.</summary>
+    public int ExtraSharedBytes { get; init; }
+
+    /// <summary>Whether its tile takes half of its columns from either half of the weights.</summary>
+    public bool Split { get; init; }
+
+    /// <summary>The forms beyond those of the product and the rest.</summary>
+    public IEnumerable<Kernel> Forms => [Hopper];
+
+    /// <summary>The fused kernel with its grid; null where the product and the rest are two launches.</summary>
+    public ChosenLinear? Choose(CudaContext context, RowCount rows)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        if (Product.Choose(context, rows).Hopper is null)
+            return null;
+        var n = Product.Pass == LinearPass.Forward ? Product.Outputs : Product.Inputs;
+        var tile = LinearTiles.Widest(rows.Most, n, Stages, context.Processors);
+        var kernel = Hopper with { Threads = tile.Threads, Cluster = tile.Cluster, SharedBytes = tile.SharedBytes(staged: true) + ExtraSharedBytes };
+        return new ChosenLinear(kernel, tile.Blocks(context.Processors), tile.Define, Hopper: tile);
+    }
+
+    /// <summary>A and B as the fused kernel takes them.</summary>
+    public (Argument A, Argument B) Map(CudaContext context, HopperTile tile, DevicePointer a, DevicePointer b, int rows)
+    {
+        var forward = Product.Pass == LinearPass.Forward;
+        var box = Split ? (HopperTile.BoxC.Columns, tile.Columns / 2) : tile.BoxB(mnMajor: !forward);
+        return (
+            Map(context, a, rows, forward ? Product.Inputs : Product.Outputs, tile.BoxA(mnMajor: false)),
+            Map(context, b, Product.Outputs, Product.Inputs, box));
+    }
+
+    /// <summary>A result of operands, (rows, width).</summary>
+    public static Argument MapResult(CudaContext context, DevicePointer result, int rows, int width) => Map(context, result, rows, width, HopperTile.BoxC);
+
+    /// <summary>Both halves of the columns of a result of operands, (rows, 2 · width).</summary>
+    public static (Argument First, Argument Second) MapHalves(CudaContext context, DevicePointer result, int rows, int width)
+    {
+        return (Half(result), Half(result + (long)OperandBytes * width));
+
+        Argument Half(DevicePointer first) =>
+            TensorMap.Create(context, first, OperandBytes, [width, rows], [2L * OperandBytes * width], [HopperTile.BoxC.Columns, HopperTile.BoxC.Rows], Swizzle);
+    }
+
+    private static TensorMap Map(CudaContext context, DevicePointer matrix, int rows, int width, (int Columns, int Rows) box) =>
+        TensorMap.Create(context, matrix, OperandBytes, [width, rows], [(long)OperandBytes * width], [box.Columns, box.Rows], Swizzle);
+}
