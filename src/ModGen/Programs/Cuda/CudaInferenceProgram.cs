@@ -226,8 +226,12 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
             return captured;
         if (_writer.IsMeasuring)
         {
-            _bucket = _buckets[^1];
-            _writer.Measure(Run);
+            // Few rows take other forms of some operations than many, and other scratch memory.
+            _writer.Measure([.. _buckets.Select<CallBucket, Action>(b => () =>
+            {
+                _bucket = b;
+                Run();
+            })]);
             if (Poison.IsWanted)
                 _memory.Poison(_stream, _writer.Memory!);
         }
