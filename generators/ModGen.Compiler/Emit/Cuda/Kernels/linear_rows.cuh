@@ -48,7 +48,8 @@ __device__ __forceinline__ float2 linear_rows_plain(const element* x, const elem
 // This warp's part of the reduction for 16 outputs from `first`, added to d[i] for rows 8 i to 8 i + 7.
 template <int Groups, int Outputs, int Inputs>
 __device__ __forceinline__ void linear_rows_mma(float (&d)[Groups][4], const bf16* x, const bf16* w, int rows, int first) {
-    constexpr int Steps = ceil_div(ceil_div(Inputs, 32), 8), Ahead = Steps < 4 ? Steps : 4;  // steps of 32 a warp, and so many under way
+    // Steps of 32 a warp, in batches of up to six, which are asked for at once.
+    constexpr int Steps = ceil_div(ceil_div(Inputs, 32), 8), Ahead = ceil_div(Steps, ceil_div(Steps, 6));
     auto inside = [](int step, int k) { return (Steps % Ahead == 0 || step < Steps) && (Inputs % 256 == 0 || k < Inputs); };
     int lane = int(threadIdx.x) % 32, g = lane / 4, start = int(threadIdx.x) / 32 * Steps * 32 + lane % 4 * 8;
     const bf16 *low_row = w + i64(minimum(first + g, Outputs - 1)) * Inputs, *high_row = w + i64(minimum(first + g + 8, Outputs - 1)) * Inputs;

@@ -209,6 +209,7 @@ __device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf
         float acc[4][Across][4];
 #pragma unroll
         for (int i = 0; i < 4 * Across * 4; i++) acc[i / 4 / Across][i / 4 % Across][i % 4] = 0.0f;
+#pragma unroll 1  // a short reduction known at compile time would be unrolled whole, and assembled for long
         for (int step = at.step; step < at.last; step++) {
             bool ask = filling();
 #pragma unroll
