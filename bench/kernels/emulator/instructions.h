@@ -12,6 +12,7 @@ inline float exp2_fast(float x) { return exp2f(x); }
 inline float log2_fast(float x) { return log2f(x); }
 inline float reciprocal(float x) { return 1.0f / x; }
 inline uint4 load_in_place(const uint4* from) { return *from; }
+inline float4 load_in_place(const float4* from) { return *from; }
 inline uint4 load_streaming(const uint4* from) { return *from; }
 inline float4 load_streaming(const float4* from) { return *from; }
 inline void prefetch_to_second_level(const void*) { }

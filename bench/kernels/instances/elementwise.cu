@@ -1,6 +1,6 @@
 // families: prelude elementwise
 // precisions: both
-#define FLAT extern "C" __global__ void __launch_bounds__(256)
+#define FLAT extern "C" __global__ void __launch_bounds__(256, 1)
 #define INSTANCE(WIDTH)                                                                                                                \
     FLAT add_##WIDTH(const float* a, const element* b, float* sum, Rows rows) { add<WIDTH>(a, b, sum, rows); }                         \
     FLAT add_elements_##WIDTH(const element* a, const element* b, element* sum, Rows rows) { add<WIDTH>(a, b, sum, rows); }            \

@@ -1,6 +1,6 @@
 // families: prelude elementwise rms_norm
 // precisions: both
-#define NORM extern "C" __global__ void __launch_bounds__(256)
+#define NORM extern "C" __global__ void __launch_bounds__(256, 1)
 #define INSTANCE(WIDTH)                                                                                                                                    \
     NORM norm_##WIDTH(const float* x, const float* gain, element* y, float* rstd, Rows rows, float epsilon) { rms_norm_fwd<WIDTH>(x, gain, y, rstd, rows, epsilon); } \
     NORM add_##WIDTH(const float* x, const element* a, const float* gain, float* sum, element* y, float* rstd, Rows rows, float epsilon) {                 \

@@ -1,5 +1,5 @@
 // families: prelude routing
-#define FLAT extern "C" __global__ void __launch_bounds__(256)
+#define FLAT extern "C" __global__ void __launch_bounds__(256, 1)
 FLAT scores(const float* x, const float* w, float* scores, Rows rows) { router_scores<1024>(x, w, scores, rows); }
 FLAT scores_odd(const float* x, const float* w, float* scores, Rows rows) { router_scores<33>(x, w, scores, rows); }
 FLAT back(const float* x, const float* w, const float* dscores, float* dx, float* partials, Rows rows) { router_bwd<1024>(x, w, dscores, dx, partials, rows); }
@@ -10,4 +10,4 @@ FLAT tanh_back(const float* g, const float* dg, const int* selected, float* dsco
 FLAT loss_back(const float* logits, const int* selected, const float* scale, float* dlogits, int rows) {
     routing_loss_bwd<2048, 256, true>(logits, selected, scale, 0.01f, dlogits, rows);
 }
-extern "C" __global__ void __launch_bounds__(1024) loss(const float* logits, const int* selected, float* loss, int rows) { routing_loss<2048, 256>(logits, selected, loss, rows); }
+extern "C" __global__ void __launch_bounds__(1024, 1) loss(const float* logits, const int* selected, float* loss, int rows) { routing_loss<2048, 256>(logits, selected, loss, rows); }

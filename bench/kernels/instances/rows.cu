@@ -1,6 +1,6 @@
 // families: prelude rows
 // precisions: both
-#define ROWS extern "C" __global__ void __launch_bounds__(256)
+#define ROWS extern "C" __global__ void __launch_bounds__(256, 1)
 #define INSTANCE(WIDTH)                                                                                                                                         \
     ROWS gather_##WIDTH(const float* x, const int* selected, float* y, Rows rows) { gather_rows<WIDTH, 2048, 256>(x, selected, y, rows); }                      \
     ROWS gated_##WIDTH(const float* x, const int* selected, const element* f, const float* gates, float* y, Rows rows) {                                        \

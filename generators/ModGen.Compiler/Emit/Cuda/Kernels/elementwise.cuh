@@ -11,7 +11,7 @@ struct Flat {
 };
 
 // Operands in groups of 16 bytes where the row allows.
-constexpr int ElementGroup = 16 / int(sizeof(element));
+__host__ __device__ constexpr int element_group() { return 16 / int(sizeof(element)); }
 
 // sum = a + b; it may be a or b.
 template <int Width, class A, class B, class Out>
@@ -76,7 +76,7 @@ __device__ __forceinline__ float silu_slope(float x, float s) { return s * (1.0f
 // dx = dy . silu'(x); it may be dy.
 template <int Width>
 __device__ __forceinline__ void silu_bwd(const element* x, const element* dy, element* dx, Rows rows) {
-    constexpr int Group = group_of(Width, ElementGroup);
+    constexpr int Group = group_of(Width, element_group());
     using Part = Flat<Group>;
     wait_for_previous_kernel();
     let_next_kernel_start();
@@ -100,7 +100,7 @@ __device__ __forceinline__ void silu_bwd(const element* x, const element* dy, el
 // hidden (rows, Width) = silu(gate) . up; gate_up (rows, 2 Width): the gate's half of a row, then the up half.
 template <int Width>
 __device__ __forceinline__ void swiglu_fwd(const element* gate_up, element* hidden, Rows rows) {
-    constexpr int Group = group_of(Width, ElementGroup);
+    constexpr int Group = group_of(Width, element_group());
     using Part = Flat<Group>;
     wait_for_previous_kernel();
     let_next_kernel_start();
@@ -126,7 +126,7 @@ __device__ __forceinline__ void swiglu_fwd(const element* gate_up, element* hidd
 // The gradient of swiglu_fwd with the gate_up that it read; d_gate_up may be gate_up.
 template <int Width>
 __device__ __forceinline__ void swiglu_bwd(const element* gate_up, const element* d_hidden, element* d_gate_up, Rows rows) {
-    constexpr int Group = group_of(Width, ElementGroup);
+    constexpr int Group = group_of(Width, element_group());
     using Part = Flat<Group>;
     wait_for_previous_kernel();
     let_next_kernel_start();
@@ -162,7 +162,7 @@ __device__ __forceinline__ void swiglu_bwd(const element* gate_up, const element
 template <int Heads, int HeadWidth, int Stride, bool Backward>
 __device__ __forceinline__ void rotary(element* x, const int* positions, const float2* table, Rows rows) {
     static_assert(HeadWidth % 2 == 0 && Heads * HeadWidth <= Stride, "heads of pairs, within the row");
-    constexpr int Half = HeadWidth / 2, Group = group_of(Stride, group_of(Half, ElementGroup)), HeadGroups = Half / Group;
+    constexpr int Half = HeadWidth / 2, Group = group_of(Stride, group_of(Half, element_group())), HeadGroups = Half / Group;
     using Part = Flat<Group>;
     wait_for_previous_kernel();
     let_next_kernel_start();
@@ -196,7 +196,7 @@ __device__ __forceinline__ void rotary(element* x, const int* positions, const f
 // them. 256 threads, any number of blocks.
 template <int Width>
 __device__ __forceinline__ void column_sums(const element* dy, float* partials, Rows rows) {
-    constexpr int Group = group_of(Width, ElementGroup), Groups = Width / Group, Lanes = Groups < 256 ? Groups : 256, Teams = 256 / Lanes;
+    constexpr int Group = group_of(Width, element_group()), Groups = Width / Group, Lanes = Groups < 256 ? Groups : 256, Teams = 256 / Lanes;
     __shared__ float parts[256][Group];
     int team = int(threadIdx.x) / Lanes, lane = int(threadIdx.x) % Lanes;
     wait_for_previous_kernel();

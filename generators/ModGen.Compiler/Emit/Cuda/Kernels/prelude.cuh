@@ -85,6 +85,13 @@ __device__ __forceinline__ uint4 load_in_place(const uint4* from) {
 // Asks for the 128 bytes around an address in the second-level cache, where all writes are seen: it may come before the wait.
 __device__ __forceinline__ void prefetch_to_second_level(const void* from) { asm volatile("prefetch.global.L2 [%0];" :: "l"(from)); }
 
+// The same through the first-level cache, of what no kernel of the step writes.
+__device__ __forceinline__ float4 load_in_place(const float4* from) {
+    float4 v;
+    asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "l"(from) : "memory");
+    return v;
+}
+
 // Programmatic dependent launch: `wait_for_previous_kernel` returns once the kernels that this one depends on have
 // finished and their writes are visible; both do nothing in a launch without the attribute.
 __device__ __forceinline__ void wait_for_previous_kernel() {
@@ -304,6 +311,19 @@ struct RowTeam {
         }
     }
 
+    // All of them at once, there where it is written: before a wait for other loads and not at the end of one.
+    static __device__ __forceinline__ void read_in_place(const float* from, float (&v)[Turns][Group]) {
+#pragma unroll
+        for (int i = 0; i < Turns; i++) {
+            if constexpr (Group == 4) {
+                float4 w = has(i) ? load_in_place(reinterpret_cast<const float4*>(from + column(i))) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+                v[i][0] = w.x; v[i][1] = w.y; v[i][2] = w.z; v[i][3] = w.w;
+            } else {
+                read_cached(from, i, v[i]);
+            }
+        }
+    }
+
     // The sum over the team of a value a lane, in every lane. `scratch` has a float a warp; `parity` alternates between the
     // successive calls of a team, so that one barrier a call is enough.
     static __device__ __forceinline__ float sum(float x, float (&scratch)[2][8], int parity) {
@@ -317,6 +337,20 @@ struct RowTeam {
         return total;
     }
 };
+
+// Calls body(row) for each of the block's eight rows with the whole team of the row, once the kernel before has finished.
+template <int Width, class Body>
+__device__ __forceinline__ void for_rows(const Rows& rows, Body body) {
+    using Team = RowTeam<Width>;
+    wait_for_previous_kernel();
+    let_next_kernel_start();
+    int count = rows.count();
+#pragma unroll 1
+    for (int i = 0; i < Team::Warps; i++) {
+        int row = int(blockIdx.x) * 8 + i * Team::Teams + Team::team();
+        if (row < count) body(row);
+    }
+}
 
 // total (Width) = the sum over the block's teams of what each has for its row's values, in the order of the teams.
 template <int Width>

@@ -7,7 +7,8 @@ template <int Width>
 __device__ __forceinline__ void rms_norm_row(const float (&v)[RowTeam<Width>::Turns][RowTeam<Width>::Group], const float* gain, element* y, float* rstd,
                                              int row, float epsilon, float (&scratch)[2][8]) {
     using Team = RowTeam<Width>;
-    float squares = 0.0f;
+    float g[Team::Turns][Team::Group], squares = 0.0f;
+    Team::read_in_place(gain, g);
 #pragma unroll
     for (int i = 0; i < Team::Turns; i++)
 #pragma unroll
@@ -15,12 +16,10 @@ __device__ __forceinline__ void rms_norm_row(const float (&v)[RowTeam<Width>::Tu
     float scale = rsqrtf(Team::sum(squares, scratch, row / Team::Teams % 2) * (1.0f / Width) + epsilon);
 #pragma unroll
     for (int i = 0; i < Team::Turns; i++) {
-        float g[Team::Group];
-        Team::read_cached(gain, i, g);
 #pragma unroll
-        for (int j = 0; j < Team::Group; j++) g[j] *= v[i][j] * scale;
-        if (Team::has(i)) store(y + i64(row) * Width + Team::column(i), g);
+        for (int j = 0; j < Team::Group; j++) g[i][j] *= v[i][j] * scale;
     }
+    Team::write(y + i64(row) * Width, g);
     if (rstd != nullptr && Team::leads()) rstd[row] = scale;
 }
 
@@ -28,14 +27,11 @@ template <int Width>
 __device__ __forceinline__ void rms_norm_fwd(const float* x, const float* gain, element* y, float* rstd, Rows rows, float epsilon) {
     using Team = RowTeam<Width>;
     __shared__ float scratch[2][8];
-    wait_for_previous_kernel();
-    let_next_kernel_start();
-    int end = minimum(rows.count(), int(blockIdx.x) * 8 + 8);
-    for (int row = int(blockIdx.x) * 8 + Team::team(); row < end; row += Team::Teams) {
+    for_rows<Width>(rows, [&](int row) {
         float v[Team::Turns][Team::Group];
         Team::read(x + i64(row) * Width, v);
         rms_norm_row<Width>(v, gain, y, rstd, row, epsilon, scratch);
-    }
+    });
 }
 
 // sum (rows, Width) = x + a, normed; sum may be x.
@@ -43,10 +39,7 @@ template <int Width, class Delta>
 __device__ __forceinline__ void rms_norm_add_fwd(const float* x, const Delta* a, const float* gain, float* sum, element* y, float* rstd, Rows rows, float epsilon) {
     using Team = RowTeam<Width>;
     __shared__ float scratch[2][8];
-    wait_for_previous_kernel();
-    let_next_kernel_start();
-    int end = minimum(rows.count(), int(blockIdx.x) * 8 + 8);
-    for (int row = int(blockIdx.x) * 8 + Team::team(); row < end; row += Team::Teams) {
+    for_rows<Width>(rows, [&](int row) {
         float v[Team::Turns][Team::Group], d[Team::Turns][Team::Group];
         Team::read(x + i64(row) * Width, v);
         Team::read(a + i64(row) * Width, d);
@@ -56,7 +49,7 @@ __device__ __forceinline__ void rms_norm_add_fwd(const float* x, const Delta* a,
             for (int j = 0; j < Team::Group; j++) v[i][j] += d[i][j];
         Team::write(sum + i64(row) * Width, v);
         rms_norm_row<Width>(v, gain, y, rstd, row, epsilon, scratch);
-    }
+    });
 }
 
 // gathered (rows, Width) = the selected rows of x, normed; see stream_row.
@@ -64,15 +57,12 @@ template <int Width, int Length, int Selected>
 __device__ __forceinline__ void rms_norm_gather_fwd(const float* x, const int* selected, const float* gain, float* gathered, element* y, float* rstd, Rows rows, float epsilon) {
     using Team = RowTeam<Width>;
     __shared__ float scratch[2][8];
-    wait_for_previous_kernel();
-    let_next_kernel_start();
-    int end = minimum(rows.count(), int(blockIdx.x) * 8 + 8);
-    for (int row = int(blockIdx.x) * 8 + Team::team(); row < end; row += Team::Teams) {
+    for_rows<Width>(rows, [&](int row) {
         float v[Team::Turns][Team::Group];
         Team::read(x + stream_row<Length, Selected>(selected, row) * Width, v);
-        Team::write(gathered + i64(row) * Width, v);
         rms_norm_row<Width>(v, gain, y, rstd, row, epsilon, scratch);
-    }
+        Team::write(gathered + i64(row) * Width, v);
+    });
 }
 
 // dx = the gradient of the norm (Add: + residual, which may be dx) and dx_narrow the same as operands (Narrow).

@@ -20,10 +20,7 @@ template <int Width>
 __device__ __forceinline__ void router_scores(const float* x, const float* w, float* scores, Rows rows) {
     using Team = RowTeam<Width>;
     __shared__ float scratch[2][8];
-    wait_for_previous_kernel();
-    let_next_kernel_start();
-    int end = minimum(rows.count(), int(blockIdx.x) * 8 + 8);
-    for (int row = int(blockIdx.x) * 8 + Team::team(); row < end; row += Team::Teams) {
+    for_rows<Width>(rows, [&](int row) {
         float v[Team::Turns][Team::Group], score = 0.0f;
         Team::read(x + i64(row) * Width, v);
 #pragma unroll
@@ -35,7 +32,7 @@ __device__ __forceinline__ void router_scores(const float* x, const float* w, fl
         }
         score = Team::sum(score, scratch, row / Team::Teams % 2);
         if (Team::leads()) scores[row] = score;
-    }
+    });
 }
 
 // dx (rows, Width) += dscores . w, and partials (gridDim.x, Width) = each block's part of dw = sum of dscores . x, which

@@ -1,15 +1,6 @@
 // Rows of the stream and the compact rows selected of them: gathering, scattering, and a routed block's gated return.
 // 256 threads, ceil(rows / 8) blocks. Where rows are compact, `selected` is read as stream_row says.
 
-// Calls body(row) for each of the block's rows, with the whole team of the row.
-template <int Width, class Body>
-__device__ __forceinline__ void for_rows(Rows rows, Body body) {
-    wait_for_previous_kernel();
-    let_next_kernel_start();
-    int end = minimum(rows.count(), int(blockIdx.x) * 8 + 8);
-    for (int row = int(blockIdx.x) * 8 + RowTeam<Width>::team(); row < end; row += RowTeam<Width>::Teams) body(row);
-}
-
 // y (compact, Width) = the selected rows of x.
 template <int Width, int Length, int Selected, class T>
 __device__ __forceinline__ void gather_rows(const T* x, const int* selected, T* y, Rows rows) {

@@ -54,6 +54,7 @@ struct SamplingWeights {
     __device__ __forceinline__ float above(u32 bound) const { return total<false>([=](u32 bits, int) { return bits > bound; }); }
     __device__ __forceinline__ float from(u32 bound) const { return total<false>([=](u32 bits, int) { return bits >= bound; }); }
     __device__ __forceinline__ int count_above(u32 bound) const { return int(total<true>([=](u32 bits, int) { return bits > bound; })); }
+    __device__ __forceinline__ int count_of(u32 bound) const { return int(total<true>([=](u32 bits, int) { return bits == bound; })); }
     __device__ __forceinline__ int count_from(u32 bound) const { return int(total<true>([=](u32 bits, int) { return bits >= bound; })); }
 };
 
@@ -97,7 +98,7 @@ __device__ __forceinline__ SamplingCut sampling_cut(const SamplingWeights<Vocabu
     if (s.top_p >= 1.0f) return cut;
     float target = s.top_p * cut.mass;
     u32 bound = largest_bound(cut.bound, [&](u32 b) { return weights.from(b) >= target; });
-    int equals = bound == cut.bound ? cut.equals : weights.count_from(bound) - weights.count_above(bound);
+    int equals = bound == cut.bound ? cut.equals : weights.count_of(bound);
     float before = weights.above(bound), weight = __uint_as_float(bound);
     int wanted = int(ceilf((target - before) / weight));
     equals = maximum(minimum(wanted, equals), 1);
@@ -109,7 +110,7 @@ template <int Vocabulary>
 __device__ __forceinline__ int draw_of_cut(const SamplingWeights<Vocabulary>& weights, const SamplingCut& cut, double uniform) {
     double at = uniform * cut.mass;
     u32 bound = largest_bound(cut.bound, [&](u32 b) { return weights.from(b) > at; });
-    int equals = bound == cut.bound ? cut.equals : weights.count_from(bound) - weights.count_above(bound);
+    int equals = bound == cut.bound ? cut.equals : weights.count_of(bound);
     int which = int((at - weights.above(bound)) / __uint_as_float(bound));
     which = maximum(minimum(which, equals - 1), 0);
     if (which == 0) return weights.first_of(bound);
