@@ -17,7 +17,7 @@ __device__ __forceinline__ double sampling_draw(u64 seed, u64 row, u64 position)
 template <int Vocabulary>
 struct SamplingWeights {
     static constexpr int Threads = 512, Turns = ceil_div(Vocabulary, Threads);
-    static constexpr bool Kept = Turns <= 64;
+    static constexpr bool Kept = Turns <= 32;
     static constexpr int Unroll = Kept ? Turns : 8;
 
     float* memory;
