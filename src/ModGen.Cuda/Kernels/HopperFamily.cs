@@ -11,4 +11,7 @@ internal static class HopperFamily
 
     /// <summary>True where the Hopper form of a kernel is the one to run: its instructions are for this capability and for bfloat16.</summary>
     public static bool Suits(CudaContext context) => !context.Float32 && context.ComputeCapability == Capability && !PortableOnly;
+
+    /// <summary>True where blocks of a cluster can read one another's shared memory.</summary>
+    public static bool HasClusters(CudaContext context) => context.ComputeCapability >= Capability && !PortableOnly;
 }

@@ -9,7 +9,7 @@ namespace ModGen.Cuda;
 public static class KernelSource
 {
     private const string Extension = ".cuh";
-    private static readonly HashSet<string> BFloat16Alone = ["linear_sm80", "linear_sm90", "attention_fwd", "attention_bwd", "attention_sm90", "cached_attention_tiles", "wgmma"];
+    private static readonly HashSet<string> BFloat16Alone = ["linear_sm80", "linear_sm90", "attention_fwd", "attention_bwd", "attention_sm90", "cached_attention_tiles", "decode_products", "wgmma"];
     private static readonly Dictionary<string, string> Texts = ReadFamilies();
 
     /// <summary>The families that this library carries.</summary>

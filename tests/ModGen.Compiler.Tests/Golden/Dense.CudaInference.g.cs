@@ -64,6 +64,18 @@ partial class Dense
         {
             var rows = Rows;
             var weights = WeightsAt(layer);
+            if (Decodes)
+            {
+                DecodeLayer(CudaKernels.Decode64, layer, Floats(Stream), 1e-05f, new(
+                    AttentionGain: Weights(weights),
+                    Qkv: WeightOperands(weights + 64),
+                    Output: WeightOperands(weights + 8256),
+                    MlpGain: Weights(weights + 12352),
+                    GateUp: WeightOperands(weights + 12416),
+                    Down: WeightOperands(weights + 36992)));
+                return;
+            }
+
             var x = Floats(Stream); // (B, 64)
             var attentionGain = Weights(weights); // (64)
             var normed = Operands(0); // (B, 64)

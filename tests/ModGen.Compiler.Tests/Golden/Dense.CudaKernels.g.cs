@@ -1120,6 +1120,130 @@ partial class Dense
             }
             """);
 
+        public static readonly Cuda::DecodeLayerKernel Decode64 = new("decode_64", 64, 4, 2, 16, 192)
+        {
+            Qkv = new("decode_64_qkv", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_qkv(
+                    const bf16* weight,   // (128, 64)
+                    const float* x,       // (stream rows, 64)
+                    const float* gain,    // (64)
+                    const bf16* normed,   // (rows, 64), or null
+                    const float2* rotary, // (128, 8)
+                    const int* positions, // (rows)
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    const int* of,        // null
+                    bf16* q,              // (rows, 64)
+                    bf16* cache,          // (sequences, 128, 2, 32)
+                    Rows rows,
+                    float epsilon)
+                {
+                    decode_qkv<64, 4, 2, 16, 128, DECODE_ROWS, false>(weight, x, gain, normed, rotary, positions, sequences, lengths, of, q, cache, rows, epsilon);
+                }
+                """),
+            Attention = new("decode_64_attention", "prelude sm90 cached_attention decode_attention_sm90", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_attention(
+                    const element* q,     // (rows, 64)
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    const element* cache, // (sequences, 128, 2, 32)
+                    element* o,           // (rows, 64)
+                    Rows rows)
+                {
+                    decode_attention<4, 2, 16, 128, 8>(q, sequences, lengths, cache, o, rows);
+                }
+                """),
+            Place = new("decode_64_place", "prelude cached_attention", 1024,
+                """
+                extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_place(
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    int* visible,         // (rows)
+                    Rows rows)
+                {
+                    cache_place(sequences, lengths, visible, rows);
+                }
+                """),
+            Split = new("decode_64_split", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_split(
+                    const element* q,     // (rows, 64)
+                    const int* sequences, // (rows)
+                    const int* visible,   // (rows)
+                    const element* cache, // (sequences, 128, 2, 32)
+                    float* partials,      // (rows, 4, 8, 18)
+                    Rows rows)
+                {
+                    cached_attention_split<4, 2, 16, 128, 8, 64>(q, sequences, visible, cache, partials, rows);
+                }
+                """),
+            Combine = new("decode_64_combine", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_combine(
+                    const float* partials, // (rows, 4, 8, 18)
+                    element* o,            // (rows, 64)
+                    Rows rows)
+                {
+                    cached_attention_combine<4, 16, 8>(partials, o, rows);
+                }
+                """),
+            Output = new("decode_64_output", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_output(
+                    const bf16* weight,   // (64, 64)
+                    const bf16* o,        // (rows, 64)
+                    const float* x,       // (stream rows, 64)
+                    const int* of,        // null
+                    float* t,             // (rows, 64)
+                    const int* sequences, // (rows)
+                    int* lengths,         // (sequences)
+                    Rows rows)
+                {
+                    decode_attention_output<64, 64, DECODE_ROWS>(weight, o, x, of, t, sequences, lengths, rows);
+                }
+                """),
+            GateUp = new("decode_64_gate_up", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_gate_up(
+                    const bf16* weight, // (384, 64)
+                    const float* t,     // (rows, 64)
+                    const float* gain,  // (64)
+                    const bf16* normed, // (rows, 64), or null
+                    bf16* hidden,       // (rows, 192)
+                    Rows rows,
+                    float epsilon)
+                {
+                    decode_gate_up<64, 192, DECODE_ROWS>(weight, t, gain, normed, hidden, rows, epsilon);
+                }
+                """),
+            Down = new("decode_64_down", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(192, DECODE_ROWS), decode_resident(192, DECODE_ROWS)) decode_64_down(
+                    const bf16* weight, // (64, 192)
+                    const bf16* hidden, // (rows, 192)
+                    const float* t,     // (rows, 64)
+                    float* x,           // (stream rows, 64)
+                    Rows rows)
+                {
+                    decode_down<192, 64, DECODE_ROWS>(weight, hidden, t, x, rows);
+                }
+                """),
+            Norm = new("decode_64_norm", "prelude rms_norm", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_norm(
+                    const float* x,    // (stream rows, 64)
+                    const float* gain, // (64)
+                    element* normed,   // (rows, 64), or null
+                    Rows rows,
+                    float epsilon)
+                {
+                    rms_norm_fwd<64>(x, gain, normed, nullptr, rows, epsilon);
+                }
+                """),
+        };
+
         public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude cached_attention", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) place_rows(
@@ -1306,6 +1430,6 @@ partial class Dense
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. LinearRotary128x64_6x16.Forms, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, GatherRmsNorm64, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. LinearRotary128x64_6x16.Forms, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
     }
 }

@@ -87,6 +87,19 @@ partial class Everything
             Launch(CudaKernels.SelectRows, 1, [predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
 
+            if (Decodes)
+            {
+                Launch(CudaKernels.GatesSigmoid, Blocks(active.Most, 2048), [Floats(Scratch), EnteredRows, Floats(Scratch + 16), active]);
+                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
+                    AttentionGain: Weights(weights + 1136),
+                    Qkv: WeightOperands(weights + 1200),
+                    Output: WeightOperands(weights + 13488),
+                    MlpGain: Weights(weights + 17584),
+                    GateUp: WeightOperands(weights + 17648),
+                    Down: WeightOperands(weights + 42224)));
+                return;
+            }
+
             var attentionGain = Weights(weights + 1136); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)
             var normed = Operands(0); // (A, 64)
@@ -163,6 +176,19 @@ partial class Everything
             Launch(CudaKernels.SelectRows, 1, [predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
 
+            if (Decodes)
+            {
+                Launch(CudaKernels.GatesTanh, Blocks(active.Most, 2048), [Floats(Scratch), EnteredRows, Floats(Scratch + 16), active]);
+                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
+                    AttentionGain: Weights(weights + 624),
+                    Qkv: WeightOperands(weights + 688),
+                    Output: WeightOperands(weights + 12976),
+                    MlpGain: Weights(weights + 17072),
+                    GateUp: WeightOperands(weights + 17136),
+                    Down: WeightOperands(weights + 41712)));
+                return;
+            }
+
             var attentionGain = Weights(weights + 624); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)
             var normed = Operands(0); // (A, 64)
@@ -220,6 +246,18 @@ partial class Everything
 
             Launch(CudaKernels.SelectRows, 1, [scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
+
+            if (Decodes)
+            {
+                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), default, 1e-05f, new(
+                    AttentionGain: Weights(weights),
+                    Qkv: WeightOperands(weights + 64),
+                    Output: WeightOperands(weights + 12352),
+                    MlpGain: Weights(weights + 16448),
+                    GateUp: WeightOperands(weights + 16512),
+                    Down: WeightOperands(weights + 41088)));
+                return;
+            }
 
             var x = Floats(Stream); // (B, 64)
             var attentionGain = Weights(weights); // (64)

@@ -2092,6 +2092,158 @@ partial class Everything
             }
             """);
 
+        public static readonly Cuda::DecodeLayerKernel Decode64Routed = new("decode_64_routed", 64, 4, 4, 16, 192)
+        {
+            Qkv = new("decode_64_routed_qkv", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_routed_qkv(
+                    const bf16* weight,   // (192, 64)
+                    const float* x,       // (stream rows, 64)
+                    const float* gain,    // (64)
+                    const bf16* normed,   // (rows, 64), or null
+                    const float2* rotary, // (128, 8)
+                    const int* positions, // (rows)
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    const int* of,        // (rows)
+                    bf16* q,              // (rows, 64)
+                    bf16* cache,          // (sequences, 128, 2, 64)
+                    Rows rows,
+                    float epsilon)
+                {
+                    decode_qkv<64, 4, 4, 16, 128, DECODE_ROWS, true>(weight, x, gain, normed, rotary, positions, sequences, lengths, of, q, cache, rows, epsilon);
+                }
+                """),
+            Attention = new("decode_64_routed_attention", "prelude sm90 cached_attention decode_attention_sm90", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_attention(
+                    const element* q,     // (rows, 64)
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    const element* cache, // (sequences, 128, 2, 64)
+                    element* o,           // (rows, 64)
+                    Rows rows)
+                {
+                    decode_attention<4, 4, 16, 128, 8>(q, sequences, lengths, cache, o, rows);
+                }
+                """),
+            Place = new("decode_64_routed_place", "prelude cached_attention", 1024,
+                """
+                extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_routed_place(
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    int* visible,         // (rows)
+                    Rows rows)
+                {
+                    cache_place(sequences, lengths, visible, rows);
+                }
+                """),
+            Split = new("decode_64_routed_split", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_split(
+                    const element* q,     // (rows, 64)
+                    const int* sequences, // (rows)
+                    const int* visible,   // (rows)
+                    const element* cache, // (sequences, 128, 2, 64)
+                    float* partials,      // (rows, 4, 8, 18)
+                    Rows rows)
+                {
+                    cached_attention_split<4, 4, 16, 128, 8, 64>(q, sequences, visible, cache, partials, rows);
+                }
+                """),
+            Combine = new("decode_64_routed_combine", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_combine(
+                    const float* partials, // (rows, 4, 8, 18)
+                    element* o,            // (rows, 64)
+                    Rows rows)
+                {
+                    cached_attention_combine<4, 16, 8>(partials, o, rows);
+                }
+                """),
+            Output = new("decode_64_routed_output", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_routed_output(
+                    const bf16* weight,   // (64, 64)
+                    const bf16* o,        // (rows, 64)
+                    const float* x,       // (stream rows, 64)
+                    const int* of,        // (rows)
+                    float* t,             // (rows, 64)
+                    const int* sequences, // (rows)
+                    int* lengths,         // (sequences)
+                    Rows rows)
+                {
+                    decode_attention_output<64, 64, DECODE_ROWS>(weight, o, x, of, t, sequences, lengths, rows);
+                }
+                """),
+            GateUp = new("decode_64_routed_gate_up", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_routed_gate_up(
+                    const bf16* weight, // (384, 64)
+                    const float* t,     // (rows, 64)
+                    const float* gain,  // (64)
+                    const bf16* normed, // (rows, 64), or null
+                    bf16* hidden,       // (rows, 192)
+                    Rows rows,
+                    float epsilon)
+                {
+                    decode_gate_up<64, 192, DECODE_ROWS>(weight, t, gain, normed, hidden, rows, epsilon);
+                }
+                """),
+            Down = new("decode_64_routed_down", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(192, DECODE_ROWS), decode_resident(192, DECODE_ROWS)) decode_64_routed_down(
+                    const bf16* weight, // (64, 192)
+                    const bf16* hidden, // (rows, 192)
+                    const float* t,     // (rows, 64)
+                    const float* gates, // (rows), or null
+                    const int* of,      // (rows)
+                    float* x,           // (stream rows, 64)
+                    Rows rows)
+                {
+                    decode_down_routed<192, 64, DECODE_ROWS>(weight, hidden, t, gates, of, x, rows);
+                }
+                """),
+            Norm = new("decode_64_routed_norm", "prelude rms_norm", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_norm(
+                    const float* x,    // (stream rows, 64)
+                    const float* gain, // (64)
+                    element* normed,   // (rows, 64), or null
+                    Rows rows,
+                    float epsilon)
+                {
+                    rms_norm_fwd<64>(x, gain, normed, nullptr, rows, epsilon);
+                }
+                """),
+            GatheredNorm = new("decode_64_routed_gathered_norm", "prelude rms_norm", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_gathered_norm(
+                    const float* x,    // (stream rows, 64)
+                    const int* of,     // (rows)
+                    const float* gain, // (64)
+                    float* gathered,   // (rows, 64)
+                    element* normed,   // (rows, 64), or null
+                    Rows rows,
+                    float epsilon)
+                {
+                    rms_norm_gather_fwd<64, 0, 0>(x, of, gain, gathered, normed, nullptr, rows, epsilon);
+                }
+                """),
+        };
+
+        public static readonly Cuda::Kernel GatesSigmoid = new("gates_sigmoid", "prelude routing", 256,
+            """
+            extern "C" __global__ void __launch_bounds__(256, 1) gates_sigmoid(
+                const float* scores, // (stream rows)
+                const int* selected, // (rows)
+                float* gate,         // (rows)
+                Rows rows)
+            {
+                gates<Gate::Sigmoid, 0, 0>(scores, selected, gate, rows);
+            }
+            """);
+
         public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude cached_attention", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) place_rows(
@@ -2223,18 +2375,6 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel GatesSigmoid = new("gates_sigmoid", "prelude routing", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) gates_sigmoid(
-                const float* scores, // (stream rows)
-                const int* selected, // (rows)
-                float* gate,         // (rows)
-                Rows rows)
-            {
-                gates<Gate::Sigmoid, 0, 0>(scores, selected, gate, rows);
-            }
-            """);
-
         public static readonly Cuda::Kernel Scatter64ScaledInPlace = new("scatter_64_scaled_in_place", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_scaled_in_place(
@@ -2290,6 +2430,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, GatherRmsNorm64, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, GatherRmsNorm64, SelectRows, .. Decode64Routed.Forms, GatesSigmoid, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, Scatter64ScaledInPlace, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

@@ -65,6 +65,18 @@ partial class Routed
         {
             var rows = Rows;
             var weights = WeightsAt(layer);
+            if (Decodes)
+            {
+                DecodeLayer(CudaKernels.Decode64, layer, Floats(Stream), 1e-05f, new(
+                    AttentionGain: Weights(weights),
+                    Qkv: WeightOperands(weights + 64),
+                    Output: WeightOperands(weights + 12352),
+                    MlpGain: Weights(weights + 16448),
+                    GateUp: WeightOperands(weights + 16512),
+                    Down: WeightOperands(weights + 41088)));
+                return;
+            }
+
             var x = Floats(Stream); // (B, 64)
             var attentionGain = Weights(weights); // (64)
             var normed = Operands(0); // (B, 64)
@@ -117,6 +129,19 @@ partial class Routed
 
             Launch(CudaKernels.SelectRows, 1, [scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
+
+            if (Decodes)
+            {
+                Launch(CudaKernels.GatesIdentity, Blocks(active.Most, 2048), [Floats(Scratch), EnteredRows, Floats(Scratch + 16), active]);
+                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
+                    AttentionGain: Weights(weights + 64),
+                    Qkv: WeightOperands(weights + 128),
+                    Output: WeightOperands(weights + 12416),
+                    MlpGain: Weights(weights + 16512),
+                    GateUp: WeightOperands(weights + 16576),
+                    Down: WeightOperands(weights + 41152)));
+                return;
+            }
 
             var attentionGain = Weights(weights + 64); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)

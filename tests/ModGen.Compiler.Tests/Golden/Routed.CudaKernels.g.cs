@@ -1378,6 +1378,130 @@ partial class Routed
             }
             """);
 
+        public static readonly Cuda::DecodeLayerKernel Decode64 = new("decode_64", 64, 4, 4, 16, 192)
+        {
+            Qkv = new("decode_64_qkv", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_qkv(
+                    const bf16* weight,   // (192, 64)
+                    const float* x,       // (stream rows, 64)
+                    const float* gain,    // (64)
+                    const bf16* normed,   // (rows, 64), or null
+                    const float2* rotary, // (128, 8)
+                    const int* positions, // (rows)
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    const int* of,        // null
+                    bf16* q,              // (rows, 64)
+                    bf16* cache,          // (sequences, 128, 2, 64)
+                    Rows rows,
+                    float epsilon)
+                {
+                    decode_qkv<64, 4, 4, 16, 128, DECODE_ROWS, false>(weight, x, gain, normed, rotary, positions, sequences, lengths, of, q, cache, rows, epsilon);
+                }
+                """),
+            Attention = new("decode_64_attention", "prelude sm90 cached_attention decode_attention_sm90", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_attention(
+                    const element* q,     // (rows, 64)
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    const element* cache, // (sequences, 128, 2, 64)
+                    element* o,           // (rows, 64)
+                    Rows rows)
+                {
+                    decode_attention<4, 4, 16, 128, 8>(q, sequences, lengths, cache, o, rows);
+                }
+                """),
+            Place = new("decode_64_place", "prelude cached_attention", 1024,
+                """
+                extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_place(
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    int* visible,         // (rows)
+                    Rows rows)
+                {
+                    cache_place(sequences, lengths, visible, rows);
+                }
+                """),
+            Split = new("decode_64_split", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_split(
+                    const element* q,     // (rows, 64)
+                    const int* sequences, // (rows)
+                    const int* visible,   // (rows)
+                    const element* cache, // (sequences, 128, 2, 64)
+                    float* partials,      // (rows, 4, 8, 18)
+                    Rows rows)
+                {
+                    cached_attention_split<4, 4, 16, 128, 8, 64>(q, sequences, visible, cache, partials, rows);
+                }
+                """),
+            Combine = new("decode_64_combine", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_combine(
+                    const float* partials, // (rows, 4, 8, 18)
+                    element* o,            // (rows, 64)
+                    Rows rows)
+                {
+                    cached_attention_combine<4, 16, 8>(partials, o, rows);
+                }
+                """),
+            Output = new("decode_64_output", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_output(
+                    const bf16* weight,   // (64, 64)
+                    const bf16* o,        // (rows, 64)
+                    const float* x,       // (stream rows, 64)
+                    const int* of,        // null
+                    float* t,             // (rows, 64)
+                    const int* sequences, // (rows)
+                    int* lengths,         // (sequences)
+                    Rows rows)
+                {
+                    decode_attention_output<64, 64, DECODE_ROWS>(weight, o, x, of, t, sequences, lengths, rows);
+                }
+                """),
+            GateUp = new("decode_64_gate_up", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_gate_up(
+                    const bf16* weight, // (384, 64)
+                    const float* t,     // (rows, 64)
+                    const float* gain,  // (64)
+                    const bf16* normed, // (rows, 64), or null
+                    bf16* hidden,       // (rows, 192)
+                    Rows rows,
+                    float epsilon)
+                {
+                    decode_gate_up<64, 192, DECODE_ROWS>(weight, t, gain, normed, hidden, rows, epsilon);
+                }
+                """),
+            Down = new("decode_64_down", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(192, DECODE_ROWS), decode_resident(192, DECODE_ROWS)) decode_64_down(
+                    const bf16* weight, // (64, 192)
+                    const bf16* hidden, // (rows, 192)
+                    const float* t,     // (rows, 64)
+                    float* x,           // (stream rows, 64)
+                    Rows rows)
+                {
+                    decode_down<192, 64, DECODE_ROWS>(weight, hidden, t, x, rows);
+                }
+                """),
+            Norm = new("decode_64_norm", "prelude rms_norm", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_norm(
+                    const float* x,    // (stream rows, 64)
+                    const float* gain, // (64)
+                    element* normed,   // (rows, 64), or null
+                    Rows rows,
+                    float epsilon)
+                {
+                    rms_norm_fwd<64>(x, gain, normed, nullptr, rows, epsilon);
+                }
+                """),
+        };
+
         public static readonly Cuda::Kernel PlaceRows = new("place_rows", "prelude cached_attention", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) place_rows(
@@ -1581,6 +1705,158 @@ partial class Routed
             }
             """);
 
+        public static readonly Cuda::DecodeLayerKernel Decode64Routed = new("decode_64_routed", 64, 4, 4, 16, 192)
+        {
+            Qkv = new("decode_64_routed_qkv", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_routed_qkv(
+                    const bf16* weight,   // (192, 64)
+                    const float* x,       // (stream rows, 64)
+                    const float* gain,    // (64)
+                    const bf16* normed,   // (rows, 64), or null
+                    const float2* rotary, // (128, 8)
+                    const int* positions, // (rows)
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    const int* of,        // (rows)
+                    bf16* q,              // (rows, 64)
+                    bf16* cache,          // (sequences, 128, 2, 64)
+                    Rows rows,
+                    float epsilon)
+                {
+                    decode_qkv<64, 4, 4, 16, 128, DECODE_ROWS, true>(weight, x, gain, normed, rotary, positions, sequences, lengths, of, q, cache, rows, epsilon);
+                }
+                """),
+            Attention = new("decode_64_routed_attention", "prelude sm90 cached_attention decode_attention_sm90", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_attention(
+                    const element* q,     // (rows, 64)
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    const element* cache, // (sequences, 128, 2, 64)
+                    element* o,           // (rows, 64)
+                    Rows rows)
+                {
+                    decode_attention<4, 4, 16, 128, 8>(q, sequences, lengths, cache, o, rows);
+                }
+                """),
+            Place = new("decode_64_routed_place", "prelude cached_attention", 1024,
+                """
+                extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_routed_place(
+                    const int* sequences, // (rows)
+                    const int* lengths,   // (sequences)
+                    int* visible,         // (rows)
+                    Rows rows)
+                {
+                    cache_place(sequences, lengths, visible, rows);
+                }
+                """),
+            Split = new("decode_64_routed_split", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_split(
+                    const element* q,     // (rows, 64)
+                    const int* sequences, // (rows)
+                    const int* visible,   // (rows)
+                    const element* cache, // (sequences, 128, 2, 64)
+                    float* partials,      // (rows, 4, 8, 18)
+                    Rows rows)
+                {
+                    cached_attention_split<4, 4, 16, 128, 8, 64>(q, sequences, visible, cache, partials, rows);
+                }
+                """),
+            Combine = new("decode_64_routed_combine", "prelude cached_attention cached_attention_split", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_combine(
+                    const float* partials, // (rows, 4, 8, 18)
+                    element* o,            // (rows, 64)
+                    Rows rows)
+                {
+                    cached_attention_combine<4, 16, 8>(partials, o, rows);
+                }
+                """),
+            Output = new("decode_64_routed_output", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_routed_output(
+                    const bf16* weight,   // (64, 64)
+                    const bf16* o,        // (rows, 64)
+                    const float* x,       // (stream rows, 64)
+                    const int* of,        // (rows)
+                    float* t,             // (rows, 64)
+                    const int* sequences, // (rows)
+                    int* lengths,         // (sequences)
+                    Rows rows)
+                {
+                    decode_attention_output<64, 64, DECODE_ROWS>(weight, o, x, of, t, sequences, lengths, rows);
+                }
+                """),
+            GateUp = new("decode_64_routed_gate_up", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_routed_gate_up(
+                    const bf16* weight, // (384, 64)
+                    const float* t,     // (rows, 64)
+                    const float* gain,  // (64)
+                    const bf16* normed, // (rows, 64), or null
+                    bf16* hidden,       // (rows, 192)
+                    Rows rows,
+                    float epsilon)
+                {
+                    decode_gate_up<64, 192, DECODE_ROWS>(weight, t, gain, normed, hidden, rows, epsilon);
+                }
+                """),
+            Down = new("decode_64_routed_down", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(192, DECODE_ROWS), decode_resident(192, DECODE_ROWS)) decode_64_routed_down(
+                    const bf16* weight, // (64, 192)
+                    const bf16* hidden, // (rows, 192)
+                    const float* t,     // (rows, 64)
+                    const float* gates, // (rows), or null
+                    const int* of,      // (rows)
+                    float* x,           // (stream rows, 64)
+                    Rows rows)
+                {
+                    decode_down_routed<192, 64, DECODE_ROWS>(weight, hidden, t, gates, of, x, rows);
+                }
+                """),
+            Norm = new("decode_64_routed_norm", "prelude rms_norm", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_norm(
+                    const float* x,    // (stream rows, 64)
+                    const float* gain, // (64)
+                    element* normed,   // (rows, 64), or null
+                    Rows rows,
+                    float epsilon)
+                {
+                    rms_norm_fwd<64>(x, gain, normed, nullptr, rows, epsilon);
+                }
+                """),
+            GatheredNorm = new("decode_64_routed_gathered_norm", "prelude rms_norm", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_gathered_norm(
+                    const float* x,    // (stream rows, 64)
+                    const int* of,     // (rows)
+                    const float* gain, // (64)
+                    float* gathered,   // (rows, 64)
+                    element* normed,   // (rows, 64), or null
+                    Rows rows,
+                    float epsilon)
+                {
+                    rms_norm_gather_fwd<64, 0, 0>(x, of, gain, gathered, normed, nullptr, rows, epsilon);
+                }
+                """),
+        };
+
+        public static readonly Cuda::Kernel GatesIdentity = new("gates_identity", "prelude routing", 256,
+            """
+            extern "C" __global__ void __launch_bounds__(256, 1) gates_identity(
+                const float* scores, // (stream rows)
+                const int* selected, // (rows)
+                float* gate,         // (rows)
+                Rows rows)
+            {
+                gates<Gate::Identity, 0, 0>(scores, selected, gate, rows);
+            }
+            """);
+
         public static readonly Cuda::LinearKernel Linear64x192Add = new("linear_64x192_add", Cuda::LinearPass.Forward, 64, 192)
         {
             Plain = new("linear_64x192_add", "prelude linear_stores linear_any", 256,
@@ -1634,18 +1910,6 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel GatesIdentity = new("gates_identity", "prelude routing", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) gates_identity(
-                const float* scores, // (stream rows)
-                const int* selected, // (rows)
-                float* gate,         // (rows)
-                Rows rows)
-            {
-                gates<Gate::Identity, 0, 0>(scores, selected, gate, rows);
-            }
-            """);
-
         public static readonly Cuda::Kernel Scatter64ScaledInPlace = new("scatter_64_scaled_in_place", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_scaled_in_place(
@@ -1662,6 +1926,6 @@ partial class Routed
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, GatesIdentity16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesIdentityGradient16Of128, Add64FloatFloat, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128Add, RouterGradient64, GatherRmsNorm64, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, GatesIdentity16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesIdentityGradient16Of128, Add64FloatFloat, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128Add, RouterGradient64, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, SelectRows, .. Decode64Routed.Forms, GatesIdentity, .. Linear64x192Add.Forms, Scatter64ScaledInPlace];
     }
 }

@@ -22,8 +22,9 @@ internal sealed record EntryParameter(string Type, string Name, string Shape = "
 /// <param name="Shared">Bytes of dynamic shared memory.</param>
 /// <param name="Blocks">Blocks that one multiprocessor must be able to hold.</param>
 /// <param name="Bound">Threads a block as the text says it, where a tile's constants decide; null for <paramref name="Threads"/>.</param>
+/// <param name="Resident">Blocks a multiprocessor as the text says it; null for <paramref name="Blocks"/>.</param>
 internal sealed record CudaText(
-    string Name, string Families, int Threads, EquatableArray<EntryParameter> Parameters, string Body, long Shared = 0, int Blocks = 1, string? Bound = null)
+    string Name, string Families, int Threads, EquatableArray<EntryParameter> Parameters, string Body, long Shared = 0, int Blocks = 1, string? Bound = null, string? Resident = null)
 {
     /// <summary>Writes the constructor call of the kernel behind <paramref name="head"/>, which ends in an equals sign.</summary>
     public void Write(CodeWriter writer, string head, string end)
@@ -37,7 +38,7 @@ internal sealed record CudaText(
 
     private IEnumerable<string> Lines()
     {
-        yield return $"extern \"C\" __global__ void __launch_bounds__({Bound ?? Literal.Of(Threads)}, {Literal.Of(Blocks)}) {Name}(";
+        yield return $"extern \"C\" __global__ void __launch_bounds__({Bound ?? Literal.Of(Threads)}, {Resident ?? Literal.Of(Blocks)}) {Name}(";
         var widest = Parameters.Max(p => p.Type.Length + p.Name.Length);
         for (var i = 0; i < Parameters.Count; i++)
         {

@@ -83,14 +83,43 @@ internal sealed class CudaInferenceFile(InferencePlan plan, KernelCatalog catalo
         {
             _writer.Line("var rows = Rows;");
             _writer.Line("var weights = WeightsAt(layer);");
-            Pass(block);
+            var pass = Writer(block);
+            var shared = CudaDecodeKernels.Shared(block);
+            pass.Write(block.Forward.Take(shared));
+            WriteDecoding(block);
+            pass.Write(block.Forward.Skip(shared));
         }
     }
 
-    private void Pass(SectionPlan section) => new PassWriter(_writer, section, new PassContext(
+    /// <summary>A decode step has a few rows: for those the block behind the router is a few fused kernels.</summary>
+    private void WriteDecoding(SectionPlan block)
+    {
+        string PlaceOf(Value value) => Expression(block, value) ?? Place(block, block.Storage[value], value);
+        if (CudaDecodeKernels.Statements(block, catalog, PlaceOf, launch => CudaKernels.Emit(new CudaCall(launch, PlaceOf, block, catalog, samples: true))) is not { } statements)
+            return;
+        var shared = CudaDecodeKernels.Shared(block) > 0;
+        if (shared)
+            _writer.Line();
+        using (_writer.Block("if (Decodes)"))
+        {
+            foreach (var statement in statements)
+                _writer.Line(statement);
+            _writer.Line("return;");
+        }
+
+        if (!shared)
+            _writer.Line();
+    }
+
+    private void Pass(SectionPlan section) => Writer(section).Write(section.Forward);
+
+    private PassWriter Writer(SectionPlan section) => new(_writer, section, new PassContext(
         value => Expression(section, value),
-        (storage, value) => CudaPlaces.Parameter(plan.Parameters, section, storage, value) ?? Activation(storage, value.Type),
-        (launch, nameOf) => CudaKernels.Emit(new CudaCall(launch, nameOf, section, catalog, samples: true)))).Write(section.Forward);
+        (storage, value) => Place(section, storage, value),
+        (launch, nameOf) => CudaKernels.Emit(new CudaCall(launch, nameOf, section, catalog, samples: true))));
+
+    private string Place(SectionPlan section, Storage storage, Value value) =>
+        CudaPlaces.Parameter(plan.Parameters, section, storage, value) ?? Activation(storage, value.Type);
 
     private static string? Expression(SectionPlan section, Value value) =>
         section.Storage[value].Kind != StorageKind.External ? null : value.Name switch

@@ -26,4 +26,27 @@ public abstract partial class CudaInferenceProgram
     protected void CachedAttention(
         CachedAttentionKernel kernel, DevicePointer qkv, DevicePointer sequences, DevicePointer visible, DevicePointer cache, DevicePointer o, RowCount rows) =>
         _writer.CachedAttention(kernel, qkv, sequences, visible, cache, o, rows, Sequences);
+
+    /// <summary>True where the pass is one of a few rows in bfloat16, for which layers have fused kernels.</summary>
+    protected bool Decodes => DecodeLayerKernel.Suits(_device.Context, Rows);
+
+    /// <summary>Appends a layer that every row of a decode step enters.</summary>
+    /// <param name="kernel">The layer's kernels.</param>
+    /// <param name="layer">Index among all layers.</param>
+    /// <param name="x">The stream, which it updates.</param>
+    /// <param name="epsilon">What the norms add to a mean square.</param>
+    /// <param name="weights">Its parameters.</param>
+    protected void DecodeLayer(DecodeLayerKernel kernel, int layer, DevicePointer x, float epsilon, LayerWeights weights) =>
+        _writer.DecodeLayer(kernel, weights, x, new DecodeRows(Rows, Positions, RowSequences), new DecodeCache(Keys(layer), Lengths(layer)), RotaryTable, epsilon);
+
+    /// <summary>Appends a routed layer of a decode step on the rows that entered.</summary>
+    /// <param name="kernel">The layer's kernels.</param>
+    /// <param name="layer">Index among all layers.</param>
+    /// <param name="x">The stream, of which it updates the rows that entered.</param>
+    /// <param name="gates">(active) float: what its result is multiplied by; null for 1.</param>
+    /// <param name="epsilon">What the norms add to a mean square.</param>
+    /// <param name="weights">Its parameters.</param>
+    protected void DecodeRoutedLayer(DecodeLayerKernel kernel, int layer, DevicePointer x, DevicePointer gates, float epsilon, LayerWeights weights) =>
+        _writer.DecodeLayer(
+            kernel, weights, x, new DecodeRows(Active, EnteredPositions, EnteredSequences, EnteredRows, gates), new DecodeCache(Keys(layer), Lengths(layer)), RotaryTable, epsilon);
 }

@@ -122,18 +122,18 @@ __device__ __forceinline__ void decode_attention_output(const bf16* w, const bf1
 
 template <int N>
 struct DecodeGatedOp : DecodeNeighbours<N> {
-    const float *t, *gates;  // (rows, N), (rows) f32
+    const float *t, *gates;  // (rows, N), (rows) f32; no gates: 1
     float* x;
     const int* of;
     struct Kept { float2 before, sum; float gate; };
     __device__ __forceinline__ DecodeGatedOp(const float* t_, const float* gates_, float* x_, const int* of_) : t(t_), gates(gates_), x(x_), of(of_) { }
-    __device__ __forceinline__ Kept ask(int pair, int row) const { return {this->load(x + i64(of[row]) * N, pair), this->load(t + i64(row) * N, pair), gates[row]}; }
+    __device__ __forceinline__ Kept ask(int pair, int row) const { return {this->load(x + i64(of[row]) * N, pair), this->load(t + i64(row) * N, pair), gates == nullptr ? 1.0f : gates[row]}; }
     __device__ __forceinline__ void finish(const Kept& k, int pair, int row, float low, float high) const {
         this->store(x + i64(of[row]) * N, pair, k.before.x + k.gate * (k.sum.x - k.before.x + low), k.before.y + k.gate * (k.sum.y - k.before.y + high));
     }
 };
 
-// The end of a layer, W (N, K): x = t + W hidden; of a routed one x[of] += gate (t - x[of] + W hidden).
+// The end of a layer, W (N, K): x = t + W hidden; of a routed one x[of] += gate (t - x[of] + W hidden), with null for gates of 1.
 template <int K, int N, int MaxRows>
 __device__ __forceinline__ void decode_down(const bf16* w, const bf16* hidden, const float* t, float* x, Rows rows) {
     decode_product<K, MaxRows, false>(DecodeAddOp<N>(t, nullptr, x), w, DecodeNarrow<K>{hidden}, rows);

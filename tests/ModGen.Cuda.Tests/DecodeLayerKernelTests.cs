@@ -1,0 +1,82 @@
+using ModGen.Cuda.Tests.Fakes;
+
+namespace ModGen.Cuda.Tests;
+
+public class DecodeLayerKernelTests
+{
+    private static readonly DevicePointer Counter = new(0x100);
+    private static readonly DecodeLayerKernel Yardstick = Of(width: 1024, heads: 16, groups: 16, headWidth: 64, feedForward: 2816);
+
+    [Fact]
+    public void One_row_takes_a_warp_for_each_pair_or_two_of_outputs()
+    {
+        RowCount one = new(1, Counter);
+        Assert.Equal("#define DECODE_ROWS 1\n", DecodeLayerKernel.Define(one));
+        Assert.Equal((128, 1536 / 8), Shape(Yardstick.ChooseQkv(one)));
+        Assert.Equal((128, 512 / 4), Shape(Yardstick.ChooseOutput(one)));
+        Assert.Equal((128, 2816 / 8), Shape(Yardstick.ChooseGateUp(one)));
+        Assert.Equal((128, 512 / 4), Shape(Yardstick.ChooseDown(one)));
+        Assert.False(DecodeLayerKernel.NormsApart(one));
+    }
+
+    [Theory]
+    [InlineData(2, 8)]
+    [InlineData(8, 8)]
+    [InlineData(9, 16)]
+    [InlineData(32, 32)]
+    public void More_rows_take_a_block_for_eight_pairs(int rows, int rounded)
+    {
+        RowCount some = new(rows, Counter);
+        Assert.Equal($"#define DECODE_ROWS {rounded}\n", DecodeLayerKernel.Define(some));
+        Assert.Equal((128, 1536 / 8), Shape(Yardstick.ChooseQkv(some)));
+        Assert.Equal((256, 512 / 8), Shape(Yardstick.ChooseDown(some)));
+        Assert.Equal(rows > 8, DecodeLayerKernel.NormsApart(some));
+    }
+
+    [Fact]
+    public void Sizes_that_lanes_do_not_divide_take_the_same_form_for_one_row_as_for_more()
+    {
+        var odd = Of(width: 192, heads: 6, groups: 3, headWidth: 32, feedForward: 8192);
+        RowCount one = new(1, Counter);
+        Assert.Equal((128, 192 / 8), Shape(odd.ChooseQkv(one)));
+        Assert.Equal((512, 96 / 8), Shape(odd.ChooseDown(one)));
+    }
+
+    [Fact]
+    public void Attention_is_over_clusters_where_there_are_some()
+    {
+        using var machine = new FakeMachine();
+        using (var hopper = machine.Open())
+            Assert.True(DecodeLayerKernel.IsClustered(hopper));
+        machine.Driver.Capability = (8, 0);
+        using var older = machine.Open();
+        Assert.False(DecodeLayerKernel.IsClustered(older));
+        RowCount rows = new(3, Counter);
+        Assert.Equal((8, 3 * 16 * 8), (Yardstick.ChooseAttention(rows).Kernel.Cluster, Yardstick.ChooseAttention(rows).Blocks));
+        Assert.Equal(3 * 16 * 8, Yardstick.ChooseSplit(rows).Blocks);
+        Assert.Equal(3 * 16 * 8 * (64 + 2) * sizeof(float), Yardstick.PartialBytes(rows));
+        Assert.Equal(3 * 2 * 2 * 8, Of(width: 64, heads: 16, groups: 2, headWidth: 4, feedForward: 64).ChooseAttention(rows).Blocks);  // four query heads a block
+    }
+
+    [Fact]
+    public void Many_rows_and_float32_go_another_way()
+    {
+        using var machine = new FakeMachine();
+        using var context = machine.Open();
+        Assert.True(DecodeLayerKernel.Suits(context, new RowCount(32, Counter)));
+        Assert.False(DecodeLayerKernel.Suits(context, new RowCount(33, Counter)));
+        using var precise = machine.Platform.Open(0, float32: true);
+        Assert.False(DecodeLayerKernel.Suits(precise, new RowCount(1, Counter)));
+    }
+
+    private static (int Threads, int Blocks) Shape(ChosenKernel chosen) => (chosen.Kernel.Threads, chosen.Blocks);
+
+    private static DecodeLayerKernel Of(int width, int heads, int groups, int headWidth, int feedForward)
+    {
+        var any = new Kernel("any", "prelude", 256, "extern \"C\" __global__ void any() { }");
+        return new DecodeLayerKernel("decode", width, heads, groups, headWidth, feedForward)
+        {
+            Qkv = any, Attention = any, Place = any, Split = any, Combine = any, Output = any, GateUp = any, Down = any, Norm = any,
+        };
+    }
+}
