@@ -45,6 +45,15 @@ public sealed class BadInputTests
         Assert.Empty(outcome.Out);
     }
 
+    [Theory]
+    [InlineData("train")]
+    [InlineData("bench")]
+    public async Task A_GPU_that_is_not_there(string verb)
+    {
+        using var harness = new Harness();
+        Refused(await harness.Run(verb, "--device", "cuda:63", "--checkpoint", harness.Checkpoints), 1, "--device cuda:63 cannot be used: ");
+    }
+
     [Fact]
     public async Task A_missing_text() => await TextIsRefused(path: null, content: null, "there is no such file or folder");
 

@@ -143,6 +143,22 @@ public sealed class MeasureTests
     }
 
     [Fact]
+    public async Task Bench_times_a_step_at_a_position_and_says_where_there_are_no_launches()
+    {
+        using var harness = new Harness();
+        string[] arguments = ["bench", "--device", "cpu", "--checkpoint", harness.Checkpoints, "--seconds", "0.02", "--batch", "2", "--texts", "3"];
+        var outcome = await harness.Run([.. arguments, "--position", "30", "--launches", "--json"]);
+        Assert.True(outcome.Code == 0, outcome.Error);
+        var step = Assert.Single(outcome.Json).GetProperty("decoding_step");
+        Assert.Equal((3, 30), (step.GetProperty("texts").GetInt32(), step.GetProperty("position").GetInt32()));
+        Assert.True(step.GetProperty("seconds").GetDouble() > 0);
+        Assert.Contains("has no launches to time", outcome.Error, StringComparison.Ordinal);
+        var beyond = await harness.Run([.. arguments, "--position", "32"]);
+        Assert.Equal(2, beyond.Code);
+        Assert.Contains("--position is 32; the context holds 32 tokens", beyond.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Bench_measures_training_and_decoding()
     {
         using var harness = new Harness();

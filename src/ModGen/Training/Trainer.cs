@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ModGen.Cuda;
 using ModGen.Files;
 using ModGen.Programs;
 
@@ -106,7 +107,7 @@ public sealed class Trainer<TModel> : IDisposable
         }
         catch
         {
-            Program.ClearGradients();
+            ClearGradients();
             throw;
         }
 
@@ -180,6 +181,18 @@ public sealed class Trainer<TModel> : IDisposable
             _counts.Add(count);
         else
             CountLosses(count);
+    }
+
+    private void ClearGradients()
+    {
+        try
+        {
+            Program.ClearGradients();
+        }
+        catch (CudaException)
+        {
+            // The device is lost, and what it was lost over is the exception under way.
+        }
     }
 
     /// <summary>The losses of a device that runs ahead: all of a step's are at hand once it has been updated.</summary>

@@ -72,7 +72,7 @@ internal sealed class CudaCaches : IDisposable
 
     public static Kernel RestartKernel { get; } = new("restart_sequences", "prelude", 256, """
         // lengths[:, sequences[row]] = 0 for each row at position 0. lengths is (layers, held).
-        extern "C" __global__ void __launch_bounds__(256) restart_sequences(const int* positions, const int* sequences, int* lengths, int layers, int held, Rows rows) {
+        extern "C" __global__ void __launch_bounds__(256, 1) restart_sequences(const int* positions, const int* sequences, int* lengths, int layers, int held, Rows rows) {
             wait_for_previous_kernel();
             int row = blockIdx.x * 256 + threadIdx.x;
             if (row >= rows.count() || positions[row] != 0) return;

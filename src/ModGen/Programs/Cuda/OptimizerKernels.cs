@@ -10,7 +10,7 @@ internal static class OptimizerKernels
     /// <summary>The global norm of the gradient; four blocks a processor.</summary>
     public static Kernel Norm { get; } = new("gradient_norm", Families, 512, """
         // norm[0] = root of the sum of squares of the gradient, (count) f32.
-        extern "C" __global__ void __launch_bounds__(512) gradient_norm(const float* gradient, i64 count, float* partials, u32* ticket, float* norm) {
+        extern "C" __global__ void __launch_bounds__(512, 1) gradient_norm(const float* gradient, i64 count, float* partials, u32* ticket, float* norm) {
             global_norm<512>(gradient, count, partials, ticket, norm);
         }
         """);
@@ -18,7 +18,7 @@ internal static class OptimizerKernels
     /// <summary>Adds a run's loss to the step's; one block.</summary>
     public static Kernel NoteLoss { get; } = new("note_loss", "prelude", 32, """
         // sum[0] += loss[0]: not finite as soon as one loss is not.
-        extern "C" __global__ void __launch_bounds__(32) note_loss(const float* loss, float* sum) {
+        extern "C" __global__ void __launch_bounds__(32, 1) note_loss(const float* loss, float* sum) {
             wait_for_previous_kernel();
             if (threadIdx.x == 0) sum[0] += loss[0];
         }
@@ -27,7 +27,7 @@ internal static class OptimizerKernels
     /// <summary>Lets a loss that is not finite stop the update as a norm does that is not; one block.</summary>
     public static Kernel Guard { get; } = new("guard_norm", "prelude", 32, """
         // norm[0] = sum[0] where that is not finite; sum[0] = 0.
-        extern "C" __global__ void __launch_bounds__(32) guard_norm(float* norm, float* sum) {
+        extern "C" __global__ void __launch_bounds__(32, 1) guard_norm(float* norm, float* sum) {
             wait_for_previous_kernel();
             if (threadIdx.x != 0) return;
             float losses = sum[0];
@@ -39,7 +39,7 @@ internal static class OptimizerKernels
     /// <summary>AdamW over whole arenas; 2048 elements a block.</summary>
     public static Kernel AdamW { get; } = new("adamw_step", Families, 256, """
         // All arenas (count); weights is null where the master is the operand. Decay applies to alternate runs of elements.
-        extern "C" __global__ void __launch_bounds__(256) adamw_step(
+        extern "C" __global__ void __launch_bounds__(256, 1) adamw_step(
             float* master, float* moment1, float* moment2, float* gradient, element* weights, i64 count,
             const i64* run_ends, int runs, int first_decays, const AdamWStep* step, const float* norm) {
             AdamW p;

@@ -39,7 +39,7 @@ internal sealed class TokenChoice : IDisposable
         var size = vocabulary.ToString(CultureInfo.InvariantCulture);
         return new Kernel($"choose_of_{size}", "prelude routing sampling_rows sample_tokens", 512, $$"""
             // logits (rows, {{size}}) are used up; chosen (rows).
-            extern "C" __global__ void __launch_bounds__(512) choose_of_{{size}}(
+            extern "C" __global__ void __launch_bounds__(512, 1) choose_of_{{size}}(
                 float* logits, const int* sequences, const SamplingSettings* settings, const int* counts, u32* seen, int* chosen, Rows rows) {
                 sample_tokens<{{size}}>(logits, sequences, settings, counts, seen, chosen, rows);
             }
