@@ -14,6 +14,8 @@ internal abstract class DeviceVerb<TModel>(string name, string description) : Ve
     protected sealed override async Task<int> RunAsync(ParseResult arguments, VerbOutput output, CancellationToken interruption)
     {
         using var device = _device.Open(arguments);
+        if (device is CudaDevice cuda)
+            cuda.KernelsLoading = new CompilingNote(output, cuda.Context);
         return await RunAsync(arguments, device, output, interruption).ConfigureAwait(false);
     }
 

@@ -35,6 +35,9 @@ internal sealed class VerbOutput(AppConsole console, bool json)
     /// <summary>A line for people.</summary>
     public void Note(string line) => (json ? console.Error : console.Out).WriteLine(line);
 
+    /// <summary>A line for people that belongs to no output: what takes so long.</summary>
+    public void Aside(string line) => console.Error.WriteLine(line);
+
     /// <summary>A line for people about something that is not as they may think.</summary>
     public void Warn(string line) => console.Error.WriteLine($"warning: {line}");
 

@@ -36,6 +36,9 @@ public sealed class CudaDevice : Device
     /// <summary>Bytes of an operand: 2 or 4.</summary>
     public int OperandBytes => Context.Float32 ? sizeof(float) : sizeof(ushort);
 
+    /// <summary>Told of every kernel that a program compiles or takes from the cache, from any thread.</summary>
+    public IProgress<KernelProgress>? KernelsLoading { get; set; }
+
     /// <inheritdoc/>
     public override string Name => $"{Context.Name}, {(Context.Float32 ? "float32" : "bfloat16")}";
 

@@ -94,6 +94,23 @@ public sealed class CudaTrainingTests : IDisposable
     }
 
     [Fact]
+    public void Kernels_are_compiled_once_and_told_of()
+    {
+        var told = new List<KernelProgress>();
+        _device.KernelsLoading = new Told(told);
+        for (var again = 0; again < 2; again++)
+        {
+            using var model = CudaTable.Create(_device, seed: 1);
+            using var trainer = model.CreateTrainer(2, new AdamW());
+            trainer.Step(Texts.Random<CudaTable>(2, 1));
+        }
+
+        Assert.Equal(["adamw_step", "distance", "gradient", "gradient_norm", "guard_norm", "lookup", "note_loss"], told.Select(one => one.Kernel).Order(StringComparer.Ordinal));
+        Assert.All(told, one => Assert.False(one.Cached));
+        Assert.Equal(7, _machine.Compiler.Compilations);
+    }
+
+    [Fact]
     public void A_loss_that_is_not_finite_stops_the_step()
     {
         using var model = CudaTable.Create(_device, seed: 1);
@@ -232,6 +249,15 @@ public sealed class CudaTrainingTests : IDisposable
         Assert.Throws<ObjectDisposedException>(() => program.Accumulate(good, good, 1, 0));
         Assert.Throws<ObjectDisposedException>(() => program.CrossEntropy);
         Assert.Throws<ObjectDisposedException>(() => program.Update(new AdamWUpdate(1, 0, 0, 1, 0, 1, 1)));
+    }
+
+    private sealed class Told(List<KernelProgress> told) : IProgress<KernelProgress>
+    {
+        public void Report(KernelProgress value)
+        {
+            lock (told)
+                told.Add(value);
+        }
     }
 
     private static int[] Masked(ReadOnlySpan<ushort> bits)

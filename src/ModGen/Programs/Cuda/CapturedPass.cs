@@ -8,9 +8,9 @@ internal sealed class CapturedPass : IDisposable
     private readonly CudaGraph _graph;
 
     /// <summary>Compiles and loads the kernels of the launches, and captures them.</summary>
-    public CapturedPass(CudaContext context, CudaStream stream, LaunchList list)
+    public CapturedPass(CudaDevice device, CudaStream stream, LaunchList list)
     {
-        context.Load([list]);
+        device.Context.Load([list], device.KernelsLoading);
         List = list;
         _graph = stream.Capture(list);
     }

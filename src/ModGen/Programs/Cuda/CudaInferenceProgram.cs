@@ -239,8 +239,8 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         _bucket = bucket;
         bucket.Restart ??= _memory.Caches.Restart(bucket.Call);
         if (!choose)
-            return bucket.Pass = new CapturedPass(_device.Context, _stream, _writer.Write(Run));
-        return bucket.Choosing = new CapturedPass(_device.Context, _stream, _writer.Write(RunAndChoose));
+            return bucket.Pass = new CapturedPass(_device, _stream, _writer.Write(Run));
+        return bucket.Choosing = new CapturedPass(_device, _stream, _writer.Write(RunAndChoose));
     }
 
     private void RunAndChoose()

@@ -226,7 +226,7 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
                 _memory.Poison(_stream, _writer.Memory!);
         }
 
-        return new CapturedPass(_device.Context, _stream, _writer.Write(pass));
+        return new CapturedPass(_device, _stream, _writer.Write(pass));
     }
 
     private void AppendEvaluate()
