@@ -70,13 +70,18 @@ template <int F> void swiglu(int rows, int inputs) {
     hold_product(named<Tile>("SwiGLU", p), h, want);
     hold_product(named<Tile>("SwiGLU's branches", p), branches, p.c);
     std::fill(h.begin(), h.end(), poison());
+    std::fill(branches.begin(), branches.end(), poison());
+    run<Tile>(p, 1, 1, [&] { return SwiGluStore<true, 2>{map, gate, up}; });
+    hold_product(named<Tile>("SwiGLU, two buffers", p), h, want);
+    hold_product(named<Tile>("SwiGLU's branches, two buffers", p), branches, p.c);
+    std::fill(h.begin(), h.end(), poison());
     run<Tile>(p, 1, Blocks, [&] { return SwiGluStore<false>{map, map, map}; });
     hold_product(named<Tile>("SwiGLU alone", p), h, want);
 }
 
 // Gradients take the place of the branches.
-void swiglu_gradient(int rows, int f, int outputs) {
-    using Tile = LinearTile<256, false, true, 3, 1>;
+template <int Columns> void swiglu_gradient(int rows, int f, int outputs) {
+    using Tile = LinearTile<Columns, false, true, 3, 1>;
     auto p = make_product(rows, f, outputs, false, true);
     std::vector<bf16> branches = poisoned<bf16>(size_t(rows) * 2 * f);
     std::vector<double> want(size_t(rows) * 2 * f);
@@ -91,7 +96,7 @@ void swiglu_gradient(int rows, int f, int outputs) {
             want[at + f] = d * g * s;
         }
     TensorMap gate = map_of(branches, f, rows, 64, 0, 2 * f), up = map_of(branches, f, rows, 64, f, 2 * f);
-    run<Tile>(p, 1, Blocks, [&] { return SwiGluGradientStore{gate, up, gate, up}; });
+    run<Tile>(p, 1, Blocks, [&] { return SwiGluGradientStore<Columns>{gate, up, gate, up}; });
     hold_product(named<Tile>("SwiGLU's gradient", p), branches, want);
 }
 
@@ -129,7 +134,8 @@ int main() {
     weight_gradient<256, 2>(333, 136, 264, 1);
     weight_gradient<128, 3>(450, 200, 136, 3);
     swiglu<320>(150, 128);
-    swiglu_gradient(150, 328, 136);
+    swiglu_gradient<256>(150, 328, 136);
+    swiglu_gradient<192>(300, 328, 136);
     rotary<16>(40, 64);
     rotary<32>(70, 64);
     rotary<64>(150, 64);

@@ -201,17 +201,20 @@ inline void store_box(const TensorMap& map, const void* from, int x, int y, int 
 }
 
 inline void store_box(const TensorMap& map, const void* from, int x, int y) { store_box(map, from, x, y, 0); }
-inline void store_commit() { }
+inline void store_commit() { emulator::late.push_back({emulator::Never, emulator::current_index, nullptr}); }
+
+// Ends this thread's stores but for the last Pending groups.
 template <int Pending> void store_wait() {
-    static_assert(Pending == 0);
-    for (size_t i = 0; i < emulator::late.size();) {
-        if (emulator::late[i].owner != emulator::current_index) {
+    int me = emulator::current_index, finish = -Pending;
+    for (auto& l : emulator::late) finish += l.owner == me && !l.run;
+    for (size_t i = 0; i < emulator::late.size() && (finish > 0 || Pending == 0);) {
+        if (emulator::late[i].owner != me) {
             i++;
             continue;
         }
         auto run = emulator::late[i].run;
         emulator::late.erase(emulator::late.begin() + i);
-        run();
+        if (run) run(); else finish--;
         emulator::progress++;
     }
 }

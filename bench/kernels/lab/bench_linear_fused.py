@@ -15,11 +15,14 @@ CASES = {
     "plain up": ("forward", 5632, 1024, MAP + "y", "StoreBf16{y}"),
     "swiglu": ("forward", 5632, 1024, MAP + "h", "SwiGluStore<false>{h, h, h}"),
     "swiglu, kept": ("forward", 5632, 1024, MAP + "h, " + MAP + "gate, " + MAP + "up", "SwiGluStore<true>{h, gate, up}"),
+    "swiglu, kept, two buffers": ("forward", 5632, 1024, MAP + "h, " + MAP + "gate, " + MAP + "up", "SwiGluStore<true, 2>{h, gate, up}"),
     "plain d_h": ("input", 1024, 2816, MAP + "y", "StoreBf16{y}"),
-    "swiglu gradient": ("input", 1024, 2816, MAP + "d_gate, " + MAP + "d_up, " + MAP + "gate, " + MAP + "up", "SwiGluGradientStore{d_gate, d_up, gate, up}"),
+    "swiglu gradient": ("input", 1024, 2816, MAP + "d_gate, " + MAP + "d_up, " + MAP + "gate, " + MAP + "up", "SwiGluGradientStore<256>{d_gate, d_up, gate, up}"),
+    "swiglu gradient, 192": ("input", 1024, 2816, MAP + "d_gate, " + MAP + "d_up, " + MAP + "gate, " + MAP + "up", "SwiGluGradientStore<192>{d_gate, d_up, gate, up}"),
     "plain down": ("forward", 1024, 2816, MAP + "y", "StoreBf16{y}"),
     "residual": ("forward", 1024, 2816, "const float* residual, float* x", "PairStore<AddTo<float, float>>{AddTo<float, float>{residual, x, n}, m, n}"),
 }
+EXTRA = {"swiglu gradient": 2 * 17408, "swiglu gradient, 192": 2 * 33792, "swiglu, kept, two buffers": 2 * 16384}
 ENTRY = """
 extern "C" __global__ void __cluster_dims__(%(cluster)d, 1, 1) __launch_bounds__(384, 1)
 linear(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, int m, %(parameters)s) {
@@ -36,19 +39,20 @@ class Case:
         self.kind, outputs, inputs, parameters, epilogue = CASES[name]
         self.n, self.k = (outputs, inputs) if self.kind == "forward" else (inputs, outputs)
         tile = choose(self.kind, rows, outputs, inputs)
-        if name == "swiglu gradient":  # its scratch takes the place of a stage
-            tile = Tile(256, stages=3, cluster=tile.cluster)
+        extra = EXTRA.get(name, 0)  # scratch beyond that of a plain store, which takes the place of a stage
+        if extra:
+            tile = Tile(192 if name.endswith("192") else 256, stages=3, cluster=tile.cluster)
         self.split = self.n // 2 if name.startswith("swiglu") and self.kind == "forward" else 0
         text = tile.text(False, self.kind == "input")
         fields = dict(cluster=tile.cluster, parameters=parameters, n=self.n, k=self.k, epilogue=epilogue, tile=text[:-1] + f", {self.split}>" if self.split else text)
         self.module = Module(sources("prelude", "sm90", "wgmma", "linear_stores", "linear_sm90", "linear_epilogues_sm90", "linear_fused_epilogues_sm90") + ENTRY % fields)
-        self.launch = self.module.kernel("linear", tile.shared(store=True) + (2 * 17408 if name == "swiglu gradient" else 0))
+        self.launch = self.module.kernel("linear", tile.shared(store=True) + extra)
         self.tile, self.grid = tile, PROCESSORS // tile.cluster * tile.cluster
 
     def tensors(self):
         make = lambda *s: torch.randn(*s, device="cuda").bfloat16()
         t = dict(a=make(self.rows, self.k), b=(make(self.n, self.k) if self.kind == "forward" else make(self.k, self.n)) * self.k ** -0.5, y=make(self.rows, self.n))
-        if self.name == "swiglu gradient":
+        if self.name.startswith("swiglu gradient"):
             t["branches"], t["y"] = make(self.rows, 2 * self.n), make(self.rows, 2 * self.n)
         elif self.name.startswith("swiglu"):
             t["branches"], t["h"] = make(self.rows, self.n), make(self.rows, self.n // 2)
@@ -68,7 +72,7 @@ class Case:
         store = lambda name: tensor_map(t[name], (64, 64))
         rest = {"rotary": lambda: [store("y"), t["positions"], t["table"]], "swiglu": lambda: [store("h")],
                 "swiglu, kept": lambda: [store("h"), *halves("branches")], "swiglu gradient": lambda: [*halves("y"), *halves("branches")],
-                "residual": lambda: [t["residual"], t["x"]]}.get(self.name, lambda: [store("y")])()
+                "residual": lambda: [t["residual"], t["x"]]}.get(self.name.removesuffix(", two buffers").removesuffix(", 192"), lambda: [store("y")])()
         return lambda: self.launch(self.grid, 384, *maps, self.rows, *rest)
 
     def expected(self, t):
@@ -80,7 +84,7 @@ class Case:
             lower, upper = heads[..., :HEAD // 2], heads[..., HEAD // 2:]
             turned = torch.cat([lower * cos - upper * sin, upper * cos + lower * sin], -1)
             return [("y", torch.cat([turned[:, :2048 // HEAD], heads[:, 2048 // HEAD:]], 1).flatten(1))]
-        if self.name == "swiglu gradient":
+        if self.name.startswith("swiglu gradient"):
             gate, up = t["branches"].double().chunk(2, -1)
             s = gate.sigmoid()
             return [("y", torch.cat([c * up * s * (1 + gate * (1 - s)), c * gate * s], -1))]
@@ -106,7 +110,8 @@ def verify_all():
 def run(explore):
     record = []
     for rows in (32768, 4096):
-        for plain, fused in (("plain qkv", ("rotary",)), ("plain up", ("swiglu", "swiglu, kept")), ("plain d_h", ("swiglu gradient",)), ("plain down", ("residual",))):
+        for plain, fused in (("plain qkv", ("rotary",)), ("plain up", ("swiglu", "swiglu, kept", "swiglu, kept, two buffers")),
+                             ("plain d_h", ("swiglu gradient", "swiglu gradient, 192")), ("plain down", ("residual",))):
             cases = [Case(name, rows) for name in (plain, *fused)]
             contestants = {}
             for case in cases:
@@ -116,5 +121,5 @@ def run(explore):
             for name in fused:
                 cost = times[name] / times[plain] - 1
                 record.append(dict(rows=rows, epilogue=name, us=times[name], plain_us=times[plain], cost=cost))
-                print(f"   {rows:6} {name:18}{times[name]:>9.1f} us, plain {times[plain]:.1f} us, cost {cost:+.1%}", flush=True)
+                print(f"   {rows:6} {name:26}{times[name]:>9.1f} us, plain {times[plain]:.1f} us, cost {cost:+.1%}", flush=True)
     return record

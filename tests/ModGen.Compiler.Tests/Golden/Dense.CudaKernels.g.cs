@@ -816,7 +816,7 @@ partial class Dense
                     int rows)
                 {
                     linear_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(
-                        dy, w, rows, 192, 64, 1, SwiGluGradientStore{d_gate, d_up, gate, up});
+                        dy, w, rows, 192, 64, 1, SwiGluGradientStore<256>{d_gate, d_up, gate, up});
                 }
                 """),
             Stages = 3, ExtraSharedBytes = 34816,

@@ -44,7 +44,7 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
             Entry("prelude elementwise", "const element* x, const element* dy, element* dx, Rows rows", $"swiglu_bwd<{Width}>(x, dy, dx, rows);", 256), Width)
         {
             Hopper = Entry(Families, $"{Map}dy, {Map}w, {Map}d_gate, {Map}d_up, {Map}gate, {Map}up, int rows",
-                $"linear_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(dy, w, rows, {Width}, {Inputs}, 1, SwiGluGradientStore{{d_gate, d_up, gate, up}});", 384),
+                $"linear_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(dy, w, rows, {Width}, {Inputs}, 1, SwiGluGradientStore<256>{{d_gate, d_up, gate, up}});", 384),
             Stages = 3,
             ExtraSharedBytes = 34816,
         };

@@ -59,7 +59,7 @@ internal static class CudaLinearFusions
         var fused = new CudaText($"swiglu_input_gradient_{Literal.Of(outputs)}x{f}", Families, Threads, EquatableArray.Of(
             Map("dy", $"(rows, {Literal.Of(outputs)})"), Map("w", $"({Literal.Of(outputs)}, {f})"), Map("d_gate", half + ", may be gate"), Map("d_up", half + ", may be up"),
             Map("gate", half), Map("up", half), Value("int", "rows")),
-            $"linear_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(\n    dy, w, rows, {f}, {Literal.Of(outputs)}, 1, SwiGluGradientStore{{d_gate, d_up, gate, up}});");
+            $"linear_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(\n    dy, w, rows, {f}, {Literal.Of(outputs)}, 1, SwiGluGradientStore<256>{{d_gate, d_up, gate, up}});");
         var entry = c.Catalog.Add(new FusedLinearEntry(fused.Name, product, rest, width, fused, "Stages = 3, ExtraSharedBytes = 34816"));
         yield return $"SwiGluInputGradient({entry}, {c["dy"]}, {c["weight"]}, {c["branches"]}, {c["dx"]}, {c.Rows("dy")});";
     }

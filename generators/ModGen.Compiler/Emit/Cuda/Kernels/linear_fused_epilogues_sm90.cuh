@@ -55,63 +55,71 @@ struct RotaryStore : TileStore {
 };
 
 // SwiGLU on a split tile, whose first half of columns is the gate's and second half the other branch's: H (m, F) =
-// silu(gate) . up. Keep also stores both branches, which the backward pass needs.
-template <bool Keep>
+// silu(gate) . up. Keep also stores both branches, which the backward pass needs. With two Buffers a store need not wait until
+// the one before it has left; there is room for them beside three stages.
+template <bool Keep, int Buffers = 1>
 struct SwiGluStore : TileStore {
     const TensorMap& h;     // (m, F) bf16
     const TensorMap& gate;  // (m, F) bf16, pitch 2 F: the first half of the branches; Keep only
     const TensorMap& up;    // (m, F) bf16, pitch 2 F: the second half; Keep only
+    static_assert(Buffers == 1 || (Buffers == 2 && Keep), "three stores a tile take turns with two buffers");
+    template <class Tile> static constexpr int staging_bytes = Buffers * StoreStaging;
     __device__ SwiGluStore(const TensorMap& h_, const TensorMap& gate_, const TensorMap& up_) : h(h_), gate(gate_), up(up_) { }
     template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Nothing) const {
         static_assert(Tile::Split > 0, "both branches of a column are in one tile");
         constexpr int Half = Tile::Columns / 2, Count = Half / 2;  // columns, and a thread's values, of a branch
+        static_assert(Half == 128 || Buffers == 1, "a store is one turn");
         using Branch = float[Count];
         Branch &gates = reinterpret_cast<Branch&>(acc[0]), &ups = reinterpret_cast<Branch&>(acc[Count]);
-        int column = at.column / 2;
+        auto store = [&](int turn, Branch& values, const TensorMap& map) {
+            unsigned char* buffer = at.staging + (Buffers == 2 ? (at.parity + turn) % 2 * StoreStaging : 0);
+            store_tile<Half, Buffers - 1>(values, map, at.row, at.column / 2, buffer, at.warpgroup, at.thread);
+        };
         if constexpr (Keep) {
-            store_tile<Half>(gates, gate, at.row, column, at.staging, at.warpgroup, at.thread);
-            store_tile<Half>(ups, up, at.row, column, at.staging, at.warpgroup, at.thread);
+            store(0, gates, gate);
+            store(1, ups, up);
         }
 #pragma unroll
         for (int i = 0; i < Count; i++) gates[i] *= sigmoid(gates[i]) * ups[i];
-        store_tile<Half>(gates, h, at.row, column, at.staging, at.warpgroup, at.thread);
+        store(2, gates, h);
     }
 };
 
 // The backward of SwiGluStore on dH = C: brings the branches in through TMA while the product runs, puts their gradients in
-// their place in shared memory, and stores them from there. Two buffers of 64 columns of both branches a warpgroup. The
-// gradients may lie where the branches do.
+// their place in shared memory, and stores them from there, 64 columns of both branches at a time. Each of these parts of a tile
+// has a buffer of its own where Columns is 192; with 256 there is room for two, and the last two parts are fetched when the
+// first two have left. The gradients may lie where the branches do.
+template <int Columns>
 struct SwiGluGradientStore : TileStore {
+    static_assert(Columns == 192 || Columns == 256, "as many buffers as parts, or two for four parts");
     const TensorMap& d_gate;  // (m, F) bf16, pitch 2 F, box {64, 64}
     const TensorMap& d_up;    // the same of the second half
     const TensorMap& gate;    // (m, F) bf16, pitch 2 F, box {64, 64}
     const TensorMap& up;      // the same of the second half
-    static constexpr int Branch = 64 * 64 * 2, Buffer = 2 * Branch;
-    template <class Tile> static constexpr int staging_bytes = 2 * Buffer + 1024;
+    static constexpr int Parts = Columns / 64, Buffers = Parts == 4 ? 2 : Parts, Branch = 64 * 64 * 2, Buffer = 2 * Branch;
+    template <class Tile> static constexpr int staging_bytes = Buffers * Buffer + 1024;
     __device__ SwiGluGradientStore(const TensorMap& d_gate_, const TensorMap& d_up_, const TensorMap& gate_, const TensorMap& up_)
         : d_gate(d_gate_), d_up(d_up_), gate(gate_), up(up_) { }
 
-    static __device__ __forceinline__ u64* barrier_of(unsigned char* staging, int buffer) { return reinterpret_cast<u64*>(staging + 2 * Buffer) + buffer; }
+    static __device__ __forceinline__ u64* barrier_of(unsigned char* staging, int buffer) { return reinterpret_cast<u64*>(staging + Buffers * Buffer) + buffer; }
 
     __device__ __forceinline__ void setup(unsigned char* staging) const {
-        barrier_init(barrier_of(staging, 0), 1);
-        barrier_init(barrier_of(staging, 1), 1);
+        for (int i = 0; i < Buffers; i++) barrier_init(barrier_of(staging, i), 1);
     }
 
     __device__ __forceinline__ void fetch(const LinearPlace& at, int part) const {
-        unsigned char* to = at.staging + part % 2 * Buffer;
-        u64* barrier = barrier_of(at.staging, part % 2);
+        unsigned char* to = at.staging + part % Buffers * Buffer;
+        u64* barrier = barrier_of(at.staging, part % Buffers);
         barrier_expect(barrier, Buffer);
         copy_box(to, gate, barrier, at.column + part * 64, at.row);
         copy_box(to + Branch, up, barrier, at.column + part * 64, at.row);
     }
 
     template <class Tile> __device__ __forceinline__ Nothing begin(const LinearPlace& at) const {
-        static_assert(Tile::Columns == 256, "four parts, so that each buffer's barrier ends a tile in the phase it began it");
+        static_assert(Tile::Columns == Columns, "the store is made for the tile");
         if (at.thread == 0) {
             store_wait_read<0>();
-            fetch(at, 0);
-            fetch(at, 1);
+            for (int part = 0; part < Buffers; part++) fetch(at, part);
         }
         return {};
     }
@@ -119,9 +127,9 @@ struct SwiGluGradientStore : TileStore {
     template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Nothing) const {
         int lane = at.thread % 32;
 #pragma unroll
-        for (int part = 0; part < 4; part++) {
-            unsigned char* buffer = at.staging + part % 2 * Buffer;
-            barrier_wait(barrier_of(at.staging, part % 2), part / 2);
+        for (int part = 0; part < Parts; part++) {
+            unsigned char* buffer = at.staging + part % Buffers * Buffer;
+            barrier_wait(barrier_of(at.staging, part % Buffers), Parts > Buffers ? part / 2 : at.parity);
 #pragma unroll
             for (int i = 0; i < 16; i++) {  // eight columns at a time, in two rows each
                 int group = i / 2, row = at.thread / 32 * 16 + lane / 4 + i % 2 * 8;
@@ -143,9 +151,9 @@ struct SwiGluGradientStore : TileStore {
                 store_box(d_gate, buffer, at.column + part * 64, at.row);
                 store_box(d_up, buffer + Branch, at.column + part * 64, at.row);
                 store_commit();
-                if (part < 2) {
+                if (part + Buffers < Parts) {
                     store_wait_read<0>();
-                    fetch(at, part + 2);
+                    fetch(at, part + Buffers);
                 }
             }
         }

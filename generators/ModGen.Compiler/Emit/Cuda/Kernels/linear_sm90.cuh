@@ -68,8 +68,9 @@ struct LinearShared {
     u64 full[Tile::Stages], empty[Tile::Stages];
 };
 
-// What an epilogue sees of its place: the warpgroup's first row and column of C, and scratch in shared memory.
-struct LinearPlace { int row, column, slice, slices, tile, warpgroup, thread; unsigned char* staging; };
+// What an epilogue sees of its place: the warpgroup's first row and column of C, scratch in shared memory, and whether the
+// number of tiles that this block has made before is odd.
+struct LinearPlace { int row, column, slice, slices, tile, warpgroup, thread; unsigned char* staging; u32 parity; };
 
 // What every epilogue has, and those that need nothing before the product leave as it is. staging_bytes: shared scratch a
 // warpgroup. setup: called once, by one thread, for each warpgroup's scratch. begin: called by the consumers before the
@@ -177,9 +178,9 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
             if constexpr (Tile::Cluster > 1) { if (thread < Tile::Cluster) barrier_arrive_remote(&shared.empty[stage], thread); }
             else { if (thread == 0) barrier_arrive(&shared.empty[stage]); }
         };
-        while (schedule.next(unit)) {
+        for (u32 parity = 0; schedule.next(unit); parity ^= 1) {
             LinearPlace place{(unit.m * Tile::Cluster + rank) * Tile::Rows + warpgroup * 64, unit.n * Tile::Columns, unit.slice, slices,
-                              unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup]};
+                              unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup], parity};
             auto ready = epilogue.template begin<Tile>(place);
             int previous = ring.stage, step = unit.step;
             // Up to eight steps the compiler would unroll whole, and its assembler then takes up to half a minute over them.
