@@ -130,8 +130,13 @@ void check_next(int rows) {
 int main() {
     check_all<257>();
     check_all<600>();
-    check<40000>("not in registers", {1.0f, 200, 0.9f, 1.1f, 16, 0, -1}, [](int, float x) { return x; }, 2);
-    check<40000>("not in registers, all", {1.0f, 0, 1.0f, 1.0f, 17, 0, -1}, [](int, float x) { return roundf(x); }, 2);
+    auto plain = [](int, float x) { return x; };
+    check<40000>("many", {1.0f, 200, 0.9f, 1.1f, 16, 0, -1}, plain, 2);
+    check<40000>("many, all", {1.0f, 0, 1.0f, 1.0f, 17, 0, -1}, [](int, float x) { return roundf(x); }, 2);
+    // More than the head holds: a top-k beyond it, and mass that does not lie in it.
+    check<9000>("wide top-k", {3.0f, 6000, 1.0f, 1.0f, 18, 0, -1}, plain, 2);
+    check<9000>("wide top-p", {9.0f, 0, 0.95f, 1.0f, 19, 0, -1}, plain, 2);
+    check<9000>("all equal", {1.0f, 0, 0.7f, 1.0f, 20, 0, -1}, [](int, float) { return 2.0f; }, 2);
     check<3>("three", {1.0f, 2, 0.9f, 1.0f, 18, 0, -1}, [](int, float x) { return x; }, 9);
     for (int rows : {1, 33, 1500}) check_next(rows);
     return failures == 0 ? 0 : 1;
