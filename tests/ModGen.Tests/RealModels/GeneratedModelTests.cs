@@ -3,11 +3,19 @@ using ModGen.Tests.Fakes;
 
 namespace ModGen.Tests.RealModels;
 
-/// <summary>What must hold for every generated model; one class a declaration runs these.</summary>
+/// <summary>What must hold for every generated model on every device; one class a declaration and a device runs these.</summary>
 public abstract class GeneratedModelTests<TModel> : IDisposable
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
-    private readonly CpuDevice _device = Device.Cpu(threads: 2);
+    private Device? _opened;
+
+    /// <summary>Opens the device, or skips the test; <paramref name="again"/> for another that must compute the same bits.</summary>
+    protected virtual Device Open(bool again) => Device.Cpu(threads: again ? 1 : 2);
+
+    /// <summary>Half the bits of a number are as many wrong digits of a logit.</summary>
+    private bool IsBFloat16 => On is CudaDevice { Precision: CudaPrecision.BFloat16 };
+
+    private Device On => _opened ??= Open(again: false);
 
     private static int Context => TModel.Description.Context;
 
@@ -17,14 +25,14 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
 
     public void Dispose()
     {
-        _device.Dispose();
+        _opened?.Dispose();
         GC.SuppressFinalize(this);
     }
 
     [Fact]
     public void Learns()
     {
-        using var model = TModel.Create(_device, seed: 1);
+        using var model = TModel.Create(On, seed: 1);
         using var trainer = model.CreateTrainer(8, new AdamW(0.01f), new TrainingOptions { Schedule = new LearningRateSchedule(10, 200) });
         var corpus = Corpus<TModel>.OpenText(Texts.Sentences(400));
         var before = trainer.Evaluate(corpus.ValidationBatches(8));
@@ -41,13 +49,13 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
         Assert.All(report.Layers, layer => Assert.Equal(0.25, layer.Capacity, 1e-9));
         Assert.All(report.Layers, layer => Assert.InRange(layer.Agreement, 0.5, 1));
         if (RoutedLayers.Length == 0)
-            Assert.Equal(report.TopKLoss, report.CausalLoss, 1e-4);
+            Assert.Equal(report.TopKLoss, report.CausalLoss, IsBFloat16 ? 1e-2 : 1e-4);
     }
 
     [Fact]
     public void Tokens_one_by_one_give_the_logits_of_the_whole()
     {
-        using var model = TModel.Create(_device, seed: 3);
+        using var model = TModel.Create(On, seed: 3);
         Liven(model);
         using var training = model.CreateTrainingProgram(3);
         var batch = Texts.Random<TModel>(3, seed: 5);
@@ -79,7 +87,7 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
             byte[] decisions = [.. forced.SelectMany(layer => places.Select(place => layer[place] ? (byte)1 : (byte)0))];
             inference.Extend([.. tokens], [.. sequences], [.. Enumerable.Range(0, tokens.Count)], logits.AsSpan(0, tokens.Count * Vocabulary), draw: 9, decisions);
             for (var row = 0; row < tokens.Count; row++)
-                AssertClose(expected.AsSpan(places[row] * Vocabulary, Vocabulary), logits.AsSpan(row * Vocabulary, Vocabulary), 1e-4f);
+                AssertClose(expected.AsSpan(places[row] * Vocabulary, Vocabulary), logits.AsSpan(row * Vocabulary, Vocabulary), IsBFloat16);
         }
 
         for (var i = 0; i < forced.Length; i++)
@@ -91,19 +99,19 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
     public void A_resumed_run_is_the_same_run_bit_for_bit()
     {
         using var folder = new TemporaryFolder();
-        using var single = Device.Cpu(threads: 1);
+        using var other = Open(again: true);
         var corpus = Corpus<TModel>.OpenText(Texts.Sentences(60));
         var options = new TrainingOptions { Seed = 7, Accumulation = 2, Schedule = new LearningRateSchedule(3, 20) };
-        using var through = TModel.Create(_device, seed: 1);
+        using var through = TModel.Create(On, seed: 1);
         using var one = through.CreateTrainer(4, new AdamW(0.01f), options);
         foreach (var batch in corpus.Batches(4, one.Seed).Take(8))
             one.Step(batch);
-        using var before = TModel.Create(_device, seed: 1);
+        using var before = TModel.Create(On, seed: 1);
         using var first = before.CreateTrainer(4, new AdamW(0.01f), options);
         foreach (var batch in corpus.Batches(4, first.Seed).Take(5))
             first.Step(batch);
         var saved = first.Save(folder.Path);
-        using var after = TModel.Create(single, seed: 2);
+        using var after = TModel.Create(other, seed: 2);
         using var second = after.CreateTrainer(4, new AdamW(0.01f), options);
         second.Load(saved);
         foreach (var batch in corpus.Batches(4, second.Seed, second.DataPosition).Take(3))
@@ -114,7 +122,7 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
     [Fact]
     public void A_step_allocates_nothing()
     {
-        using var model = TModel.Create(_device, seed: 1);
+        using var model = TModel.Create(On, seed: 1);
         using var trainer = model.CreateTrainer(4, new AdamW());
         var batches = Enumerable.Range(0, 6).Select(i => Texts.Random<TModel>(4, i)).ToArray();
         trainer.Step(batches[0]);
@@ -128,7 +136,7 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
     [Fact]
     public void A_decode_step_allocates_nothing()
     {
-        using var model = TModel.Create(_device, seed: 1);
+        using var model = TModel.Create(On, seed: 1);
         using var program = model.CreateInferenceProgram(1, 4);
         var (tokens, sequences, rows, logits) = (new int[1], new int[1], new int[1], new float[Vocabulary]);
         for (var i = 0; i < Context; i++)
@@ -144,8 +152,8 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
     public void Weights_leave_and_return_under_their_public_names()
     {
         using var folder = new TemporaryFolder();
-        using var source = TModel.Create(_device, seed: 1);
-        using var target = TModel.Create(_device, seed: 2);
+        using var source = TModel.Create(On, seed: 1);
+        using var target = TModel.Create(On, seed: 2);
         WeightsFile.Save(source, folder.Path);
         WeightsFile.Load(target, folder.Path);
         foreach (var parameter in source.Parameters.Parameters)
@@ -161,7 +169,9 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
     [Fact]
     public void Texts_of_a_batch_are_those_sampled_alone()
     {
-        using var model = TModel.Create(_device, seed: 1);
+        if (IsBFloat16)
+            Assert.Skip("In bfloat16 two candidates may be within the rounding of different numbers of rows.");
+        using var model = TModel.Create(On, seed: 1);
         Liven(model);
         using var several = model.CreateSampler(3);
         using var single = model.CreateSampler();
@@ -198,10 +208,19 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
         return members;
     }
 
-    private static void AssertClose(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual, float tolerance)
+    /// <summary>Element by element in float32; in bfloat16 by the norm of a row, whose elements hold two digits.</summary>
+    private static void AssertClose(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual, bool bfloat16)
     {
+        var (error, norm) = (0.0, 0.0);
         for (var i = 0; i < expected.Length; i++)
-            Assert.True(Math.Abs(expected[i] - actual[i]) <= tolerance * Math.Max(1, Math.Abs(expected[i])), $"{expected[i]} and {actual[i]} at {i}");
+        {
+            var difference = Math.Abs(expected[i] - actual[i]);
+            Assert.True(difference <= (bfloat16 ? double.MaxValue : 1e-4 * Math.Max(1, Math.Abs(expected[i]))), $"{expected[i]} and {actual[i]} at {i}");
+            error += (double)difference * difference;
+            norm += (double)expected[i] * expected[i];
+        }
+
+        Assert.True(Math.Sqrt(error) <= 2e-2 * Math.Sqrt(norm), $"an error of {Math.Sqrt(error)} in a row of norm {Math.Sqrt(norm)}");
     }
 }
 
