@@ -47,11 +47,12 @@ template <int Vocabulary, int Threads> void check(int rows, float deviation) {
 int main() {
     check<256, 256>(6, 3.0f);
     check<257, 256>(9, 3.0f);
-    check<50257, 512>(3, 2.0f);
+    check<50257, 1024>(3, 2.0f);
+    check<30001, 512>(2, 2.0f);
     check<1000, 256>(4, 30.0f);
     check<5, 256>(11, 2.0f);
     check<2, 32>(7, 2.0f);
-    check<66003, 512>(2, 2.0f);
+    check<66003, 1024>(2, 2.0f);
     for (int rows : {1, 3000}) {
         auto losses = Values<float>(rows).random(0.5f, 3.0f);
         Values<float> inverse({0.125f}), loss(1);

@@ -16,6 +16,7 @@ inline float4 load_in_place(const float4* from) { return *from; }
 inline uint4 load_streaming(const uint4* from) { return *from; }
 inline float4 load_streaming(const float4* from) { return *from; }
 inline void prefetch_to_second_level(const void*) { }
+inline void forget(uint4&) { }
 inline void wait_for_previous_kernel() { }
 inline void let_next_kernel_start() { }
 inline u32 load_acquire(const u32* counter) {  // whoever asks again and again lets the others go on

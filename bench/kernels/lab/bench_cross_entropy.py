@@ -12,9 +12,9 @@ class Case:
     """A block a row, or a warp a row where the vocabulary allows and `short` asks."""
 
     def __init__(self, rows, vocabulary, float32=False, short=False):
-        self.rows, self.vocabulary, self.short, self.threads = rows, vocabulary, short, 256 if vocabulary <= 4096 else 512
+        self.rows, self.vocabulary, self.short, self.threads = rows, vocabulary, short, 256 if vocabulary <= 2048 else 512 if vocabulary <= 32768 else 1024
         call = f"cross_entropy_rows<{vocabulary}, true>(logits, targets, losses, scale, rows)" if short else f"cross_entropy<{vocabulary}, {self.threads}, true>(logits, targets, losses, scale)"
-        self.family = Family("cross_entropy", [entry("loss", ARGUMENTS, call, threads=256 if short else self.threads)], float32)
+        self.family = Family("cross_entropy", [entry("loss", ARGUMENTS, call, threads=256 if short else self.threads, least=2 if self.threads == 512 else 1)], float32)
 
     def tensors(self):
         logits = self.family.elements(self.rows, self.vocabulary, deviation=3.0)

@@ -51,11 +51,12 @@ internal static class CudaHeadKernels
 
     private static CudaText CrossEntropy(int vocabulary, bool gradient)
     {
-        var threads = vocabulary <= 2048 ? 256 : 512;
+        // Up to eight words of 16 bytes a thread stay in registers, while two thousand threads fit a multiprocessor.
+        var threads = vocabulary <= 2048 ? 256 : vocabulary <= 32768 ? 512 : 1024;
         return new CudaText($"cross_entropy_{Literal.Of(vocabulary)}{(gradient ? "_gradient" : "")}", "prelude cross_entropy", threads, EquatableArray.Of(
             Pointer("element", "logits", $"(rows, {Literal.Of(vocabulary)}){(gradient ? ", their gradient after" : "")}"), Pointer("const int", "targets", "(rows)"),
             Pointer("float", "losses", "(rows)"), Pointer("const float", "loss_scale", "(1)")),
-            $"cross_entropy<{Literal.Of(vocabulary)}, {Literal.Of(threads)}, {Flag(gradient)}>(logits, targets, losses, loss_scale);");
+            $"cross_entropy<{Literal.Of(vocabulary)}, {Literal.Of(threads)}, {Flag(gradient)}>(logits, targets, losses, loss_scale);", Blocks: threads == 512 ? 2 : 1);
     }
 
     private static CudaText ShortCrossEntropy(int vocabulary, bool gradient) => new(

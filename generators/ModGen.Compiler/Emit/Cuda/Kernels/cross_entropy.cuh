@@ -1,7 +1,8 @@
 // Softmax cross-entropy of a chunk of logits, loss and gradient in one read and one write: a block holds a row in
 // registers, reduces its maximum and its sum, and writes d loss / d logits over the logits. A row too long for the registers
 // is read twice.
-// Launch: a block of Threads threads a row. Any vocabulary: rows are read as whole words of 16 bytes, the ends of a row that
+// Launch: a block of Threads threads a row: 256 up to 2048 logits, 512 up to 32768 with __launch_bounds__(512, 2), else 1024. Any
+// vocabulary: rows are read as whole words of 16 bytes, the ends of a row that
 // shares a word with its neighbour value by value.
 
 // Where a row lies in words of 16 bytes.
@@ -11,7 +12,7 @@ struct LogitsRow {
     static constexpr bool Aligned = Vocabulary % Group == 0;
     static constexpr int Words = Aligned ? Vocabulary / Group : ceil_div(Vocabulary + Group - 1, Group);  // at most
     static constexpr int Turns = ceil_div(Words, Threads);
-    static constexpr bool Kept = Turns * Group <= (sizeof(element) == 2 ? 128 : 64);                        // registers allow
+    static constexpr bool Kept = Turns <= 8;  // in 64 registers a thread
     static constexpr int Unroll = Kept ? Turns : 4;
 
     element* row;
@@ -21,8 +22,13 @@ struct LogitsRow {
     __device__ __forceinline__ int index(int turn, int j) const { return (turn * Threads + int(threadIdx.x)) * Group + j - lead; }
     __device__ __forceinline__ bool inside(int i) const { return i >= 0 && i < Vocabulary; }
 
+    // Whether a whole word is the row's: all are but at the first and the last turns.
+    __device__ __forceinline__ bool whole(int turn) const {
+        return ((Aligned || turn > 0) && (turn + 1) * Threads * Group <= Vocabulary) || (inside(index(turn, 0)) && inside(index(turn, Group - 1)));
+    }
+
     __device__ __forceinline__ uint4 read(int turn) const {
-        if (inside(index(turn, 0)) && inside(index(turn, Group - 1))) return __ldcs(reinterpret_cast<const uint4*>(row + index(turn, 0)));
+        if (whole(turn)) return __ldcs(reinterpret_cast<const uint4*>(row + index(turn, 0)));
         element part[Group];
 #pragma unroll
         for (int j = 0; j < Group; j++) part[j] = !Aligned && inside(index(turn, j)) ? row[index(turn, j)] : from_float<element>(-MODGEN_INFINITY);
@@ -30,7 +36,7 @@ struct LogitsRow {
     }
 
     __device__ __forceinline__ void write(int turn, const float (&v)[Group]) const {
-        if (inside(index(turn, 0)) && inside(index(turn, Group - 1))) return store(row + index(turn, 0), v);
+        if (whole(turn)) return store(row + index(turn, 0), v);
 #pragma unroll
         for (int j = 0; j < Group; j++)
             if (!Aligned && inside(index(turn, j))) row[index(turn, j)] = from_float<element>(v[j]);
@@ -50,10 +56,11 @@ struct LogitsRow {
 
 // Calls body(turn, values) for each word of this thread, from the registers or from memory again.
 template <class Row, class Body>
-__device__ __forceinline__ void each_logits(const Row& row, const uint4 (&kept)[Row::Kept ? Row::Turns : 1], Body body) {
+__device__ __forceinline__ void each_logits(const Row& row, uint4 (&kept)[Row::Kept ? Row::Turns : 1], Body body) {
 #pragma unroll Row::Unroll
     for (int turn = 0; turn < Row::Turns; turn++) {
         float v[Row::Group];
+        if constexpr (Row::Kept) forget(kept[turn]);
         Row::values(Row::Kept ? kept[Row::Kept ? turn : 0] : row.read(turn), v);
         body(turn, v);
     }

@@ -92,6 +92,10 @@ __device__ __forceinline__ float4 load_in_place(const float4* from) {
     return v;
 }
 
+// Makes the compiler forget what it knows of a value, so that what was computed from it is computed again and not kept in
+// registers until then.
+__device__ __forceinline__ void forget(uint4& v) { asm volatile("" : "+r"(v.x), "+r"(v.y), "+r"(v.z), "+r"(v.w)); }
+
 // Programmatic dependent launch: `wait_for_previous_kernel` returns once the kernels that this one depends on have
 // finished and their writes are visible; both do nothing in a launch without the attribute.
 __device__ __forceinline__ void wait_for_previous_kernel() {
