@@ -7,16 +7,19 @@ public class DecodeLayerKernelTests
     private static readonly DevicePointer Counter = new(0x100);
     private static readonly DecodeLayerKernel Yardstick = Of(width: 1024, heads: 16, groups: 16, headWidth: 64, feedForward: 2816);
 
+    private static readonly DecodeHeadKernel Head = new("head", 1024, 32768) { Logits = Any, GatheredNorm = Any };
+
     [Fact]
     public void One_row_takes_a_warp_for_each_pair_or_two_of_outputs()
     {
         RowCount one = new(1, Counter);
-        Assert.Equal("#define DECODE_ROWS 1\n", DecodeLayerKernel.Define(one));
+        Assert.Equal("#define DECODE_ROWS 1\n", DecodeProduct.Define(one));
         Assert.Equal((128, 1536 / 8), Shape(Yardstick.ChooseQkv(one)));
         Assert.Equal((128, 512 / 4), Shape(Yardstick.ChooseOutput(one)));
         Assert.Equal((128, 2816 / 8), Shape(Yardstick.ChooseGateUp(one)));
         Assert.Equal((128, 512 / 4), Shape(Yardstick.ChooseDown(one)));
-        Assert.False(DecodeLayerKernel.NormsApart(one));
+        Assert.False(DecodeProduct.NormsApart(one));
+        Assert.Equal((128, 32768 / 2 / 8), Shape(Head.ChooseLogits(one)));
     }
 
     [Theory]
@@ -27,10 +30,11 @@ public class DecodeLayerKernelTests
     public void More_rows_take_a_block_for_eight_pairs(int rows, int rounded)
     {
         RowCount some = new(rows, Counter);
-        Assert.Equal($"#define DECODE_ROWS {rounded}\n", DecodeLayerKernel.Define(some));
+        Assert.Equal($"#define DECODE_ROWS {rounded}\n", DecodeProduct.Define(some));
         Assert.Equal((128, 1536 / 8), Shape(Yardstick.ChooseQkv(some)));
         Assert.Equal((256, 512 / 8), Shape(Yardstick.ChooseDown(some)));
-        Assert.Equal(rows > 8, DecodeLayerKernel.NormsApart(some));
+        Assert.Equal((128, 32768 / 2 / 8), Shape(Head.ChooseLogits(some)));
+        Assert.Equal(rows > 8, DecodeProduct.NormsApart(some));
     }
 
     [Fact]
@@ -63,20 +67,21 @@ public class DecodeLayerKernelTests
     {
         using var machine = new FakeMachine();
         using var context = machine.Open();
-        Assert.True(DecodeLayerKernel.Suits(context, new RowCount(32, Counter)));
-        Assert.False(DecodeLayerKernel.Suits(context, new RowCount(33, Counter)));
+        Assert.True(DecodeProduct.Suits(context, new RowCount(32, Counter)));
+        Assert.False(DecodeProduct.Suits(context, new RowCount(33, Counter)));
         using var precise = machine.Platform.Open(0, float32: true);
-        Assert.False(DecodeLayerKernel.Suits(precise, new RowCount(1, Counter)));
+        Assert.False(DecodeProduct.Suits(precise, new RowCount(1, Counter)));
     }
+
+    private static Kernel Any => new("any", "prelude", 256, "extern \"C\" __global__ void any() { }");
 
     private static (int Threads, int Blocks) Shape(ChosenKernel chosen) => (chosen.Kernel.Threads, chosen.Blocks);
 
     private static DecodeLayerKernel Of(int width, int heads, int groups, int headWidth, int feedForward)
     {
-        var any = new Kernel("any", "prelude", 256, "extern \"C\" __global__ void any() { }");
         return new DecodeLayerKernel("decode", width, heads, groups, headWidth, feedForward)
         {
-            Qkv = any, Attention = any, Place = any, Split = any, Combine = any, Output = any, GateUp = any, Down = any, Norm = any,
+            Qkv = Any, Attention = Any, Place = Any, Split = Any, Combine = Any, Output = Any, GateUp = Any, Down = Any, Norm = Any,
         };
     }
 }

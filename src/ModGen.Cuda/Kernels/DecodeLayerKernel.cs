@@ -12,14 +12,8 @@ namespace ModGen.Cuda;
 /// <param name="FeedForward">Width of the MLP.</param>
 public sealed record DecodeLayerKernel(string Name, int Width, int Heads, int KeyValueHeads, int HeadWidth, int FeedForward)
 {
-    /// <summary>The most rows of a call that goes this way.</summary>
-    public const int MostRows = 32;
-
     /// <summary>Blocks that a row's keys are split over, as the texts say.</summary>
     public const int Splits = CachedAttentionKernel.Splits;
-
-    // Beyond so many rows the norm is a kernel of its own.
-    private const int NormedRows = 8;
 
     /// <summary>Norm, queries, keys and values, rotary, cache.</summary>
     public required Kernel Qkv { get; init; }
@@ -54,16 +48,6 @@ public sealed record DecodeLayerKernel(string Name, int Width, int Heads, int Ke
     /// <summary>The kernels that there are.</summary>
     public IEnumerable<Kernel> Forms => new[] { Qkv, Attention, Place, Split, Combine, Output, GateUp, Down, Norm, GatheredNorm }.OfType<Kernel>();
 
-    /// <summary>True where a call of so many rows had better go this way.</summary>
-    public static bool Suits(CudaContext context, RowCount rows)
-    {
-        ArgumentNullException.ThrowIfNull(context);
-        return !context.Float32 && rows.Most <= MostRows;
-    }
-
-    /// <summary>Whether the norms are kernels of their own.</summary>
-    public static bool NormsApart(RowCount rows) => rows.Most > NormedRows;
-
     /// <summary>Whether attention is one kernel over clusters; else places, parts and their combination.</summary>
     public static bool IsClustered(CudaContext context)
     {
@@ -71,18 +55,8 @@ public sealed record DecodeLayerKernel(string Name, int Width, int Heads, int Ke
         return HopperFamily.HasClusters(context);
     }
 
-    /// <summary>What stands in front of the texts of products: the rows that they are made for.</summary>
-    public static string Define(RowCount rows) => $"#define DECODE_ROWS {Rows(rows)}\n";
-
-    /// <summary>What stands in front of a text for one number of rows, so that it can be read and compiled apart; null where nothing does.</summary>
-    public static string? ExampleDefine(Kernel form)
-    {
-        ArgumentNullException.ThrowIfNull(form);
-        return form.Text.Contains("DECODE_ROWS", StringComparison.Ordinal) ? Define(new RowCount(1)) : null;
-    }
-
     /// <summary>The kernel of queries, keys and values with its grid.</summary>
-    public ChosenKernel ChooseQkv(RowCount rows) => Product(Qkv, Width, (Heads + 2 * KeyValueHeads) * HeadWidth / 2, rows);
+    public ChosenKernel ChooseQkv(RowCount rows) => DecodeProduct.Choose(Qkv, Width, (Heads + 2 * KeyValueHeads) * HeadWidth / 2, rows);
 
     /// <summary>The kernel of attention over clusters with its grid.</summary>
     public ChosenKernel ChooseAttention(RowCount rows) => new(Attention with { Cluster = Splits }, checked(rows.Most * BlocksOfRow * Splits), null);
@@ -94,26 +68,16 @@ public sealed record DecodeLayerKernel(string Name, int Width, int Heads, int Ke
     public ChosenKernel ChooseCombine(RowCount rows) => new(Combine, Ceiling(checked(rows.Most * Heads), 8), null);
 
     /// <summary>The kernel of the output projection with its grid.</summary>
-    public ChosenKernel ChooseOutput(RowCount rows) => Product(Output, Heads * HeadWidth, Ceiling(Width, 2), rows);
+    public ChosenKernel ChooseOutput(RowCount rows) => DecodeProduct.Choose(Output, Heads * HeadWidth, Ceiling(Width, 2), rows);
 
     /// <summary>The kernel of gate and up projections with its grid.</summary>
-    public ChosenKernel ChooseGateUp(RowCount rows) => Product(GateUp, Width, FeedForward, rows);
+    public ChosenKernel ChooseGateUp(RowCount rows) => DecodeProduct.Choose(GateUp, Width, FeedForward, rows);
 
     /// <summary>The kernel of the down projection with its grid.</summary>
-    public ChosenKernel ChooseDown(RowCount rows) => Product(Down, FeedForward, Ceiling(Width, 2), rows);
+    public ChosenKernel ChooseDown(RowCount rows) => DecodeProduct.Choose(Down, FeedForward, Ceiling(Width, 2), rows);
 
     /// <summary>Bytes of the partial softmaxes of attention over parts.</summary>
     public long PartialBytes(RowCount rows) => sizeof(float) * (long)rows.Most * Heads * Splits * (HeadWidth + 2);
-
-    // decode_threads and decode_blocks of the family.
-    private static ChosenKernel Product(Kernel kernel, int columns, int pairs, RowCount rows)
-    {
-        if (Rows(rows) == 1 && columns % 256 == 0 && columns <= 4096)
-            return new ChosenKernel(kernel with { Threads = 128 }, Ceiling(pairs, columns <= 1024 && pairs >= 1024 ? 8 : 4), Define(rows));
-        return new ChosenKernel(kernel with { Threads = columns <= 1408 ? 128 : columns <= 2816 ? 256 : 512 }, Ceiling(pairs, 8), Define(rows));
-    }
-
-    private static int Rows(RowCount rows) => rows.Most == 1 ? 1 : Ceiling(rows.Most, 8) * 8;
 
     /// <summary>cached_attention_blocks of the family.</summary>
     private int BlocksOfRow => KeyValueHeads * Ceiling(Heads / KeyValueHeads, 4);

@@ -42,7 +42,7 @@ internal static class KernelSources
     {
         var cluster = kernel.Cluster > 1 ? $", clusters of {kernel.Cluster}" : "";
         var shared = kernel.SharedBytes > 0 ? $", {kernel.SharedBytes} bytes of dynamic shared memory" : "";
-        return $"// {kernel.Name}: {kernel.Threads} threads a block{shared}{cluster}.\n#define MODGEN_FLOAT32 {(precision == CudaPrecision.Float32 ? 1 : 0)}\n{KernelSource.Of(kernel, LinearKernel.ExampleDefine(kernel) ?? DecodeLayerKernel.ExampleDefine(kernel))}";
+        return $"// {kernel.Name}: {kernel.Threads} threads a block{shared}{cluster}.\n#define MODGEN_FLOAT32 {(precision == CudaPrecision.Float32 ? 1 : 0)}\n{KernelSource.Of(kernel, LinearKernel.ExampleDefine(kernel) ?? DecodeProduct.ExampleDefine(kernel))}";
     }
 
     /// <summary>The kernels that the types nested in a model list, and those that every model has.</summary>

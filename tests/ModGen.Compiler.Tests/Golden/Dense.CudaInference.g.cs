@@ -47,6 +47,12 @@ partial class Dense
         /// <summary>Logits of the wanted rows.</summary>
         private void Head()
         {
+            if (Decodes)
+            {
+                DecodeHead(CudaKernels.Decode64Head, Floats(Stream), Weights(213504), WeightOperands(213568), 1e-05f);
+                return;
+            }
+
             var active = Wanted;
             var x = Floats(Stream); // (B, 64)
             var finalGain = Weights(213504); // (64)

@@ -1104,6 +1104,39 @@ partial class Dense
             }
             """);
 
+        public static readonly Cuda::DecodeHeadKernel Decode64Head = new("decode_64_head", 64, 256)
+        {
+            Logits = new("decode_64_head", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_head(
+                    const bf16* weight, // (256, 64)
+                    const float* x,     // (stream rows, 64)
+                    const float* gain,  // (64)
+                    const bf16* normed, // (rows, 64), or null
+                    const int* wanted,  // (rows)
+                    float* logits,      // (rows, 256)
+                    Rows rows,
+                    float epsilon)
+                {
+                    decode_logits<64, 256, DECODE_ROWS>(weight, x, gain, normed, wanted, logits, rows, epsilon);
+                }
+                """),
+            GatheredNorm = new("decode_64_head_norm", "prelude rms_norm", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_head_norm(
+                    const float* x,    // (stream rows, 64)
+                    const int* wanted, // (rows)
+                    const float* gain, // (64)
+                    float* gathered,   // (rows, 64)
+                    element* normed,   // (rows, 64), or null
+                    Rows rows,
+                    float epsilon)
+                {
+                    rms_norm_gather_fwd<64, 0, 0>(x, wanted, gain, gathered, normed, nullptr, rows, epsilon);
+                }
+                """),
+        };
+
         public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64(
@@ -1430,6 +1463,6 @@ partial class Dense
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. LinearRotary128x64_6x16.Forms, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. LinearRotary128x64_6x16.Forms, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
     }
 }

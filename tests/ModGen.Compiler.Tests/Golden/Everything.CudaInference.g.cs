@@ -46,6 +46,12 @@ partial class Everything
         /// <summary>Logits of the wanted rows.</summary>
         private void Head()
         {
+            if (Decodes)
+            {
+                DecodeHead(CudaKernels.Decode64Head, Floats(Stream), Weights(178272), WeightOperands(0), 1e-05f);
+                return;
+            }
+
             var active = Wanted;
             var x = Floats(Stream); // (B, 64)
             var finalGain = Weights(178272); // (64)
@@ -63,6 +69,25 @@ partial class Everything
         {
             var rows = Rows;
             var weights = WeightsAt(layer);
+            if (Decodes)
+            {
+                Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), [Floats(Stream), Operands(0), rows]);
+                Linear(CudaKernels.Linear16x64Bias, Operands(0), WeightOperands(weights + 64), Operands(64), rows, [Weights(weights + 1088)]);
+                Launch(CudaKernels.Silu16, Blocks(rows.Most * 16L, 2048), [Operands(64), Operands(0), rows]);
+                Linear(CudaKernels.Linear1x16FloatBias, Operands(0), WeightOperands(weights + 1104), Floats(Scratch + 16), rows, [Weights(weights + 1120)]);
+                Launch(CudaKernels.Decode64RouteSigmoid, 1, [
+                    Floats(Stream), Weights(weights), Floats(Scratch + 16), Positions, RowSequences, Forced, ForcedRows(layer),
+                    EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), Floats(Scratch + 16), rows]);
+                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
+                    AttentionGain: Weights(weights + 1136),
+                    Qkv: WeightOperands(weights + 1200),
+                    Output: WeightOperands(weights + 13488),
+                    MlpGain: Weights(weights + 17584),
+                    GateUp: WeightOperands(weights + 17648),
+                    Down: WeightOperands(weights + 42224)));
+                return;
+            }
+
             var x = Floats(Stream); // (B, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(Scratch); // (B)
@@ -86,19 +111,6 @@ partial class Everything
 
             Launch(CudaKernels.SelectRows, 1, [predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
-
-            if (Decodes)
-            {
-                Launch(CudaKernels.GatesSigmoid, Blocks(active.Most, 2048), [Floats(Scratch), EnteredRows, Floats(Scratch + 16), active]);
-                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
-                    AttentionGain: Weights(weights + 1136),
-                    Qkv: WeightOperands(weights + 1200),
-                    Output: WeightOperands(weights + 13488),
-                    MlpGain: Weights(weights + 17584),
-                    GateUp: WeightOperands(weights + 17648),
-                    Down: WeightOperands(weights + 42224)));
-                return;
-            }
 
             var attentionGain = Weights(weights + 1136); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)
@@ -152,6 +164,25 @@ partial class Everything
         {
             var rows = Rows;
             var weights = WeightsAt(layer);
+            if (Decodes)
+            {
+                Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), [Floats(Stream), Operands(0), rows]);
+                Linear(CudaKernels.Linear8x64Bias, Operands(0), WeightOperands(weights + 64), Operands(64), rows, [Weights(weights + 576)]);
+                Launch(CudaKernels.Silu8, Blocks(rows.Most * 8L, 2048), [Operands(64), Operands(0), rows]);
+                Linear(CudaKernels.Linear1x8FloatBias, Operands(0), WeightOperands(weights + 592), Floats(Scratch + 16), rows, [Weights(weights + 608)]);
+                Launch(CudaKernels.Decode64RouteTanh, 1, [
+                    Floats(Stream), Weights(weights), Floats(Scratch + 16), Positions, RowSequences, Forced, ForcedRows(layer),
+                    EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), Floats(Scratch + 16), rows]);
+                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
+                    AttentionGain: Weights(weights + 624),
+                    Qkv: WeightOperands(weights + 688),
+                    Output: WeightOperands(weights + 12976),
+                    MlpGain: Weights(weights + 17072),
+                    GateUp: WeightOperands(weights + 17136),
+                    Down: WeightOperands(weights + 41712)));
+                return;
+            }
+
             var x = Floats(Stream); // (B, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(Scratch); // (B)
@@ -175,19 +206,6 @@ partial class Everything
 
             Launch(CudaKernels.SelectRows, 1, [predictorLogits, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;
-
-            if (Decodes)
-            {
-                Launch(CudaKernels.GatesTanh, Blocks(active.Most, 2048), [Floats(Scratch), EnteredRows, Floats(Scratch + 16), active]);
-                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
-                    AttentionGain: Weights(weights + 624),
-                    Qkv: WeightOperands(weights + 688),
-                    Output: WeightOperands(weights + 12976),
-                    MlpGain: Weights(weights + 17072),
-                    GateUp: WeightOperands(weights + 17136),
-                    Down: WeightOperands(weights + 41712)));
-                return;
-            }
 
             var attentionGain = Weights(weights + 624); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)

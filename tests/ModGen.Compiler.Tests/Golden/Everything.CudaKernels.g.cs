@@ -2057,6 +2057,39 @@ partial class Everything
             }
             """);
 
+        public static readonly Cuda::DecodeHeadKernel Decode64Head = new("decode_64_head", 64, 256)
+        {
+            Logits = new("decode_64_head", "prelude sm80 cached_attention decode_products decode_layer", 128,
+                """
+                extern "C" __global__ void __launch_bounds__(decode_threads(64, DECODE_ROWS), decode_resident(64, DECODE_ROWS)) decode_64_head(
+                    const bf16* weight, // (256, 64)
+                    const float* x,     // (stream rows, 64)
+                    const float* gain,  // (64)
+                    const bf16* normed, // (rows, 64), or null
+                    const int* wanted,  // (rows)
+                    float* logits,      // (rows, 256)
+                    Rows rows,
+                    float epsilon)
+                {
+                    decode_logits<64, 256, DECODE_ROWS>(weight, x, gain, normed, wanted, logits, rows, epsilon);
+                }
+                """),
+            GatheredNorm = new("decode_64_head_norm", "prelude rms_norm", 256,
+                """
+                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_head_norm(
+                    const float* x,    // (stream rows, 64)
+                    const int* wanted, // (rows)
+                    const float* gain, // (64)
+                    float* gathered,   // (rows, 64)
+                    element* normed,   // (rows, 64), or null
+                    Rows rows,
+                    float epsilon)
+                {
+                    rms_norm_gather_fwd<64, 0, 0>(x, wanted, gain, gathered, normed, nullptr, rows, epsilon);
+                }
+                """),
+        };
+
         public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64(
@@ -2073,10 +2106,12 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel SelectRows = new("select_rows", "prelude sampling_rows", 1024,
+        public static readonly Cuda::Kernel Decode64RouteSigmoid = new("decode_64_route_sigmoid", "prelude routing decode_route", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) select_rows(
-                const float* logits,    // (rows)
+            extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_sigmoid(
+                const float* x,         // (rows, 64)
+                const float* w,         // (64)
+                const float* logits,    // (rows), or null
                 const int* positions,   // (rows)
                 const int* sequences,   // (rows)
                 const int* use_forced,  // (1)
@@ -2086,9 +2121,11 @@ partial class Everything
                 int* entered_sequences, // (active)
                 int* active,            // (1)
                 int* flags,             // (rows)
+                float* gates,           // (active)
                 Rows rows)
             {
-                causal_select(logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, rows);
+                decode_route<64, Gate::Sigmoid>(
+                    x, w, logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, gates, rows);
             }
             """);
 
@@ -2232,15 +2269,22 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel GatesSigmoid = new("gates_sigmoid", "prelude routing", 256,
+        public static readonly Cuda::Kernel SelectRows = new("select_rows", "prelude sampling_rows", 1024,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) gates_sigmoid(
-                const float* scores, // (stream rows)
-                const int* selected, // (rows)
-                float* gate,         // (rows)
+            extern "C" __global__ void __launch_bounds__(1024, 1) select_rows(
+                const float* logits,    // (rows)
+                const int* positions,   // (rows)
+                const int* sequences,   // (rows)
+                const int* use_forced,  // (1)
+                const int* forced,      // (rows)
+                int* entered,           // (active)
+                int* entered_positions, // (active)
+                int* entered_sequences, // (active)
+                int* active,            // (1)
+                int* flags,             // (rows)
                 Rows rows)
             {
-                gates<Gate::Sigmoid, 0, 0>(scores, selected, gate, rows);
+                causal_select(logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, rows);
             }
             """);
 
@@ -2375,6 +2419,18 @@ partial class Everything
                 """),
         };
 
+        public static readonly Cuda::Kernel GatesSigmoid = new("gates_sigmoid", "prelude routing", 256,
+            """
+            extern "C" __global__ void __launch_bounds__(256, 1) gates_sigmoid(
+                const float* scores, // (stream rows)
+                const int* selected, // (rows)
+                float* gate,         // (rows)
+                Rows rows)
+            {
+                gates<Gate::Sigmoid, 0, 0>(scores, selected, gate, rows);
+            }
+            """);
+
         public static readonly Cuda::Kernel Scatter64ScaledInPlace = new("scatter_64_scaled_in_place", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_scaled_in_place(
@@ -2386,6 +2442,29 @@ partial class Everything
                 Rows rows)
             {
                 scatter_add_scaled<64, 0, 0, element, true, true>(x, selected, f, gate, y, rows);
+            }
+            """);
+
+        public static readonly Cuda::Kernel Decode64RouteTanh = new("decode_64_route_tanh", "prelude routing decode_route", 1024,
+            """
+            extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_tanh(
+                const float* x,         // (rows, 64)
+                const float* w,         // (64)
+                const float* logits,    // (rows), or null
+                const int* positions,   // (rows)
+                const int* sequences,   // (rows)
+                const int* use_forced,  // (1)
+                const int* forced,      // (rows)
+                int* entered,           // (active)
+                int* entered_positions, // (active)
+                int* entered_sequences, // (active)
+                int* active,            // (1)
+                int* flags,             // (rows)
+                float* gates,           // (active)
+                Rows rows)
+            {
+                decode_route<64, Gate::Tanh>(
+                    x, w, logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, gates, rows);
             }
             """);
 
@@ -2430,6 +2509,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, GatherRmsNorm64, SelectRows, .. Decode64Routed.Forms, GatesSigmoid, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, Scatter64ScaledInPlace, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, Decode64RouteSigmoid, .. Decode64Routed.Forms, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, Decode64RouteTanh, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

@@ -48,6 +48,12 @@ partial class Routed
         /// <summary>Logits of the wanted rows.</summary>
         private void Head()
         {
+            if (Decodes)
+            {
+                DecodeHead(CudaKernels.Decode64Head, Floats(Stream), Weights(230016), WeightOperands(230080), 1e-05f);
+                return;
+            }
+
             var active = Wanted;
             var x = Floats(Stream); // (B, 64)
             var finalGain = Weights(230016); // (64)
@@ -122,17 +128,11 @@ partial class Routed
         {
             var rows = Rows;
             var weights = WeightsAt(layer);
-            var x = Floats(Stream); // (B, 64)
-            var routerWeight = Weights(weights); // (1, 64)
-            var scores = Floats(Scratch); // (B)
-            Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), [x, routerWeight, scores, rows]);
-
-            Launch(CudaKernels.SelectRows, 1, [scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
-            var active = Active;
-
             if (Decodes)
             {
-                Launch(CudaKernels.GatesIdentity, Blocks(active.Most, 2048), [Floats(Scratch), EnteredRows, Floats(Scratch + 16), active]);
+                Launch(CudaKernels.Decode64RouteIdentity, 1, [
+                    Floats(Stream), Weights(weights), default(Cuda::DevicePointer), Positions, RowSequences, Forced, ForcedRows(layer),
+                    EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), Floats(Scratch + 16), rows]);
                 DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
                     AttentionGain: Weights(weights + 64),
                     Qkv: WeightOperands(weights + 128),
@@ -142,6 +142,14 @@ partial class Routed
                     Down: WeightOperands(weights + 41152)));
                 return;
             }
+
+            var x = Floats(Stream); // (B, 64)
+            var routerWeight = Weights(weights); // (1, 64)
+            var scores = Floats(Scratch); // (B)
+            Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), [x, routerWeight, scores, rows]);
+
+            Launch(CudaKernels.SelectRows, 1, [scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
+            var active = Active;
 
             var attentionGain = Weights(weights + 64); // (64)
             var gathered = Floats(Scratch + 16); // (A, 64)

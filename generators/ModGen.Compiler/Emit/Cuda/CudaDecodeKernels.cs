@@ -1,8 +1,10 @@
+using System;
 using System.Collections.Generic;
 using System.Linq;
 using ModGen.Compiler.Graph;
 using ModGen.Compiler.Ops;
 using ModGen.Compiler.Planning;
+using ModGen.Compiler.Spec;
 using static ModGen.Compiler.Emit.Cuda.CudaTexts;
 
 namespace ModGen.Compiler.Emit.Cuda;
@@ -21,11 +23,12 @@ internal static class CudaDecodeKernels
         ("AttentionGain", "attentionGain"), ("Qkv", "qkvWeight"), ("Output", "outputWeight"), ("MlpGain", "mlpGain"), ("GateUp", "gateUpWeight"), ("Down", "downWeight"),
     ];
 
-    /// <summary>The launches of a block that every form of it has: those up to the choice of rows; none where every row enters.</summary>
-    public static int Shared(SectionPlan block) => block.Forward.TakeWhile(l => l.FindOp<CausalSelect>() is null).Count() is var before && before < block.Forward.Count ? before + 1 : 0;
-
-    /// <summary>The statements that run the rest of a block by fused kernels and return; null where a size is none for them.</summary>
-    public static IEnumerable<string>? Statements(SectionPlan block, KernelCatalog catalog, System.Func<Value, string> placeOf, System.Func<Launch, IEnumerable<string>> emit)
+    /// <summary>The statements that run a block, or the rest of it, by fused kernels and return; null where a size is none for them.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="catalog">Where kernels go.</param>
+    /// <param name="placeOf">The expression of a value where there is no local for it.</param>
+    /// <param name="emit">The statements of a planned launch, in such expressions.</param>
+    public static DecodeBranch? Branch(SectionPlan block, KernelCatalog catalog, Func<Value, string> placeOf, Func<Launch, IEnumerable<string>> emit)
     {
         var attention = block.Forward.Select(l => l.FindOp<CachedAttention>()).First(op => op is not null)!;
         var norm = block.Forward.Select(l => l.FindOp<RmsNorm>()).First(op => op is not null)!;
@@ -34,20 +37,40 @@ internal static class CudaDecodeKernels
         // Rows of weights are read in pieces of 16 bytes.
         if (width % 8 != 0 || feedForward % 8 != 0 || attention.Heads * attention.HeadWidth % 8 != 0)
             return null;
-        var routed = Shared(block) > 0;
-        var entry = catalog.Add(Entry(attention, width, feedForward, routed));
-        var weights = Parameters.Select(p => $"    {p.Field}: {placeOf(parameters[p.Value])}{(p.Field == "Down" ? "));" : ",")}");
-        var gate = block.Forward.FirstOrDefault(l => l.FindOp<Gate>() is not null);
+        var choice = block.Forward.TakeWhile(l => l.FindOp<CausalSelect>() is null).ToList();
+        var routed = choice.Count < block.Forward.Count;
         var stream = placeOf(block.Section.Graph.Inputs.First(v => block.Storage[v].Kind == StorageKind.StreamIn));
+        List<string> statements = [];
+        var gates = "default";
+        var router = routed ? choice.FirstOrDefault(l => l is { Nodes.Count: 1 } && l.FindOp<RouterScores>() is not null) : null;
+        var gate = block.Forward.FirstOrDefault(l => l.FindOp<Gate>() is not null);
+        if (router is not null && gate is not null)
+        {
+            // Scores, choice and gates are one kernel; what a predictor needs goes before it.
+            var logits = block.Forward[choice.Count]["logits"];
+            gates = placeOf(gate["gates"]);
+            statements.AddRange(choice.Where(l => l != router).SelectMany(emit));
+            statements.Add($"Launch({catalog.Add(new SingleEntry(Route(width, gate.Op<Gate>().Kind)))}, 1, [");
+            statements.Add($"    {stream}, {placeOf(router["weight"])}, {(logits == router["scores"] ? "default(Cuda::DevicePointer)" : placeOf(logits))}, Positions, RowSequences, Forced, ForcedRows(layer),");
+            statements.Add($"    EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), {gates}, rows]);");
+        }
+
+        var entry = catalog.Add(Entry(attention, width, feedForward, routed));
         var epsilon = Literal.Float(norm.Epsilon);
-        return
-        [
-            .. gate is null ? [] : emit(gate),
-            routed
-                ? $"DecodeRoutedLayer({entry}, layer, {stream}, {(gate is null ? "default" : placeOf(gate["gates"]))}, {epsilon}, new("
-                : $"DecodeLayer({entry}, layer, {stream}, {epsilon}, new(",
-            .. weights,
-        ];
+        statements.Add(routed ? $"DecodeRoutedLayer({entry}, layer, {stream}, {gates}, {epsilon}, new(" : $"DecodeLayer({entry}, layer, {stream}, {epsilon}, new(");
+        statements.AddRange(Parameters.Select(p => $"    {p.Field}: {placeOf(parameters[p.Value])}{(p.Field == "Down" ? "));" : ",")}"));
+        return new DecodeBranch(routed && gates == "default" ? choice.Count + 1 : 0, statements);
+    }
+
+    private static CudaText Route(int width, GateKind kind)
+    {
+        var d = Literal.Of(width);
+        return new CudaText($"decode_{d}_route_{kind.ToString().ToLowerInvariant()}", "prelude routing decode_route", 1024, EquatableArray.Of(
+            Pointer("const float", "x", $"(rows, {d})"), Pointer("const float", "w", $"({d})"), Pointer("const float", "logits", "(rows), or null"),
+            Pointer("const int", "positions", "(rows)"), Pointer("const int", "sequences", "(rows)"), Pointer("const int", "use_forced", "(1)"), Pointer("const int", "forced", "(rows)"),
+            Pointer("int", "entered", "(active)"), Pointer("int", "entered_positions", "(active)"), Pointer("int", "entered_sequences", "(active)"), Pointer("int", "active", "(1)"),
+            Pointer("int", "flags", "(rows)"), Pointer("float", "gates", "(active)"), Rows),
+            $"decode_route<{d}, Gate::{kind}>(\n    x, w, logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, gates, rows);");
     }
 
     private static OperationEntry Entry(CachedAttention op, int width, int feedForward, bool routed)
@@ -101,8 +124,42 @@ internal static class CudaDecodeKernels
                 $"rms_norm_gather_fwd<{d}, 0, 0>(x, of, gain, gathered, normed, nullptr, rows, epsilon);")));
         return new OperationEntry("DecodeLayerKernel", name, $"{d}, {h}, {g}, {w}, {f}", forms.ToEquatableArray());
 
-        CudaText Product(string part, string columns, string function, params EntryParameter[] parameters) => new(
-            $"{name}_{part}", Products, 128, parameters.ToEquatableArray(), $"{function}({string.Join(", ", parameters.Select(p => p.Name))});",
-            Bound: $"decode_threads({columns}, DECODE_ROWS)", Resident: $"decode_resident({columns}, DECODE_ROWS)");
+        CudaText Product(string part, string columns, string function, params EntryParameter[] parameters) => CudaDecodeKernels.Product($"{name}_{part}", columns, function, parameters);
+    }
+
+    private static CudaText Product(string name, string columns, string function, params EntryParameter[] parameters) => new(
+        name, Products, 128, parameters.ToEquatableArray(), $"{function}({string.Join(", ", parameters.Select(p => p.Name))});",
+        Bound: $"decode_threads({columns}, DECODE_ROWS)", Resident: $"decode_resident({columns}, DECODE_ROWS)");
+
+    /// <summary>The statement that makes the wanted logits; null where the width is none for it.</summary>
+    public static string? Head(SectionPlan head, KernelCatalog catalog, Func<Value, string> placeOf)
+    {
+        var product = head.Forward.Last(l => l.FindOp<Linear>() is not null);
+        var norm = head.Forward.First(l => l.FindOp<RmsNorm>() is not null);
+        var weight = product["weight"];
+        var (vocabulary, width) = (weight.Type.Extents[0], weight.Type.Extents[1]);
+        if (width % 8 != 0)
+            return null;
+        var (v, d) = (Literal.Of(vocabulary), Literal.Of(width));
+        var x = Pointer("const float", "x", $"(stream rows, {d})");
+        var wanted = Pointer("const int", "wanted", "(rows)");
+        var gain = Pointer("const float", "gain", $"({d})");
+        var normed = Pointer("const bf16", "normed", $"(rows, {d}), or null");
+        var epsilon = Value("float", "epsilon");
+        var name = $"decode_{d}_head";
+        List<EntryForm> forms =
+        [
+            new("Logits", Product(name, d, $"decode_logits<{d}, {v}, DECODE_ROWS>", Pointer("const bf16", "weight", $"({v}, {d})"), x, gain, normed, wanted, Pointer("float", "logits", $"(rows, {v})"), Rows, epsilon)),
+            new("GatheredNorm", new CudaText(name + "_norm", "prelude rms_norm", 256,
+                EquatableArray.Of(x, wanted, gain, Pointer("float", "gathered", $"(rows, {d})"), normed with { Type = "element*" }, Rows, epsilon),
+                $"rms_norm_gather_fwd<{d}, 0, 0>(x, wanted, gain, gathered, normed, nullptr, rows, epsilon);")),
+        ];
+        var entry = catalog.Add(new OperationEntry("DecodeHeadKernel", name, $"{d}, {v}", forms.ToEquatableArray()));
+        return $"DecodeHead({entry}, {placeOf(norm["x"])}, {placeOf(norm["gain"])}, {placeOf(weight)}, {Literal.Float(norm.Op<RmsNorm>().Epsilon)});";
     }
 }
+
+/// <summary>What a block does in a decode step.</summary>
+/// <param name="After">Planned launches that go before it.</param>
+/// <param name="Statements">The rest.</param>
+internal sealed record DecodeBranch(int After, IReadOnlyList<string> Statements);

@@ -67,6 +67,8 @@ internal sealed class CudaInferenceFile(InferencePlan plan, KernelCatalog catalo
         _writer.Line("/// <summary>Logits of the wanted rows.</summary>");
         using (_writer.Block("private void Head()"))
         {
+            if (CudaDecodeKernels.Head(plan.Logits, catalog, value => PlaceOf(plan.Logits, value)) is { } statement)
+                WriteDecoding(new DecodeBranch(0, [statement]));
             _writer.Line("var active = Wanted;");
             Pass(plan.Logits);
         }
@@ -84,30 +86,29 @@ internal sealed class CudaInferenceFile(InferencePlan plan, KernelCatalog catalo
             _writer.Line("var rows = Rows;");
             _writer.Line("var weights = WeightsAt(layer);");
             var pass = Writer(block);
-            var shared = CudaDecodeKernels.Shared(block);
-            pass.Write(block.Forward.Take(shared));
-            WriteDecoding(block);
-            pass.Write(block.Forward.Skip(shared));
+            string Inline(Value value) => PlaceOf(block, value);
+            var decoding = CudaDecodeKernels.Branch(block, catalog, Inline, launch => CudaKernels.Emit(new CudaCall(launch, Inline, block, catalog, samples: true)));
+            var before = decoding?.After ?? 0;
+            pass.Write(block.Forward.Take(before));
+            if (decoding is not null)
+                WriteDecoding(decoding);
+            pass.Write(block.Forward.Skip(before));
         }
     }
 
-    /// <summary>A decode step has a few rows: for those the block behind the router is a few fused kernels.</summary>
-    private void WriteDecoding(SectionPlan block)
+    /// <summary>A decode step has a few rows: for those a block is a few fused kernels.</summary>
+    private void WriteDecoding(DecodeBranch decoding)
     {
-        string PlaceOf(Value value) => Expression(block, value) ?? Place(block, block.Storage[value], value);
-        if (CudaDecodeKernels.Statements(block, catalog, PlaceOf, launch => CudaKernels.Emit(new CudaCall(launch, PlaceOf, block, catalog, samples: true))) is not { } statements)
-            return;
-        var shared = CudaDecodeKernels.Shared(block) > 0;
-        if (shared)
+        if (decoding.After > 0)
             _writer.Line();
         using (_writer.Block("if (Decodes)"))
         {
-            foreach (var statement in statements)
+            foreach (var statement in decoding.Statements)
                 _writer.Line(statement);
             _writer.Line("return;");
         }
 
-        if (!shared)
+        if (decoding.After == 0)
             _writer.Line();
     }
 
@@ -117,6 +118,9 @@ internal sealed class CudaInferenceFile(InferencePlan plan, KernelCatalog catalo
         value => Expression(section, value),
         (storage, value) => Place(section, storage, value),
         (launch, nameOf) => CudaKernels.Emit(new CudaCall(launch, nameOf, section, catalog, samples: true))));
+
+    /// <summary>The expression of a value where there is no local for it.</summary>
+    private string PlaceOf(SectionPlan section, Value value) => Expression(section, value) ?? Place(section, section.Storage[value], value);
 
     private string Place(SectionPlan section, Storage storage, Value value) =>
         CudaPlaces.Parameter(plan.Parameters, section, storage, value) ?? Activation(storage, value.Type);

@@ -28,7 +28,7 @@ public abstract partial class CudaInferenceProgram
         _writer.CachedAttention(kernel, qkv, sequences, visible, cache, o, rows, Sequences);
 
     /// <summary>True where the pass is one of a few rows in bfloat16, for which layers have fused kernels.</summary>
-    protected bool Decodes => DecodeLayerKernel.Suits(_device.Context, Rows);
+    protected bool Decodes => DecodeProduct.Suits(_device.Context, Rows);
 
     /// <summary>Appends a layer that every row of a decode step enters.</summary>
     /// <param name="kernel">The layer's kernels.</param>
@@ -49,4 +49,13 @@ public abstract partial class CudaInferenceProgram
     protected void DecodeRoutedLayer(DecodeLayerKernel kernel, int layer, DevicePointer x, DevicePointer gates, float epsilon, LayerWeights weights) =>
         _writer.DecodeLayer(
             kernel, weights, x, new DecodeRows(Active, EnteredPositions, EnteredSequences, EnteredRows, gates), new DecodeCache(Keys(layer), Lengths(layer)), RotaryTable, epsilon);
+
+    /// <summary>Appends the final norm and the wanted logits of a decode step.</summary>
+    /// <param name="kernel">The head's kernels.</param>
+    /// <param name="x">The stream.</param>
+    /// <param name="gain">(width) gain of the norm.</param>
+    /// <param name="weight">(vocabulary, width) operands.</param>
+    /// <param name="epsilon">What the norm adds to a mean square.</param>
+    protected void DecodeHead(DecodeHeadKernel kernel, DevicePointer x, DevicePointer gain, DevicePointer weight, float epsilon) =>
+        _writer.DecodeHead(kernel, x, WantedRows, Wanted, gain, weight, LogitsOut, epsilon);
 }

@@ -43,7 +43,7 @@ internal static class DecodeLaunches
     {
         var count = rows.Count;
         var attention = kernel.Heads * kernel.HeadWidth;
-        var normed = DecodeLayerKernel.NormsApart(count) ? writer.Hold(Bytes(count, kernel.Width, OperandBytes)) : default;
+        var normed = DecodeProduct.NormsApart(count) ? writer.Hold(Bytes(count, kernel.Width, OperandBytes)) : default;
         var q = writer.Hold(Bytes(count, attention, OperandBytes));
         var o = writer.Hold(Bytes(count, attention, OperandBytes));
         var t = writer.Hold(Bytes(count, kernel.Width, sizeof(float)));
@@ -67,6 +67,31 @@ internal static class DecodeLaunches
         writer.Release();
 
         void Launch(ChosenKernel chosen, ReadOnlySpan<Argument> arguments) => writer.Launch(chosen.Kernel, chosen.Blocks, arguments, chosen.Define);
+    }
+
+    /// <summary>Appends the final norm and the logits of the rows that are wanted.</summary>
+    /// <param name="writer">The pass.</param>
+    /// <param name="kernel">The head's kernels.</param>
+    /// <param name="x">(rows, width) float: the stream.</param>
+    /// <param name="wanted">(wanted) int: rows whose logits are wanted.</param>
+    /// <param name="count">How many, counted on the device.</param>
+    /// <param name="gain">(width) gain of the norm.</param>
+    /// <param name="weight">(vocabulary, width) operands.</param>
+    /// <param name="logits">Where the logits go.</param>
+    /// <param name="epsilon">What is added to a mean square.</param>
+    public static void DecodeHead(
+        this LaunchWriter writer, DecodeHeadKernel kernel, DevicePointer x, DevicePointer wanted, RowCount count, DevicePointer gain, DevicePointer weight, DevicePointer logits, float epsilon)
+    {
+        DevicePointer normed = default;
+        if (DecodeProduct.NormsApart(count))
+        {
+            normed = writer.Hold(Bytes(count, kernel.Width, OperandBytes));
+            writer.Launch(kernel.GatheredNorm, NormBlocks(count), [x, wanted, gain, writer.Scratch(Bytes(count, kernel.Width, sizeof(float))), normed, count, epsilon]);
+        }
+
+        var chosen = kernel.ChooseLogits(count);
+        writer.Launch(chosen.Kernel, chosen.Blocks, [weight, x, gain, normed, wanted, logits, count, epsilon], chosen.Define);
+        writer.Release();
     }
 
     private static void Attend(LaunchWriter writer, DecodeLayerKernel kernel, DevicePointer q, DevicePointer o, in DecodeRows rows, in DecodeCache cache)

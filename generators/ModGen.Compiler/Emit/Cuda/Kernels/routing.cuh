@@ -91,12 +91,14 @@ __device__ __forceinline__ void random_scores(const int* positions, float* score
 
 enum class Gate { Identity, Sigmoid, Tanh };
 
+template <Gate Kind>
+__device__ __forceinline__ float gate_value(float score) { return Kind == Gate::Identity ? score : Kind == Gate::Sigmoid ? 1.0f / (1.0f + expf(-score)) : tanhf(score); }
+
 // gates (compact) = g of the scores at the selected positions. `rows` are compact.
 template <Gate Kind, int Length, int Selected>
 __device__ __forceinline__ void gates(const float* scores, const int* selected, float* gates, Rows rows) {
     for_values(rows, [&](int row) {
-        float score = scores[stream_row<Length, Selected>(selected, row)];
-        gates[row] = Kind == Gate::Identity ? score : Kind == Gate::Sigmoid ? 1.0f / (1.0f + expf(-score)) : tanhf(score);
+        gates[row] = gate_value<Kind>(scores[stream_row<Length, Selected>(selected, row)]);
     });
 }
 
