@@ -47,6 +47,7 @@ internal static class OutlineEmitter
         yield return ("", $"private {name}(global::ModGen.Device device) : base(device, null!, null!, 0) {{ }}");
         yield return ("", $"static {name} global::ModGen.IDecoderModel<{name}>.Create(global::ModGen.Device device, ulong seed) => {failure};");
         yield return ("", $"static global::ModGen.ModelDescription global::ModGen.IDecoderModel<{name}>.Description => {failure};");
+        yield return ("", $"static global::System.Collections.Generic.IReadOnlyList<global::ModGen.Cuda.Kernel> global::ModGen.IDecoderModel<{name}>.Kernels => {failure};");
         yield return ("CreateTrainingProgram", $"public override global::ModGen.Programs.TrainingProgram CreateTrainingProgram(int batch) => {failure};");
         yield return ("CreateInferenceProgram", $"public override global::ModGen.Programs.InferenceProgram CreateInferenceProgram(int sequences, int maximumRows) => {failure};");
     }
