@@ -24,7 +24,7 @@ struct LogitsRow {
 
     // Whether a whole word is the row's: all are but at the first and the last turns.
     __device__ __forceinline__ bool whole(int turn) const {
-        return ((Aligned || turn > 0) && (turn + 1) * Threads * Group <= Vocabulary) || (inside(index(turn, 0)) && inside(index(turn, Group - 1)));
+        return ((Aligned || turn > 0) && (turn + 1) * Threads * Group <= Vocabulary) || (Aligned ? turn * Threads + int(threadIdx.x) < Words : inside(index(turn, 0)) && inside(index(turn, Group - 1)));
     }
 
     __device__ __forceinline__ uint4 read(int turn) const {
@@ -54,13 +54,14 @@ struct LogitsRow {
     }
 };
 
-// Calls body(turn, values) for each word of this thread, from the registers or from memory again.
+// Calls body(turn, values) for each word of this thread that the row has, from the registers or from memory again.
 template <class Row, class Body>
 __device__ __forceinline__ void each_logits(const Row& row, uint4 (&kept)[Row::Kept ? Row::Turns : 1], Body body) {
 #pragma unroll Row::Unroll
     for (int turn = 0; turn < Row::Turns; turn++) {
         float v[Row::Group];
         if constexpr (Row::Kept) forget(kept[turn]);
+        if (Row::Aligned && !row.whole(turn)) continue;
         Row::values(Row::Kept ? kept[Row::Kept ? turn : 0] : row.read(turn), v);
         body(turn, v);
     }
