@@ -24,3 +24,12 @@ public partial class Cpu512;
 [Decoder(Vocabulary = 256, Width = 512, Layers = 8, Heads = 8, FeedForward = 1408, Context = 512)]
 [MixtureOfDepths(Capacity = 0.125)]
 public partial class Cpu512Eighth;
+
+/// <summary>The dense side of docs/experiment.md, 39M parameters over bytes.</summary>
+[Decoder(Vocabulary = 256, Width = 512, Layers = 12, Heads = 8, FeedForward = 1408, Context = 1024)]
+public partial class ExperimentDense;
+
+/// <summary>The routed side: as many FLOPs a token in 22 layers, every other one at 12.5 % (k = 128).</summary>
+[Decoder(Vocabulary = 256, Width = 512, Layers = 22, Heads = 8, FeedForward = 1408, Context = 1024)]
+[MixtureOfDepths(Capacity = 0.125, Gate = Gate.Sigmoid, Predictor = 64)]
+public partial class ExperimentEighth;

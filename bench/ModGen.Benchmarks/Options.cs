@@ -4,7 +4,7 @@ namespace ModGen.Benchmarks;
 
 internal sealed record Options(string Verb, int Threads, string? Json, string? Only)
 {
-    private const string Usage = "Usage: gemm|attention|kernels|step|decode [--threads N] [--json FILE] [--only TEXT], or model NAME VERB ...";
+    private const string Usage = "Usage: gemm|attention|kernels|step|decode [--threads N] [--json FILE] [--only TEXT], model NAME VERB ..., or parity NAME FOLDER ...";
 
     public static Options? Parse(string[] args)
     {

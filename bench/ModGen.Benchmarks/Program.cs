@@ -2,8 +2,11 @@ using ModGen.Benchmarks;
 
 // dotnet run -c Release --project bench/ModGen.Benchmarks -- gemm|attention|kernels|step|decode [--threads N] [--json FILE] [--only TEXT]
 // dotnet run -c Release --project bench/ModGen.Benchmarks -- model NAME bench|train|... (the verbs of an app around a class of specs/)
+// dotnet run -c Release --project bench/ModGen.Benchmarks -- parity NAME FOLDER --data TEXT ... (a run for bench/peers/torch_parity.py)
 if (args is ["model", var model, ..])
     return SpecApp.Run(model, args[2..]);
+if (args is ["parity", var compared, ..])
+    return SpecApp.RunParity(compared, args[2..]);
 var options = Options.Parse(args);
 if (options is null)
     return 1;

@@ -103,6 +103,6 @@ internal sealed class Report(Options options)
     }
 
     /// <summary>The commit that was built, as the SDK writes it behind the version.</summary>
-    private static string Commit() =>
+    public static string Commit() =>
         typeof(Report).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+') is [_, var commit] ? commit : "unknown";
 }
