@@ -5,6 +5,23 @@ namespace ModGen.Hosting.Tests;
 public sealed class ResumeTests
 {
     [Fact]
+    public async Task A_run_goes_on_on_the_device_it_began_on_or_says_that_it_cannot()
+    {
+        using var harness = new Harness();
+        await harness.Train(2, "--device", "cpu");
+        var settings = TrainSettings.Load(harness.Checkpoints)!;
+        Assert.Equal(new DeviceChoice("cpu", CudaPrecision.Float32), settings.Device);
+        var resumed = await harness.Run(harness.TrainArguments(3, "--resume"));
+        Assert.True(resumed.Code == 0, resumed.Error);
+        Assert.Contains("Device: CPU", resumed.Out, StringComparison.Ordinal);
+        (settings with { Steps = 4, Device = new DeviceChoice("cuda:63", CudaPrecision.BFloat16) }).Save(harness.Checkpoints);
+        var elsewhere = await harness.Run(harness.TrainArguments(4, "--resume"));
+        Assert.True(elsewhere.Code == 0, elsewhere.Error);
+        Assert.Contains("warning: the run began on cuda:63, which cannot be used: ", elsewhere.Error, StringComparison.Ordinal);
+        Assert.NotEqual("cuda:63", TrainSettings.Load(harness.Checkpoints)!.Device!.Device);
+    }
+
+    [Fact]
     public async Task An_interrupted_run_goes_on_bit_for_bit()
     {
         using var whole = new Harness();

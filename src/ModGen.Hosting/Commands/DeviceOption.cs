@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using ModGen.Cuda;
+using ModGen.Hosting.Output;
+using ModGen.Hosting.Training;
 
 namespace ModGen.Hosting.Commands;
 
@@ -24,24 +26,31 @@ internal sealed class DeviceOption
 
     public IReadOnlyList<Option> All => [_device, _precision, _threads];
 
-    /// <summary>Opens the device that was asked for, or the best there is.</summary>
+    /// <summary>Opens the device that was asked for, else the one that a run began on, else the best there is.</summary>
+    /// <param name="arguments">What the user wrote.</param>
+    /// <param name="began">Where the run that goes on began; null for none.</param>
+    /// <param name="output">Is told when that one cannot be used.</param>
     /// <exception cref="AppException">It cannot be used, or does not go with the precision.</exception>
-    public Device Open(ParseResult arguments)
+    public Device Open(ParseResult arguments, DeviceChoice? began, VerbOutput output)
     {
-        var (name, precision) = (arguments.GetValue(_device), arguments.GetValue(_precision));
-        if (name is null)
-            return Device.Best(precision, arguments.GetValue(_threads));
+        var (asked, threads) = (arguments.GetValue(_device), arguments.GetValue(_threads));
+        var precision = arguments.IsGiven(_precision) ? arguments.GetValue(_precision) : began?.Precision ?? CudaPrecision.BFloat16;
+        if ((asked ?? began?.Device) is not { } name)
+            return Device.Best(precision, threads);
         if (name == Cpu)
         {
             return arguments.IsGiven(_precision) && precision == CudaPrecision.BFloat16
                 ? throw new AppException("--precision bfloat16 is of GPUs; the CPU computes in float32.", ExitCode.Usage)
-                : Device.Cpu(arguments.GetValue(_threads));
+                : Device.Cpu(threads);
         }
 
-        var ordinal = Ordinal(name)!.Value;
-        return CudaContext.WhyUnavailable(ordinal) is { } why
-            ? throw new AppException($"--device {name} cannot be used: {why}")
-            : Device.Cuda(ordinal, precision);
+        var ordinal = Ordinal(name) ?? 0;
+        if (CudaContext.WhyUnavailable(ordinal) is not { } why)
+            return Device.Cuda(ordinal, precision);
+        if (asked is not null)
+            throw new AppException($"--device {name} cannot be used: {why}");
+        output.Warn($"the run began on {name}, which cannot be used: {why.TrimEnd('.')}; it does not go on bit for bit.");
+        return Device.Best(precision, threads);
     }
 
     private static int? Ordinal(string name)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using ModGen.Hosting.Output;
+using ModGen.Hosting.Training;
 
 namespace ModGen.Hosting.Commands;
 
@@ -11,9 +12,12 @@ internal abstract class DeviceVerb<TModel>(string name, string description) : Ve
 
     protected override IReadOnlyList<Option> Common => _device.All;
 
+    /// <summary>Where a run began that the verb is to go on with; null when it begins something new.</summary>
+    protected virtual DeviceChoice? Began(ParseResult arguments) => null;
+
     protected sealed override async Task<int> RunAsync(ParseResult arguments, VerbOutput output, CancellationToken interruption)
     {
-        using var device = _device.Open(arguments);
+        using var device = _device.Open(arguments, Began(arguments), output);
         if (device is CudaDevice cuda)
             cuda.KernelsLoading = new CompilingNote(output, cuda.Context);
         return await RunAsync(arguments, device, output, interruption).ConfigureAwait(false);

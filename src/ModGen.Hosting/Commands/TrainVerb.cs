@@ -19,6 +19,9 @@ internal sealed class TrainVerb<TModel> : DeviceVerb<TModel>
         : base("train", "Train the model and save checkpoints. Ctrl-C finishes the step, saves and exits with 130.") =>
         AddOptions([.. _options.All, _resume, _fresh, _report]);
 
+    protected override DeviceChoice? Began(ParseResult arguments) =>
+        arguments.GetValue(_resume) ? TrainSettings.Load(CheckpointRoot(arguments))?.Device : null;
+
     protected override Task<int> RunAsync(ParseResult arguments, Device device, VerbOutput output, CancellationToken interruption)
     {
         _options.Check(arguments);
@@ -33,7 +36,7 @@ internal sealed class TrainVerb<TModel> : DeviceVerb<TModel>
         using var trainer = model.CreateTrainer(settings.Batch, settings.Optimizer, settings.TrainingOptions);
         if (resumed is not null)
             Resume(trainer, resumed, output);
-        settings = _options.Extend(arguments, settings, trainer.Steps);
+        settings = _options.Extend(arguments, settings, trainer.Steps) with { Device = DeviceChoice.Of(device) };
         trainer.Reschedule(settings.Schedule);
         settings.Save(root);
         Announce(device, settings, output);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace ModGen.Hosting.Training;
 
@@ -9,7 +10,7 @@ namespace ModGen.Hosting.Training;
 internal sealed record TrainSettings
 {
     private const string FileName = "run.json";
-    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true, Converters = { new JsonStringEnumConverter() } };
 
     /// <summary>Steps of the whole run; null while a run of so many minutes is still measuring its speed.</summary>
     public long? Steps { get; init; }
@@ -33,6 +34,9 @@ internal sealed record TrainSettings
     public required float Clip { get; init; }
 
     public required ulong Seed { get; init; }
+
+    /// <summary>Where it trains: another device rounds otherwise. Null in the settings of older versions.</summary>
+    public DeviceChoice? Device { get; init; }
 
     /// <summary>Full path of the text; null for the SDK's documentation.</summary>
     public string? Data { get; init; }
