@@ -10,7 +10,7 @@ internal static class LinearKernels
     {
         LinearPass.Forward => Make(pass, outputs, inputs, "false, false", "a, {1}, b, {1}, rows, {0}, {1}, StoreElement{{y, {0}}}", "rows, {0}, {1}", mapped: true),
         LinearPass.InputGradient => Make(pass, outputs, inputs, "false, true", "a, {0}, b, {1}, rows, {1}, {0}, StoreElement{{y, {1}}}", "rows, {1}, {0}", mapped: true),
-        _ => Make(pass, outputs, inputs, "true, true", "a, {0}, b, {1}, {0}, {1}, rows, Accumulate{{y, {1}}}", "{0}, {1}, rows", mapped: false),
+        _ => Make(pass, outputs, inputs, "true, true", "a, {0}, b, {1}, {0}, {1}, rows, Accumulate{{y, {1}, add != 0}}", "{0}, {1}, rows", mapped: false),
     };
 
     /// <summary>Y = X Wᵀ + bias, of float32, through the stores that go by pairs.</summary>
@@ -34,15 +34,16 @@ internal static class LinearKernels
         var call = string.Format(null, operands, outputs, inputs);
         sizes = string.Format(null, sizes, outputs, inputs);
         var result = mapped ? "element* y" : "float* y";
+        var add = mapped ? "" : ", int add";
         var turns = mapped ? "" : ", u32* turns";
-        var pointers = $"const element* a, const element* b, {result}, Rows rows";
+        var pointers = $"const element* a, const element* b, {result}, Rows rows{add}";
         return new LinearKernel(pass.ToString(), pass, outputs, inputs)
         {
             Plain = Entry(PlainFamilies, pointers, $"linear_any<{layout}>({call});"),
             Portable = Entry(PortableFamilies, pointers + turns, $"linear_sm80<LinearTile80<LINEAR_COLUMNS, {layout}>>({call}{(mapped ? "" : ", LINEAR_SLICES, turns")});"),
             Hopper = Entry(
-                HopperFamilies, $"const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, {(mapped ? "const __grid_constant__ TensorMap y" : result)}, int rows{turns}",
-                $"linear_sm90<{HopperTileText(layout)}>(a, b, {sizes}, LINEAR_SLICES, {(mapped ? "StoreBf16{y}" : $"AccumulateF32{{y, turns, {outputs}, {inputs}, true}}")});", "LINEAR_THREADS"),
+                HopperFamilies, $"const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, {(mapped ? "const __grid_constant__ TensorMap y" : result)}, int rows{add}{turns}",
+                $"linear_sm90<{HopperTileText(layout)}>(a, b, {sizes}, LINEAR_SLICES, {(mapped ? "StoreBf16{y}" : $"AccumulateF32{{y, turns, {outputs}, {inputs}, add != 0}}")});", "LINEAR_THREADS"),
             Few = pass == LinearPass.Forward ? Entry(RowsFamilies, pointers, $"linear_rows<32, {outputs}, {inputs}>(a, b, rows, StoreElement{{y, {outputs}}});") : null,
             ResultMapped = mapped,
         };

@@ -40,6 +40,17 @@ public class LinearTilesTests
     public void Yardstick_products_take_the_tiles_that_were_measured(int m, int n, int k, bool adds, int columns, int stages, int cluster, int consumers, int slices) =>
         Assert.Equal(new HopperTile(columns, stages, cluster, consumers, slices), LinearTiles.Hopper(m, n, k, adds, Processors));
 
+    // What the measurement in docs/kernels/linear-sm80.md puts first.
+    [Theory]
+    [InlineData(32768, 3072, 1024, false, 256, 1)]
+    [InlineData(4096, 2816, 1024, false, 256, 1)]
+    [InlineData(3072, 1024, 32768, true, 256, 4)]
+    [InlineData(1024, 2816, 32768, true, 256, 3)]
+    [InlineData(3072, 1024, 4096, true, 256, 1)]
+    [InlineData(1024, 2816, 4096, true, 256, 1)]
+    public void Yardstick_products_take_the_portable_tiles_that_were_fastest(int m, int n, int k, bool adds, int columns, int slices) =>
+        Assert.Equal(new PortableTile(columns, slices), LinearTiles.Portable(m, n, k, adds, Processors));
+
     [Theory]
     [MemberData(nameof(Shapes))]
     public void Every_Hopper_tile_can_be_launched(int m, int n, int k, bool adds)

@@ -28,8 +28,11 @@ void weight_gradient(int rows, int outputs, int inputs) {
     auto p = make_product(outputs, inputs, rows, true, true);
     auto before = some_floats(p.c.size()), gradient = before;
     Rows counted{&p.k, rows + 100};
-    emulator::launch(blocks(outputs, inputs), 256, [&] { linear_any<true, true>(p.a.data(), outputs, p.b.data(), inputs, outputs, inputs, counted, Accumulate{gradient.data(), inputs}); });
+    emulator::launch(blocks(outputs, inputs), 256, [&] { linear_any<true, true>(p.a.data(), outputs, p.b.data(), inputs, outputs, inputs, counted, Accumulate{gradient.data(), inputs, true}); });
     hold_product(describe("any", "weight gradient", p), gradient, plus(p.c, before));
+    gradient = poisoned<float>(p.c.size());
+    emulator::launch(blocks(outputs, inputs), 256, [&] { linear_any<true, true>(p.a.data(), outputs, p.b.data(), inputs, outputs, inputs, counted, Accumulate{gradient.data(), inputs, false}); });
+    if (rows > 0) hold_product(describe("any", "weight gradient, stored", p), gradient, p.c);
 }
 
 int main() {

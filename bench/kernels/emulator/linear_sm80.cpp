@@ -35,8 +35,15 @@ template <int Columns, int Threads = 256, int Stages = 4> void weight_gradient(i
     Rows counted{&p.k, rows + 100};
     std::vector<u32> turns(size_t(ceil_div(outputs, 128) * ceil_div(inputs, Columns)), 0);
     grid = grid_of<Tile>(outputs, inputs, slices, grid);
-    emulator::launch(grid, Threads, [&] { linear_sm80<Tile>(p.a.data(), outputs, p.b.data(), inputs, outputs, inputs, counted, Accumulate{gradient.data(), inputs}, slices, turns.data()); });
-    hold_product(named<Tile>("weight gradient", p, grid) + ", " + std::to_string(slices) + " slices", gradient, plus(p.c, before));
+    auto run = [&](bool add) {
+        emulator::launch(grid, Threads, [&] { linear_sm80<Tile>(p.a.data(), outputs, p.b.data(), inputs, outputs, inputs, counted, Accumulate{gradient.data(), inputs, add}, slices, turns.data()); });
+    };
+    auto what = named<Tile>("weight gradient", p, grid) + ", " + std::to_string(slices) + " slices";
+    run(true);
+    hold_product(what, gradient, plus(p.c, before));
+    gradient = poisoned<float>(p.c.size());
+    run(false);
+    if (rows > 0) hold_product(what + ", stored", gradient, p.c);
     for (u32 turn : turns)
         if (turn != 0) { failures++; std::printf("FAILED a turn was left at %u\n", turn); break; }
 }

@@ -9,6 +9,6 @@ extern "C" __global__ void __launch_bounds__(256) forward_bias(const element* x,
 extern "C" __global__ void __launch_bounds__(256) input_gradient(const element* dy, const element* w, float* dx, Rows rows) {
     linear_any<false, true>(dy, 257, w, 1024, rows, 1024, 257, AddTo<float, float>{dx, dx, 1024});
 }
-extern "C" __global__ void __launch_bounds__(256) weight_gradient(const element* dy, const element* x, float* gradient, Rows rows) {
-    linear_any<true, true>(dy, 257, x, 1024, 257, 1024, rows, Accumulate{gradient, 1024});
+extern "C" __global__ void __launch_bounds__(256) weight_gradient(const element* dy, const element* x, float* gradient, Rows rows, int add) {
+    linear_any<true, true>(dy, 257, x, 1024, 257, 1024, rows, Accumulate{gradient, 1024, add != 0});
 }

@@ -14,7 +14,7 @@ struct StoreByPairs : StoreElement {
     static constexpr bool Packs = false;
     __device__ StoreByPairs(bf16* y_, int n_) : StoreElement(y_, n_) { }
 };
-extern "C" __global__ void __launch_bounds__(%(threads)d, %(blocks)d) linear(const bf16* a, const bf16* b, %(type)s out, u32* turns, int rows, int slices) {
+extern "C" __global__ void __launch_bounds__(%(threads)d, %(blocks)d) linear(const bf16* a, const bf16* b, %(type)s out, u32* turns, int rows, int slices, int add) {
     linear_sm80<LinearTile80<%(columns)d, %(flags)s, %(stages)d, %(group)d, %(threads)d>>(a, %(pitch_a)s, b, %(pitch_b)s, %(m)s, %(n)s, %(k)s, %(store)s, slices, turns);
 }
 """
@@ -49,7 +49,7 @@ def entry(kind, outputs, inputs, tile):
     m, n, k = {"forward": ("rows", outputs, inputs), "input": ("rows", inputs, outputs), "weight": (outputs, inputs, "rows")}[kind]
     flags = {"forward": "false, false", "input": "false, true", "weight": "true, true"}[kind]
     weight = kind == "weight"
-    store = f"Accumulate{{out, {n}}}" if weight else f"{'StoreElement' if tile.packed else 'StoreByPairs'}(out, {n})"
+    store = f"Accumulate{{out, {n}, add != 0}}" if weight else f"{'StoreElement' if tile.packed else 'StoreByPairs'}(out, {n})"
     return ENTRY % dict(type="float*" if weight else "bf16*", columns=tile.columns, stages=tile.stages, group=tile.group, threads=tile.threads,
                         blocks=256 // tile.threads, flags=flags, m=m, n=n, k=k, store=store, pitch_a=inputs if kind == "forward" else outputs, pitch_b=inputs)
 
@@ -59,10 +59,10 @@ def build(kind, outputs, inputs, tile):
     launch = module(entry(kind, outputs, inputs, tile)).kernel("linear", tile.shared())
     turns = torch.zeros(4096, device="cuda", dtype=torch.int32)
 
-    def bind(a, b, out):
+    def bind(a, b, out, add=False):
         m, n = (outputs, inputs) if weight else (a.shape[0], outputs if kind == "forward" else inputs)
         grid = tile.grid(m, n)
-        return lambda: launch(grid, tile.threads, a, b, out, turns, a.shape[0], tile.slices)
+        return lambda: launch(grid, tile.threads, a, b, out, turns, a.shape[0], tile.slices, int(add))
     return bind
 
 
@@ -81,7 +81,7 @@ def verify(kind, rows, outputs, inputs, tile):
     results = []
     for _ in range(2):
         out.copy_(start)
-        bind(a, b, out)()
+        bind(a, b, out, kind == "weight")()
         torch.cuda.synchronize()
         results.append(out.clone())
     check(f"sm80 {kind} {rows}x{outputs}x{inputs} {tile}", out, want + start.double() if kind == "weight" else want, 1e-5 if kind == "weight" else 4e-3)

@@ -16,7 +16,8 @@ public enum LinearPass
 /// <summary>
 /// A product of a linear layer in the forms that it was written in: which one runs depends on the device, its precision and
 /// the number of rows. All take (A, B, C, rows, …): the Hopper form A and B as tensor maps and the rows as an int, the others
-/// pointers and a <see cref="RowCount"/>. Weight gradients on tensor cores take turns behind the rows.
+/// pointers and a <see cref="RowCount"/>. Weight gradients take behind the rows whether they add to C or store it, an int, and
+/// on tensor cores turns behind that.
 /// </summary>
 /// <param name="Name">Name of the product.</param>
 /// <param name="Pass">Which product.</param>

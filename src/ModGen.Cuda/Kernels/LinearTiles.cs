@@ -22,11 +22,11 @@ public static class LinearTiles
         (64, 2, 6, new(0.28, 3.0, 2.0)),
     ];
 
-    private static readonly (int Columns, Cost Cost)[] PortableShapes =
+    private static readonly (int Columns, Cost Stored, Cost Added)[] PortableShapes =
     [
-        (256, new(1.30, 2.5, 6.0)),
-        (128, new(0.78, 2.0, 3.0)),
-        (64, new(0.52, 1.5, 2.0)),
+        (256, new(1.06, 3.0, 0.0), new(1.06, 12.0, 18.0)),
+        (128, new(0.68, 1.6, 0.0), new(0.68, 8.0, 9.0)),
+        (64, new(0.45, 1.2, 0.0), new(0.45, 6.0, 6.0)),
     ];
 
     // More slices than this wait for one another longer than they save.
@@ -85,7 +85,7 @@ public static class LinearTiles
     {
         Validate(m, n, k, processors);
         return PortableShapes
-            .SelectMany(s => Slices(k, adds ? MostSlices : 1).Select(slices => (Tile: new PortableTile(s.Columns, slices), s.Cost)))
+            .SelectMany(s => Slices(k, adds ? MostSlices : 1).Select(slices => (Tile: new PortableTile(s.Columns, slices), Cost: adds ? s.Added : s.Stored)))
             .MinBy(c => Time(c.Cost, Tiles(c.Tile.Units(m, n), processors), k, c.Tile.Slices)).Tile;
     }
 

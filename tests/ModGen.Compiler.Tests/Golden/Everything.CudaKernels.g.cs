@@ -211,10 +211,11 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_256x64(
                     const element* dy, // (rows, 256)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (256, 64), added to
-                    Rows rows)
+                    float* dw,         // (256, 64), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64});
+                    linear_any<true, true>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_256x64", "prelude sm80 linear_stores linear_sm80", 256,
@@ -222,11 +223,12 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_256x64(
                     const element* dy, // (rows, 256)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (256, 64), added to
+                    float* dw,         // (256, 64), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -234,8 +236,9 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_256x64(
                     const __grid_constant__ TensorMap dy, // (rows, 256)
                     const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (256, 64), added to
+                    float* dw,                            // (256, 64), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
@@ -915,10 +918,11 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x192(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 192)
-                    float* dw,         // (64, 192), added to
-                    Rows rows)
+                    float* dw,         // (64, 192), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192});
+                    linear_any<true, true>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_64x192", "prelude sm80 linear_stores linear_sm80", 256,
@@ -926,11 +930,12 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x192(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 192)
-                    float* dw,         // (64, 192), added to
+                    float* dw,         // (64, 192), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -938,8 +943,9 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x192(
                     const __grid_constant__ TensorMap dy, // (rows, 64)
                     const __grid_constant__ TensorMap x,  // (rows, 192)
-                    float* dw,                            // (64, 192), added to
+                    float* dw,                            // (64, 192), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
@@ -1065,10 +1071,11 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_384x64(
                     const element* dy, // (rows, 384)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (384, 64), added to
-                    Rows rows)
+                    float* dw,         // (384, 64), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64});
+                    linear_any<true, true>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_384x64", "prelude sm80 linear_stores linear_sm80", 256,
@@ -1076,11 +1083,12 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_384x64(
                     const element* dy, // (rows, 384)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (384, 64), added to
+                    float* dw,         // (384, 64), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1088,8 +1096,9 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_384x64(
                     const __grid_constant__ TensorMap dy, // (rows, 384)
                     const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (384, 64), added to
+                    float* dw,                            // (384, 64), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
@@ -1156,10 +1165,11 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x64(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (64, 64), added to
-                    Rows rows)
+                    float* dw,         // (64, 64), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64});
+                    linear_any<true, true>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_64x64", "prelude sm80 linear_stores linear_sm80", 256,
@@ -1167,11 +1177,12 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x64(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (64, 64), added to
+                    float* dw,         // (64, 64), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1179,8 +1190,9 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x64(
                     const __grid_constant__ TensorMap dy, // (rows, 64)
                     const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (64, 64), added to
+                    float* dw,                            // (64, 64), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
@@ -1247,10 +1259,11 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_192x64(
                     const element* dy, // (rows, 192)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (192, 64), added to
-                    Rows rows)
+                    float* dw,         // (192, 64), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64});
+                    linear_any<true, true>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_192x64", "prelude sm80 linear_stores linear_sm80", 256,
@@ -1258,11 +1271,12 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_192x64(
                     const element* dy, // (rows, 192)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (192, 64), added to
+                    float* dw,         // (192, 64), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1270,8 +1284,9 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_192x64(
                     const __grid_constant__ TensorMap dy, // (rows, 192)
                     const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (192, 64), added to
+                    float* dw,                            // (192, 64), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
@@ -1355,10 +1370,11 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_1x16(
                     const element* dy, // (rows, 1)
                     const element* x,  // (rows, 16)
-                    float* dw,         // (1, 16), added to
-                    Rows rows)
+                    float* dw,         // (1, 16), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 1, x, 16, 1, 16, rows, Accumulate{dw, 16});
+                    linear_any<true, true>(dy, 1, x, 16, 1, 16, rows, Accumulate{dw, 16, add != 0});
                 }
                 """),
         };
@@ -1404,10 +1420,11 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_16x64(
                     const element* dy, // (rows, 16)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (16, 64), added to
-                    Rows rows)
+                    float* dw,         // (16, 64), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 16, x, 64, 16, 64, rows, Accumulate{dw, 64});
+                    linear_any<true, true>(dy, 16, x, 64, 16, 64, rows, Accumulate{dw, 64, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_16x64", "prelude sm80 linear_stores linear_sm80", 256,
@@ -1415,11 +1432,12 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_16x64(
                     const element* dy, // (rows, 16)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (16, 64), added to
+                    float* dw,         // (16, 64), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 16, x, 64, 16, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 16, x, 64, 16, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_16x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1427,8 +1445,9 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_16x64(
                     const __grid_constant__ TensorMap dy, // (rows, 16)
                     const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (16, 64), added to
+                    float* dw,                            // (16, 64), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
@@ -1795,10 +1814,11 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_1x8(
                     const element* dy, // (rows, 1)
                     const element* x,  // (rows, 8)
-                    float* dw,         // (1, 8), added to
-                    Rows rows)
+                    float* dw,         // (1, 8), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 1, x, 8, 1, 8, rows, Accumulate{dw, 8});
+                    linear_any<true, true>(dy, 1, x, 8, 1, 8, rows, Accumulate{dw, 8, add != 0});
                 }
                 """),
         };
@@ -1822,10 +1842,11 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_8x64(
                     const element* dy, // (rows, 8)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (8, 64), added to
-                    Rows rows)
+                    float* dw,         // (8, 64), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 8, x, 64, 8, 64, rows, Accumulate{dw, 64});
+                    linear_any<true, true>(dy, 8, x, 64, 8, 64, rows, Accumulate{dw, 64, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_8x64", "prelude sm80 linear_stores linear_sm80", 256,
@@ -1833,11 +1854,12 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_8x64(
                     const element* dy, // (rows, 8)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (8, 64), added to
+                    float* dw,         // (8, 64), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 8, x, 64, 8, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 8, x, 64, 8, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_8x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1845,8 +1867,9 @@ partial class Everything
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_8x64(
                     const __grid_constant__ TensorMap dy, // (rows, 8)
                     const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (8, 64), added to
+                    float* dw,                            // (8, 64), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(

@@ -211,10 +211,11 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_256x64(
                     const element* dy, // (rows, 256)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (256, 64), added to
-                    Rows rows)
+                    float* dw,         // (256, 64), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64});
+                    linear_any<true, true>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_256x64", "prelude sm80 linear_stores linear_sm80", 256,
@@ -222,11 +223,12 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_256x64(
                     const element* dy, // (rows, 256)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (256, 64), added to
+                    float* dw,         // (256, 64), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -234,8 +236,9 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_256x64(
                     const __grid_constant__ TensorMap dy, // (rows, 256)
                     const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (256, 64), added to
+                    float* dw,                            // (256, 64), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
@@ -718,10 +721,11 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x192(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 192)
-                    float* dw,         // (64, 192), added to
-                    Rows rows)
+                    float* dw,         // (64, 192), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192});
+                    linear_any<true, true>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_64x192", "prelude sm80 linear_stores linear_sm80", 256,
@@ -729,11 +733,12 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x192(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 192)
-                    float* dw,         // (64, 192), added to
+                    float* dw,         // (64, 192), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -741,8 +746,9 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x192(
                     const __grid_constant__ TensorMap dy, // (rows, 64)
                     const __grid_constant__ TensorMap x,  // (rows, 192)
-                    float* dw,                            // (64, 192), added to
+                    float* dw,                            // (64, 192), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
@@ -868,10 +874,11 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_384x64(
                     const element* dy, // (rows, 384)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (384, 64), added to
-                    Rows rows)
+                    float* dw,         // (384, 64), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64});
+                    linear_any<true, true>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_384x64", "prelude sm80 linear_stores linear_sm80", 256,
@@ -879,11 +886,12 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_384x64(
                     const element* dy, // (rows, 384)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (384, 64), added to
+                    float* dw,         // (384, 64), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -891,8 +899,9 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_384x64(
                     const __grid_constant__ TensorMap dy, // (rows, 384)
                     const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (384, 64), added to
+                    float* dw,                            // (384, 64), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
@@ -964,10 +973,11 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x64(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (64, 64), added to
-                    Rows rows)
+                    float* dw,         // (64, 64), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64});
+                    linear_any<true, true>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_64x64", "prelude sm80 linear_stores linear_sm80", 256,
@@ -975,11 +985,12 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x64(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (64, 64), added to
+                    float* dw,         // (64, 64), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -987,8 +998,9 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x64(
                     const __grid_constant__ TensorMap dy, // (rows, 64)
                     const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (64, 64), added to
+                    float* dw,                            // (64, 64), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
@@ -1055,10 +1067,11 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_192x64(
                     const element* dy, // (rows, 192)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (192, 64), added to
-                    Rows rows)
+                    float* dw,         // (192, 64), added to or stored
+                    Rows rows,
+                    int add)
                 {
-                    linear_any<true, true>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64});
+                    linear_any<true, true>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64, add != 0});
                 }
                 """),
             Portable = new("linear_weight_gradient_192x64", "prelude sm80 linear_stores linear_sm80", 256,
@@ -1066,11 +1079,12 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_192x64(
                     const element* dy, // (rows, 192)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (192, 64), added to
+                    float* dw,         // (192, 64), added to or stored
                     Rows rows,
+                    int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1078,8 +1092,9 @@ partial class Routed
                 extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_192x64(
                     const __grid_constant__ TensorMap dy, // (rows, 192)
                     const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (192, 64), added to
+                    float* dw,                            // (192, 64), added to or stored
                     int rows,
+                    int add,
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(

@@ -25,6 +25,8 @@ public sealed class LinearDeviceTests(RealDevice device) : IClassFixture<RealDev
     {
         var context = form == "hopper" ? device.Hopper() : device.Context;
         Check(context, LinearKernels.Of(pass, Outputs, Inputs), form, rows, tolerance: pass == LinearPass.WeightGradient ? 1e-5 : 4e-3);
+        if (pass == LinearPass.WeightGradient)
+            Check(context, LinearKernels.Of(pass, Outputs, Inputs), form, rows, tolerance: 1e-5, stores: true);
     }
 
     [Theory]
@@ -49,7 +51,7 @@ public sealed class LinearDeviceTests(RealDevice device) : IClassFixture<RealDev
         Check(context, LinearKernels.Of(pass, Outputs, Inputs), "plain", 333, tolerance: 1e-6);
     }
 
-    private static void Check(CudaContext context, LinearKernel kernel, string form, int rows, double tolerance, bool biased = false)
+    private static void Check(CudaContext context, LinearKernel kernel, string form, int rows, double tolerance, bool biased = false, bool stores = false)
     {
         var (m, n, k) = kernel.Pass switch
         {
@@ -60,8 +62,9 @@ public sealed class LinearDeviceTests(RealDevice device) : IClassFixture<RealDev
         var (mnMajorA, mnMajorB) = (kernel.Pass == LinearPass.WeightGradient, kernel.Pass != LinearPass.Forward);
         var random = new Random(rows);
         var (a, b, bias, before) = (Values(m * k), Values(n * k), Values(n), Values(m * n));
-        var adds = kernel.Pass == LinearPass.WeightGradient;
-        var elements = !adds && !biased && !context.Float32;
+        var weight = kernel.Pass == LinearPass.WeightGradient;
+        var adds = weight && !stores;
+        var elements = !weight && !biased && !context.Float32;
         using var stream = context.CreateStream();
         using var memory = context.Allocate(64 << 20, "a test of products");
         var (at, bt, ct, counter, biasAt, turns) = (memory.Pointer, memory.Pointer + (16 << 20), memory.Pointer + (32 << 20), memory.Pointer + (48 << 20), memory.Pointer + (49 << 20), memory.Pointer + (50 << 20));
@@ -90,6 +93,8 @@ public sealed class LinearDeviceTests(RealDevice device) : IClassFixture<RealDev
             : [at, bt, ct, count];
         if (biased)
             arguments.Add(biasAt);
+        if (weight)
+            arguments.Add(adds ? 1 : 0);
         if (chosen.Turns > 0)
             arguments.Add(turns);
         list.Add(chosen.Kernel, chosen.Blocks, CollectionsMarshal.AsSpan(arguments), chosen.Define);

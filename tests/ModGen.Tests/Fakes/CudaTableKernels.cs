@@ -131,7 +131,6 @@ internal static unsafe class CudaTableKernels
                 w[i] -= step[0] * (m[i] / step[5] / (MathF.Sqrt(v[i] / step[6]) + step[3]) + decay * w[i]);
                 if (copy is not null)
                     copy[i] = BFloat16.Round(w[i]);
-                g[i] = 0;
             }
         };
     }

@@ -148,6 +148,33 @@ public sealed class CudaTrainingTests : IDisposable
     }
 
     [Fact]
+    public void Gradients_count_as_zero_after_an_update_and_start_anew_with_each_step()
+    {
+        using var model = CudaTable.Create(_device, seed: 1);
+        using var trainer = model.CreateTrainer(4, new AdamW(LearningRate: 1e-30f, WeightDecay: 0), new TrainingOptions { Accumulation = 2 });
+        var (batch, gradients, again) = (Texts.Random<CudaTable>(4, 1), new float[model.Parameters.Length], new float[model.Parameters.Length]);
+        var program = trainer.Program;
+        void Pass(int half) => program.Accumulate(batch.Tokens[(half * 2 * CudaTable.Context)..][..(2 * CudaTable.Context)], batch.Targets[(half * 2 * CudaTable.Context)..][..(2 * CudaTable.Context)], 0.5f, 0);
+        Pass(0);
+        program.Read(TrainingState.Gradients, 0, gradients);
+        Assert.Contains(gradients, value => value != 0);
+        Pass(1);
+        trainer.Step(batch);
+        program.Read(TrainingState.Gradients, 0, again);
+        Assert.All(again, value => Assert.Equal(0, value));
+        Pass(0);
+        program.Read(TrainingState.Gradients, 0, again);
+        Assert.Equal(gradients, again);
+        program.ClearGradients();
+        program.Read(TrainingState.Gradients, 0, again);
+        Assert.All(again, value => Assert.Equal(0, value));
+        program.Write(TrainingState.Gradients, 0, gradients);
+        Pass(0);
+        program.Read(TrainingState.Gradients, 0, again);
+        Assert.All(gradients.Zip(again), pair => Assert.Equal(2 * pair.First, pair.Second, 1e-5f));
+    }
+
+    [Fact]
     public void Divergence_names_the_gradient()
     {
         using var model = CudaTable.Create(_device, seed: 1);

@@ -91,9 +91,9 @@ internal static class CudaLinearKernels
         $"linear_weight_gradient_{Literal.Of(outputs)}x{Literal.Of(inputs)}", "WeightGradient", outputs, inputs,
         [
             Pointer("const element", "dy", $"(rows, {Literal.Of(outputs)})"), Pointer("const element", "x", $"(rows, {Literal.Of(inputs)})"),
-            Pointer("float", "dw", $"({Literal.Of(outputs)}, {Literal.Of(inputs)}), added to"), Rows,
+            Pointer("float", "dw", $"({Literal.Of(outputs)}, {Literal.Of(inputs)}), added to or stored"), Rows, Value("int", "add"),
         ],
-        "true, true", $"dy, {Literal.Of(outputs)}, x, {Literal.Of(inputs)}, {Literal.Of(outputs)}, {Literal.Of(inputs)}, rows, Accumulate{{dw, {Literal.Of(inputs)}}}", "", mapped: false);
+        "true, true", $"dy, {Literal.Of(outputs)}, x, {Literal.Of(inputs)}, {Literal.Of(outputs)}, {Literal.Of(inputs)}, rows, Accumulate{{dw, {Literal.Of(inputs)}, add != 0}}", "", mapped: false);
 
     /// <summary>
     /// The forms of a product: plain for float32 and odd sizes, tensor cores where rows are whole 16-byte groups, few rows where

@@ -4,7 +4,7 @@ namespace ModGen.Programs;
 
 /// <summary>
 /// Gradients and moments on a GPU, and the launches of an update: the global norm, then AdamW over the whole arenas, which
-/// also writes the operands' copy and zeroes the gradients. What changes between steps lies in device memory.
+/// also writes the operands' copy. What changes between steps lies in device memory.
 /// </summary>
 internal sealed class CudaOptimizer : IDisposable
 {
@@ -89,8 +89,8 @@ internal sealed class CudaOptimizer : IDisposable
     /// <summary>Bytes that a kernel of an update moves; 0 for others.</summary>
     public long BytesOf(Kernel kernel)
     {
-        // Weights, moments and gradient are read; all four and the operands' copy are written.
-        var update = 8 * sizeof(float) + (_weights.Copy.IsNull ? 0 : sizeof(ushort));
+        // Weights, moments and gradient are read; all but the gradient, and the operands' copy, are written.
+        var update = 7 * sizeof(float) + (_weights.Copy.IsNull ? 0 : sizeof(ushort));
         return _weights.PaddedLength * (kernel == OptimizerKernels.Norm ? sizeof(float) : kernel == OptimizerKernels.AdamW ? update : 0);
     }
 

@@ -17,7 +17,9 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     private readonly CudaParameterMemory _weights;
     private readonly LaunchWriter _writer;
     private readonly Dictionary<long, Array> _reports = [];
-    private CapturedPass? _evaluate, _accumulate, _update, _logits;
+    private CapturedPass? _evaluate, _first, _next, _update, _logits;
+    // No micro-batch has come since the last update: the gradients count as zero, whatever is in their memory.
+    private bool _empty = true;
     private int _runs;
     private int _recalled;
     private bool _waiting;
@@ -87,9 +89,10 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     public sealed override void Accumulate(ReadOnlySpan<int> tokens, ReadOnlySpan<int> targets, float scale, ulong draw)
     {
         Check(tokens, targets);
-        var pass = _accumulate ??= Capture(AppendAccumulate);
+        var pass = _empty ? _first ??= CaptureFirst() : _next ??= Capture(AppendAccumulate);
         _memory.Batch.Send(_stream, tokens, targets, scale, draw);
         pass.Run(_stream);
+        _empty = false;
         Fetch(++_runs);
     }
 
@@ -124,12 +127,16 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         var pass = _update ??= Capture(AppendUpdate);
+        if (_empty)
+            ZeroGradients();
         _memory.Optimizer.Send(_stream, update);
         pass.Run(_stream);
         _memory.Optimizer.FetchNorm(_stream);
         Wait();
         // The losses of the step can still be recalled; the next run begins another.
         _runs = 0;
+        // A gradient that stopped the update stays, for whoever asks where it came from.
+        _empty = float.IsFinite(_memory.Optimizer.LastNorm);
         return _memory.Optimizer.LastNorm;
     }
 
@@ -138,9 +145,8 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         _runs = 0;
+        _empty = true;
         var list = new LaunchList();
-        if (_memory.Optimizer.Has(TrainingState.Gradients))
-            list.Clear(_memory.Optimizer.State(TrainingState.Gradients), _memory.Optimizer.Bytes);
         list.Clear(_memory.Losses.Sum, sizeof(float));
         _stream.Run(list);
     }
@@ -148,14 +154,24 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     /// <inheritdoc/>
     public sealed override void Read(TrainingState state, long offset, Span<float> values)
     {
-        _stream.Download(values, StateAt(state, offset, values.Length));
+        var from = StateAt(state, offset, values.Length);
+        if (_empty && state == TrainingState.Gradients)
+            ZeroGradients();
+        _stream.Download(values, from);
         Wait();
     }
 
     /// <inheritdoc/>
     public sealed override void Write(TrainingState state, long offset, ReadOnlySpan<float> values)
     {
-        _stream.Upload(StateAt(state, offset, values.Length), values);
+        var to = StateAt(state, offset, values.Length);
+        if (_empty && state == TrainingState.Gradients)
+        {
+            ZeroGradients();
+            _empty = false;
+        }
+
+        _stream.Upload(to, values);
         Wait();
     }
 
@@ -164,7 +180,7 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     internal sealed override IReadOnlyList<LaunchTime> TimeLaunches(int repeats)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        var (accumulate, update) = (_accumulate ??= Capture(AppendAccumulate), _update ??= Capture(AppendUpdate));
+        var (accumulate, update) = (_first ??= CaptureFirst(), _update ??= Capture(AppendUpdate));
         List<LaunchTime> times =
         [
             .. LaunchTimes.Of(_device.Context, _stream, "accumulate", accumulate, repeats, _memory.Optimizer.BytesOf),
@@ -181,7 +197,7 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
             return;
         _disposed = true;
         _device.Drain();
-        foreach (var pass in (ReadOnlySpan<CapturedPass?>)[_evaluate, _accumulate, _update, _logits])
+        foreach (var pass in (ReadOnlySpan<CapturedPass?>)[_evaluate, _first, _next, _update, _logits])
             pass?.Dispose();
         _writer.Dispose();
         _memory.Dispose();
@@ -219,14 +235,53 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
 
     private CapturedPass Capture(Action pass)
     {
+        Measure();
+        return new CapturedPass(_device, _stream, _writer.Write(pass));
+    }
+
+    // The first micro-batch of a step: products store their gradients, and what they do not store is cleared in front. Written
+    // once to know what that is.
+    private CapturedPass CaptureFirst()
+    {
+        Measure();
+        _writer.Write(AppendFirst);
+        var stored = _writer.Stored;
+        return new CapturedPass(_device, _stream, _writer.Write(() =>
+        {
+            ClearBut(stored);
+            AppendFirst();
+        }));
+    }
+
+    private void ClearBut(IEnumerable<KeyValuePair<ulong, long>> stored)
+    {
+        var gradients = _memory.Optimizer.State(TrainingState.Gradients);
+        var done = 0L;
+        foreach (var (address, bytes) in stored)
+        {
+            var start = (long)(address - gradients.Address);
+            Clear(gradients + done, start - done);
+            done = start + bytes;
+        }
+
+        Clear(gradients + done, _memory.Optimizer.Bytes - done);
+    }
+
+    private void ZeroGradients()
+    {
+        var list = new LaunchList();
+        list.Clear(_memory.Optimizer.State(TrainingState.Gradients), _memory.Optimizer.Bytes);
+        _stream.Run(list);
+    }
+
+    private void Measure()
+    {
         if (_writer.IsMeasuring)
         {
             _writer.Measure(AppendEvaluate, AppendAccumulate, AppendLogits);
             if (Poison.IsWanted)
                 _memory.Poison(_stream, _writer.Memory!);
         }
-
-        return new CapturedPass(_device, _stream, _writer.Write(pass));
     }
 
     private void AppendEvaluate()
@@ -240,6 +295,12 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
         Forward();
         LossAndBackward();
         Launch(OptimizerKernels.NoteLoss, 1, [CrossEntropySlot, _memory.Losses.Sum]);
+    }
+
+    private void AppendFirst()
+    {
+        _writer.StoreGradients();
+        AppendAccumulate();
     }
 
     private void AppendLogits()

@@ -13,6 +13,7 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
     private DeviceMemory? _workspace;
     private DeviceMemory? _turns;
     private int _mostTurns;
+    private SortedDictionary<ulong, long>? _stored;
     private long _most;
     private long _used;
     private long _held;
@@ -43,6 +44,7 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
     {
         _list = new LaunchList();
         _used = _held = 0;
+        _stored = null;
         pass();
         return _list;
     }
@@ -71,6 +73,15 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
             throw new InvalidOperationException($"A launch of {owner} asks for {_used} bytes of scratch memory; it asked for {_workspace.Bytes} at most when it was measured.");
         return _workspace.Pointer + start;
     }
+
+    /// <summary>Lets the products that come first to a gradient in this pass store it; those that come to it again add.</summary>
+    public void StoreGradients() => _stored = [];
+
+    /// <summary>Whether a product must add to a gradient. Where it need not, what it stores is noted.</summary>
+    public bool AddsTo(DevicePointer gradient, long bytes) => _stored is null || !_stored.TryAdd(gradient.Address, bytes);
+
+    /// <summary>What the products of the last pass stored, in order of address.</summary>
+    public IReadOnlyCollection<KeyValuePair<ulong, long>> Stored => _stored is null ? [] : _stored;
 
     /// <summary>Words that are zero before every launch that takes them, and left so by it: by these the slices of a product take turns.</summary>
     public DevicePointer Turns(int words)

@@ -12,6 +12,7 @@ internal static class OperationLaunches
         this LaunchWriter writer, LinearKernel kernel, DevicePointer a, DevicePointer b, DevicePointer result, RowCount rows, ReadOnlySpan<Argument> more)
     {
         var chosen = kernel.Choose(writer.Context, rows);
+        var adds = kernel.Pass == LinearPass.WeightGradient && writer.AddsTo(result, sizeof(float) * (long)kernel.Outputs * kernel.Inputs);
         var turns = chosen.Turns > 0 ? writer.Turns(chosen.Turns) : default;
         if (chosen.Hopper is not null && writer.IsMeasuring)
             return;  // there is no memory yet that could be mapped
@@ -31,6 +32,8 @@ internal static class OperationLaunches
 
         more.CopyTo(arguments.AsSpan(4));
         var count = 4 + more.Length;
+        if (kernel.Pass == LinearPass.WeightGradient)
+            arguments[count++] = adds ? 1 : 0;
         if (chosen.Turns > 0)
             arguments[count++] = turns;
         writer.Launch(chosen.Kernel, chosen.Blocks, arguments.AsSpan(0, count), chosen.Define);

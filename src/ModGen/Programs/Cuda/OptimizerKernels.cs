@@ -54,7 +54,7 @@ internal static class OptimizerKernels
             p.first_decays = first_decays;
             p.step = step;
             p.norm = norm;
-            adamw<256, 2, true>(p);
+            adamw<256, 2, false>(p);
         }
         """);
 }

@@ -9,8 +9,7 @@
 //
 // Operands have rows of a multiple of 8 elements and start on 16 bytes; n and k (m and k where A is mn-major) are multiples
 // of 8, but for k where it counts rows. m or k may be Rows. A reduction may be cut into slices, whose sums are stored in turn,
-// in order, so that every run gives the same: the store must then be one that adds, and `turns` holds a zero a tile, and is
-// left so.
+// in order, so that every run gives the same: the store must then be Accumulate, and `turns` holds a zero a tile, and is left so.
 //
 // Launch: Tile::Threads threads, Tile::SharedBytes of dynamic shared memory, and a block a tile and slice, or fewer, as many
 // as run at once (processors * Tile::Blocks). Families: prelude sm80 linear_stores linear_sm80.
@@ -241,7 +240,7 @@ __device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf
             if (threadIdx.x == 0) while (load_acquire(turns + at.tile) != u32(at.slice)) { }
             __syncthreads();
         }
-        linear_store_80<Across>(acc, at.row + warp_row, at.column + warp_column, m, n, store);
+        linear_store_80<Across>(acc, at.row + warp_row, at.column + warp_column, m, n, store_of_slice(store, at.slice));
         if (units.slices > 1) {
             __threadfence();
             __syncthreads();

@@ -70,14 +70,22 @@ template <class A, class Out> struct AddTo {
     __device__ __forceinline__ void operator()(int row, int column, float c0, float c1, float2 old) const { store_pair(y, n, row, column, old.x + c0, old.y + c1); }
 };
 
-// G += C.
+// G = C or, with `add`, G += C.
 struct Accumulate {
     static constexpr bool Packs = false;
     float* gradient;  // (m, n)
     int n;
-    __device__ __forceinline__ float2 ask(int row, int column) const { return load_pair(gradient, n, row, column); }
+    bool add;
+    __device__ __forceinline__ float2 ask(int row, int column) const { return add ? load_pair(gradient, n, row, column) : make_float2(0.0f, 0.0f); }
     __device__ __forceinline__ void operator()(int row, int column, float c0, float c1, float2 old) const { store_pair(gradient, n, row, column, old.x + c0, old.y + c1); }
 };
+
+// The store of a slice of a reduction: all but the first add.
+template <class Store> __device__ __forceinline__ Store store_of_slice(const Store& store, int) { return store; }
+__device__ __forceinline__ Accumulate store_of_slice(Accumulate store, int slice) {
+    store.add = store.add || slice > 0;
+    return store;
+}
 
 // A size of a product: a constant, or rows that are counted on the device, which can be asked once the previous kernel is done.
 __device__ __forceinline__ int size_now(int size) { return size; }
