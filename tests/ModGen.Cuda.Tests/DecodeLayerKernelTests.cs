@@ -56,7 +56,9 @@ public class DecodeLayerKernelTests
         using var older = machine.Open();
         Assert.False(DecodeLayerKernel.IsClustered(older));
         RowCount rows = new(3, Counter);
-        Assert.Equal((8, 3 * 16 * 8), (Yardstick.ChooseAttention(rows).Kernel.Cluster, Yardstick.ChooseAttention(rows).Blocks));
+        Assert.Equal((8, 3 * 16 * 8, "#define DECODE_SPLITS 8\n"), (Yardstick.ChooseAttention(rows).Kernel.Cluster, Yardstick.ChooseAttention(rows).Blocks, Yardstick.ChooseAttention(rows).Define));
+        Assert.Equal((4, 8 * 16 * 4), (Yardstick.ChooseAttention(new RowCount(8, Counter)).Kernel.Cluster, Yardstick.ChooseAttention(new RowCount(8, Counter)).Blocks));
+        Assert.Equal((2, 32 * 16 * 2), (Yardstick.ChooseAttention(new RowCount(32, Counter)).Kernel.Cluster, Yardstick.ChooseAttention(new RowCount(32, Counter)).Blocks));
         Assert.Equal(3 * 16 * 8, Yardstick.ChooseSplit(rows).Blocks);
         Assert.Equal(3 * 16 * 8 * (64 + 2) * sizeof(float), Yardstick.PartialBytes(rows));
         Assert.Equal(3 * 2 * 2 * 8, Of(width: 64, heads: 16, groups: 2, headWidth: 4, feedForward: 64).ChooseAttention(rows).Blocks);  // four query heads a block

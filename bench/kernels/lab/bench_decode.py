@@ -66,7 +66,9 @@ class Model:
     """Random weights of a decoder and its caches. `entered`: layer -> rows that enter it; layers not in it are dense."""
 
     def __init__(self, batch, layers=16, width=1024, heads=16, kv_heads=16, head=64, feed_forward=2816, vocabulary=32768, context=1024, entered=None, ragged=False,
-                 most=None, splits=8, clusters=True):
+                 most=None, splits=None, clusters=True):
+        units = batch * kv_heads * -(-(heads // kv_heads) // 4)
+        splits = splits or (8 if units < 64 or not clusters else 4 if units < 512 else 2)
         self.batch, self.layers, self.width, self.heads, self.kv, self.head = batch, layers, width, heads, kv_heads, head
         self.f, self.v, self.context, self.entered, self.splits, self.clusters = feed_forward, vocabulary, context, entered or {}, splits, clusters
         self.most = most or (1 if batch == 1 else -(-batch // 8) * 8)

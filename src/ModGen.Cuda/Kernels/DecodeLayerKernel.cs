@@ -12,8 +12,10 @@ namespace ModGen.Cuda;
 /// <param name="FeedForward">Width of the MLP.</param>
 public sealed record DecodeLayerKernel(string Name, int Width, int Heads, int KeyValueHeads, int HeadWidth, int FeedForward)
 {
-    /// <summary>Blocks that a row's keys are split over, as the texts say.</summary>
+    /// <summary>Blocks that a row's keys are split over at most, and as the texts without clusters say.</summary>
     public const int Splits = CachedAttentionKernel.Splits;
+
+    private const int FewUnits = 64, ManyUnits = 512;
 
     /// <summary>Norm, queries, keys and values, rotary, cache.</summary>
     public required Kernel Qkv { get; init; }
@@ -58,8 +60,13 @@ public sealed record DecodeLayerKernel(string Name, int Width, int Heads, int Ke
     /// <summary>The kernel of queries, keys and values with its grid.</summary>
     public ChosenKernel ChooseQkv(RowCount rows) => DecodeProduct.Choose(Qkv, Width, (Heads + 2 * KeyValueHeads) * HeadWidth / 2, rows);
 
-    /// <summary>The kernel of attention over clusters with its grid.</summary>
-    public ChosenKernel ChooseAttention(RowCount rows) => new(Attention with { Cluster = Splits }, checked(rows.Most * BlocksOfRow * Splits), null);
+    /// <summary>The kernel of attention over clusters with its grid. With more rows there is work for all without so many parts, and parts have to be combined.</summary>
+    public ChosenKernel ChooseAttention(RowCount rows)
+    {
+        var units = checked(rows.Most * BlocksOfRow);
+        var splits = units < FewUnits ? Splits : units < ManyUnits ? Splits / 2 : Splits / 4;
+        return new(Attention with { Cluster = splits }, checked(units * splits), $"#define DECODE_SPLITS {splits}\n");
+    }
 
     /// <summary>The kernel of attention over parts with its grid.</summary>
     public ChosenKernel ChooseSplit(RowCount rows) => new(Split, checked(rows.Most * BlocksOfRow * Splits), null);

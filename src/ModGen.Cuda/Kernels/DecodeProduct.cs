@@ -26,7 +26,8 @@ public static class DecodeProduct
     public static string? ExampleDefine(Kernel form)
     {
         ArgumentNullException.ThrowIfNull(form);
-        return form.Text.Contains("DECODE_ROWS", StringComparison.Ordinal) ? Define(new RowCount(1)) : null;
+        return form.Text.Contains("DECODE_ROWS", StringComparison.Ordinal) ? Define(new RowCount(1))
+            : form.Text.Contains("DECODE_SPLITS", StringComparison.Ordinal) ? "#define DECODE_SPLITS 8\n" : null;
     }
 
     /// <summary>A product with its grid: decode_threads and decode_blocks of the family.</summary>

@@ -1200,7 +1200,7 @@ partial class Dense
                     element* o,           // (rows, 64)
                     Rows rows)
                 {
-                    decode_attention<4, 2, 16, 128, 8>(q, sequences, lengths, cache, o, rows);
+                    decode_attention<4, 2, 16, 128, DECODE_SPLITS>(q, sequences, lengths, cache, o, rows);
                 }
                 """),
             Place = new("decode_64_place", "prelude cached_attention", 1024,

@@ -2184,7 +2184,7 @@ partial class Everything
                     element* o,           // (rows, 64)
                     Rows rows)
                 {
-                    decode_attention<4, 4, 16, 128, 8>(q, sequences, lengths, cache, o, rows);
+                    decode_attention<4, 4, 16, 128, DECODE_SPLITS>(q, sequences, lengths, cache, o, rows);
                 }
                 """),
             Place = new("decode_64_routed_place", "prelude cached_attention", 1024,

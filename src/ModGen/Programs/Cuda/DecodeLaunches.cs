@@ -100,7 +100,7 @@ internal static class DecodeLaunches
         if (DecodeLayerKernel.IsClustered(writer.Context))
         {
             var clustered = kernel.ChooseAttention(count);
-            writer.Launch(clustered.Kernel, clustered.Blocks, [q, rows.Sequences, cache.Lengths, cache.Entries, o, count]);
+            writer.Launch(clustered.Kernel, clustered.Blocks, [q, rows.Sequences, cache.Lengths, cache.Entries, o, count], clustered.Define);
             return;
         }
 

@@ -131,6 +131,23 @@ struct CachedPartial {
     }
 };
 
+// Combines Count partial softmaxes of one column, each given by its maximum, its sum and its value, in their order.
+template <int Count, class Top, class Sum, class Out>
+__device__ __forceinline__ CachedPartial<1> cached_combine(const Top& top_of, const Sum& sum_of, const Out& out_of) {
+    CachedPartial<1> all;
+    float factors[Count];
+#pragma unroll
+    for (int i = 0; i < Count; i++) all.top = fmaxf(all.top, factors[i] = top_of(i));
+    float zero = all.top == -MODGEN_INFINITY ? 0.0f : all.top;
+#pragma unroll
+    for (int i = 0; i < Count; i++) {
+        factors[i] = exponential(factors[i] - zero);
+        all.sum = fmaf(sum_of(i), factors[i], all.sum);
+        all.out[0] = fmaf(out_of(i), factors[i], all.out[0]);
+    }
+    return all;
+}
+
 // Query heads that a block takes at a time, and blocks of a row.
 __host__ __device__ constexpr int cached_attention_heads(int group) { return group < 4 ? group : 4; }
 __host__ __device__ constexpr int cached_attention_blocks(int heads, int key_value_heads) {
@@ -159,19 +176,21 @@ __device__ __forceinline__ void cached_attention_keys(const element* query, cons
     const element *keys = entries + part / Chunks * Width, *values = keys + KeyValueHeads * Width;
     const float scale = 1.0f / sqrtf(float(Width));
     typename Head::Part k[Ahead] = {}, v[Ahead] = {};
-    // The keys of a step from `base`, as far as they lie in [from, to); others keep what they had, which is finite.
-    auto fetch = [&](int base, int from, int to) {
+    // The keys, or the values, of a step from `base`, as far as they lie in [from, to); others keep what they had, which is finite.
+    auto fetch = [&](typename Head::Part (&into)[Ahead], const element* matrix, int base, int from, int to) {
 #pragma unroll
         for (int i = 0; i < Ahead; i++) {
             int at = base + (i * Warps + warp) * Groups + lane / Head::Lanes;
-            if (at < from || at >= to) continue;
-            Head::load(k[i], keys + i64(at) * Entry);
-            Head::load(v[i], values + i64(at) * Entry);
+            if (at >= from && at < to) Head::load(into[i], matrix + i64(at) * Entry);
         }
     };
-    if constexpr (Early) fetch(first, 0, minimum(ready, last));
+    auto fetch_both = [&](int from, int to) {
+        fetch(k, keys, first, from, to);
+        fetch(v, values, first, from, to);
+    };
+    if constexpr (Early) fetch_both(0, minimum(ready, last));
     wait();
-    if constexpr (Early) fetch(first, ready, last);
+    fetch_both(Early ? ready : 0, last);
     float q[Some][Each];
     CachedPartial<Each> partial[Some];
 #pragma unroll
@@ -180,8 +199,8 @@ __device__ __forceinline__ void cached_attention_keys(const element* query, cons
         Head::load(loaded, query + minimum(head + h, Heads - 1) * Width);
         Head::expand(loaded, q[h]);
     }
-    for (int base = first; base < last; base += Ahead * Warps * Groups) {
-        if (!Early || base > first) fetch(base, 0, last);
+    for (int base = first, next; base < last; base = next) {
+        next = base + Ahead * Warps * Groups;
         float s[Some][Ahead];
 #pragma unroll
         for (int i = 0; i < Ahead; i++) {
@@ -197,6 +216,7 @@ __device__ __forceinline__ void cached_attention_keys(const element* query, cons
                 s[h][i] = base + (i * Warps + warp) * Groups + lane / Head::Lanes < last ? sum * scale : -MODGEN_INFINITY;
             }
         }
+        fetch(k, keys, next, 0, last);  // while this step's values are still to be added
 #pragma unroll
         for (int h = 0; h < Some; h++) {
             float top = s[h][0];
@@ -219,6 +239,7 @@ __device__ __forceinline__ void cached_attention_keys(const element* query, cons
 #pragma unroll
                 for (int e = 0; e < Each; e++) partial[h].out[e] = fmaf(s[h][i], x[e], partial[h].out[e]);
         }
+        fetch(v, values, next, 0, last);
     }
 #pragma unroll
     for (int h = 0; h < Some; h++) {
@@ -240,13 +261,7 @@ __device__ __forceinline__ void cached_attention_keys(const element* query, cons
     __syncthreads();
     for (int i = int(threadIdx.x); i < Some * Width; i += 256) {
         int h = i / Width, c = i % Width;
-        CachedPartial<1> all;
-#pragma unroll
-        for (int w = 0; w < Warps; w++) {
-            float factor = all.raise(tops[w][h]);
-            all.sum = fmaf(sums[w][h], factor, all.sum);
-            all.out[0] = fmaf(outs[w][h][c], factor, all.out[0]);
-        }
+        auto all = cached_combine<Warps>([&](int w) { return tops[w][h]; }, [&](int w) { return sums[w][h]; }, [&](int w) { return outs[w][h][c]; });
         if (part % Chunks * Some + h < Group) finish(h, c, all.top, all.sum, all.out[0]);
     }
 }

@@ -32,13 +32,8 @@ __device__ __forceinline__ void cached_attention_combine(const float* partials, 
     if (at >= i64(rows.count()) * Heads) return;
     const float* from = partials + at * Splits * (Width + 2);
     for (int column = int(threadIdx.x) % 32; column < Width; column += 32) {
-        CachedPartial<1> all;
-#pragma unroll
-        for (int s = 0; s < Splits; s++) {
-            float factor = all.raise(from[s * (Width + 2) + Width]);
-            all.sum = fmaf(from[s * (Width + 2) + Width + 1], factor, all.sum);
-            all.out[0] = fmaf(from[s * (Width + 2) + column], factor, all.out[0]);
-        }
+        auto all = cached_combine<Splits>([&](int s) { return from[s * (Width + 2) + Width]; }, [&](int s) { return from[s * (Width + 2) + Width + 1]; },
+                                          [&](int s) { return from[s * (Width + 2) + column]; });
         o[at * Width + column] = from_float<element>(all.out[0] / all.sum);
     }
 }

@@ -40,13 +40,8 @@ __device__ __forceinline__ void decode_attention(const element* q, const int* se
     for (int i = rank * 256 + int(threadIdx.x); i < Some * Width; i += 256 * Splits) {
         int h = i / Width, column = i % Width;
         if (head + h >= (head / Group + 1) * Group) continue;
-        CachedPartial<1> all;
-#pragma unroll
-        for (int s = 0; s < Splits; s++) {
-            float factor = all.raise(load_cluster(&block_top[h], s));
-            all.sum = fmaf(load_cluster(&block_sum[h], s), factor, all.sum);
-            all.out[0] = fmaf(load_cluster(&block_out[h][column], s), factor, all.out[0]);
-        }
+        auto all = cached_combine<Splits>([&](int s) { return load_cluster(&block_top[h], s); }, [&](int s) { return load_cluster(&block_sum[h], s); },
+                                          [&](int s) { return load_cluster(&block_out[h][column], s); });
         o[(i64(row) * Heads + head + h) * Width + column] = from_float<element>(all.out[0] / all.sum);
     }
     cluster_sync();
