@@ -42,6 +42,7 @@ shift
 exec "$here/dotnet/dotnet" "$here/$name/$name.dll" "$@"
 RUN
 chmod +x "$bundle/run"
+git -C "$(dirname "$0")" rev-parse HEAD > "$bundle/commit"
 
 mkdir -p "$(dirname "$archive")"
 tar -C "$stage" -c -I "xz -T0 -1" -f "$archive" bundle

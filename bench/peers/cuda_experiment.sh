@@ -83,7 +83,7 @@ summary = "$corpus/../corpus.json"
 print(json.dumps(dict(
     model="$model", spec="$spec", budget_pflop=$BUDGET, flops_per_token=$per_token, steps=$steps, batch=$batch, context=$context, rate=$rate, warm_up=$warmup,
     gpu=line("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"), processors=os.cpu_count(), system=platform.platform(),
-    started=line("date", "+%F %T"), description=json.loads(open("$work/$spec.json").read()),
+    commit=open("$bundle/commit").read().strip() if os.path.exists("$bundle/commit") else "unknown", started=line("date", "+%F %T"), description=json.loads(open("$work/$spec.json").read()),
     corpus=json.load(open(summary)) if os.path.exists(summary) else None), indent=1))
 PY
 echo "$model: $spec, $steps steps of $batch x $context, $(left) s left"
@@ -99,12 +99,14 @@ timeout 60 "$bundle/run" ModGen.Benchmarks model "$spec" eval --device "$device"
     --report "$out/$model-report.html" --json > "$out/$model-eval.jsonl" 2>> "$out/$model.log"
 echo "eval: exit $?, $(left) s left" | tee -a "$out/$model.log"
 
+marks=()
+grep -q '"is_routed":true' "$work/$spec.json" && marks=(--show-routing)
 : > "$out/$model-samples.txt"
 while IFS= read -r prompt; do
     [ "$(left)" -gt 5 ] || break
     echo "=== $prompt" >> "$out/$model-samples.txt"
     timeout "$(left)" "$bundle/run" ModGen.Benchmarks model "$spec" sample --device "$device" --prompt "$(printf '%b' "$prompt")" --tokens "${TOKENS:-500}" --temperature 0.7 \
-        --show-routing --checkpoint "$checkpoints" >> "$out/$model-samples.txt" 2>> "$out/$model.log"
+        "${marks[@]}" --checkpoint "$checkpoints" >> "$out/$model-samples.txt" 2>> "$out/$model.log"
 done <<'PROMPTS'
 <member name="M:System.Collections.Generic.Dictionary`2.
 The :mod:`json` module
