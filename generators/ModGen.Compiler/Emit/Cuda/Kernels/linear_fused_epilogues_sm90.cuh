@@ -124,27 +124,43 @@ struct SwiGluGradientStore : TileStore {
         return {};
     }
 
+    // Gradients for branches, of 32 columns from the group-th eight on. All are read before any is written, or each would wait for
+    // the one before, as far as the compiler can tell.
+    static __device__ __forceinline__ void differentiate(unsigned char* buffer, int thread, const float* d, int group) {
+        u32 *at[8], gates[8], ups[8];
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            int row = thread / 32 * 16 + thread % 32 / 4 + i % 2 * 8;
+            at[i] = reinterpret_cast<u32*>(buffer + swizzled(row, group + i / 2) + thread % 4 * 4);
+            gates[i] = *at[i];
+            ups[i] = at[i][Branch / 4];
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            float g[2] = {low_half(gates[i]), high_half(gates[i])}, u[2] = {low_half(ups[i]), high_half(ups[i])};
+#pragma unroll
+            for (int e = 0; e < 2; e++) {
+                float s = sigmoid(g[e]), silu = g[e] * s, dh = d[i * 2 + e];
+                g[e] = dh * u[e] * (s + silu * (1.0f - s));
+                u[e] = dh * silu;
+            }
+            gates[i] = pack(g[0], g[1]);
+            ups[i] = pack(u[0], u[1]);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            at[i][0] = gates[i];
+            at[i][Branch / 4] = ups[i];
+        }
+    }
+
     template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Nothing) const {
-        int lane = at.thread % 32;
 #pragma unroll
         for (int part = 0; part < Parts; part++) {
             unsigned char* buffer = at.staging + part % Buffers * Buffer;
             barrier_wait(barrier_of(at.staging, part % Buffers), Parts > Buffers ? part / 2 : at.parity);
 #pragma unroll
-            for (int i = 0; i < 16; i++) {  // eight columns at a time, in two rows each
-                int group = i / 2, row = at.thread / 32 * 16 + lane / 4 + i % 2 * 8;
-                u32 *gate_at = reinterpret_cast<u32*>(buffer + swizzled(row, group) + lane % 4 * 4), *up_at = gate_at + Branch / 4;
-                const float* d = acc + part * 32 + group * 4 + 2 * (i % 2);
-                float gates[2] = {low_half(*gate_at), high_half(*gate_at)}, ups[2] = {low_half(*up_at), high_half(*up_at)};
-#pragma unroll
-                for (int e = 0; e < 2; e++) {
-                    float s = sigmoid(gates[e]), silu = gates[e] * s;
-                    gates[e] = d[e] * ups[e] * (s + silu * (1.0f - s));
-                    ups[e] = d[e] * silu;
-                }
-                *gate_at = pack(gates[0], gates[1]);
-                *up_at = pack(ups[0], ups[1]);
-            }
+            for (int half = 0; half < 2; half++) differentiate(buffer, at.thread, acc + part * 32 + half * 16, half * 4);
             async_proxy_fence();
             named_barrier(1 + at.warpgroup, 128);
             if (at.thread == 0) {
