@@ -107,7 +107,7 @@ def main():
     taken = [dict(source=".NET SDK, packs/*/*/ref/*/*.xml", **gather(sdk_files(), text / "dotnet-api.txt", seen))]
     for package, pattern in PACKAGES.items():
         chosen = [p for p in unpacked(package, work).rglob("*") if p.is_file() and not p.is_symlink() and re.search(pattern, str(p))]
-        version = next(work.glob(f"{package}_*.deb")).name.split("_")[1]
+        version = next(work.glob(f"{package}_*.deb")).name.split("_")[1].replace("%3a", ":")
         taken.append(dict(source=f"Debian {package} {version}", **gather(chosen, text / f"{package}.txt", seen)))
     summary = dict(bytes=sum(s["bytes"] for s in taken), files=sum(s["files"] for s in taken), sources=taken)
     (work / "corpus.json").write_text(json.dumps(summary, indent=2) + "\n")
