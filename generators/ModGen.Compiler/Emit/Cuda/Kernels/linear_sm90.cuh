@@ -161,6 +161,7 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
         if (thread == 0) {
             while (schedule.next(unit)) {
                 int row = (unit.m * Tile::Cluster + rank) * Tile::Rows, column = unit.n * Tile::Columns;
+#pragma unroll 1
                 for (int step = unit.step; step < unit.last; step++, ring.advance()) {
                     barrier_wait(&shared.empty[ring.stage], ring.phase ^ 1);
                     linear_load<Tile>(shared.a[ring.stage], shared.b[ring.stage], map_a, map_b, &shared.full[ring.stage], row, column,
