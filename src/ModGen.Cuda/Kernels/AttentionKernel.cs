@@ -50,6 +50,9 @@ public sealed record AttentionKernel(string Name, int Heads, int KeyValueHeads, 
         Forward, Rows, Queries, Keys, PortableForward, PortableQueries, PortableKeys, HopperForward, HopperQueries, HopperKeys,
     }.OfType<Kernel>();
 
+    /// <summary>Operations of one of the products that attention is made of, the causal half: 2 forward, 3 and 4 in the halves of the backward pass.</summary>
+    public double ProductFlops(int batch) => (double)batch * Heads * Width * Length * Length;
+
     /// <summary>True where the Hopper forms run.</summary>
     public bool IsMapped(CudaContext context)
     {

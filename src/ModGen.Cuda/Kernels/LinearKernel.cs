@@ -71,6 +71,9 @@ public sealed record LinearKernel(string Name, LinearPass Pass, int Outputs, int
         return new ChosenLinear(Portable with { SharedBytes = portable.SharedBytes }, portable.Blocks(m, n, context.Processors), portable.Define, adds ? portable.Turns(m, n) : 0);
     }
 
+    /// <summary>Operations of the product; 0 where only the device knows the rows.</summary>
+    public double Flops(RowCount rows) => rows.Counted.IsNull ? 2.0 * rows.Most * Outputs * Inputs : 0;
+
     /// <summary>What stands in front of a form's source in one of its choices, so that it can be read and compiled apart; null where nothing does.</summary>
     public static string? ExampleDefine(Kernel form)
     {

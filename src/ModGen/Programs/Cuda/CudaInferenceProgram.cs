@@ -139,7 +139,7 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         var fitting = Math.Min(repeats, (_model.Description.Context - longest) / Math.Max(_rows, 1) - 1);
         if (_bucket.Pass is null || fitting < 1)
             return [];
-        List<LaunchTime> times = [.. LaunchTimes.Of(_device.Context, _stream, "decode", _bucket.Pass, fitting, _ => 0)];
+        List<LaunchTime> times = [.. LaunchTimes.Of(_device.Context, _stream, "decode", _bucket.Pass, fitting, _writer.Flops, _ => 0)];
         for (var sequence = 0; sequence < Sequences; sequence++)
             Clear(sequence);
         return times;

@@ -183,8 +183,8 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
         var (accumulate, update) = (_first ??= CaptureFirst(), _update ??= Capture(AppendUpdate));
         List<LaunchTime> times =
         [
-            .. LaunchTimes.Of(_device.Context, _stream, "accumulate", accumulate, repeats, _memory.Optimizer.BytesOf),
-            .. LaunchTimes.Of(_device.Context, _stream, "update", update, repeats, _memory.Optimizer.BytesOf),
+            .. LaunchTimes.Of(_device.Context, _stream, "accumulate", accumulate, repeats, _writer.Flops, _memory.Optimizer.BytesOf),
+            .. LaunchTimes.Of(_device.Context, _stream, "update", update, repeats, _writer.Flops, _memory.Optimizer.BytesOf),
         ];
         ClearGradients();
         return times;

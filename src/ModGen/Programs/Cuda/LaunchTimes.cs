@@ -11,9 +11,10 @@ internal static class LaunchTimes
     /// <param name="name">The pass's name.</param>
     /// <param name="pass">The pass; it runs once more than it is timed.</param>
     /// <param name="repeats">How often it is timed.</param>
+    /// <param name="flops">Operations of the launches of which they are known.</param>
     /// <param name="bytesOf">Bytes that a kernel moves, or 0.</param>
     public static IEnumerable<LaunchTime> Of(
-        CudaContext context, CudaStream stream, string name, CapturedPass pass, int repeats, Func<Kernel, long> bytesOf)
+        CudaContext context, CudaStream stream, string name, CapturedPass pass, int repeats, IReadOnlyDictionary<Launch, double> flops, Func<Kernel, long> bytesOf)
     {
         foreach (var (launch, microseconds) in stream.Time(pass.List, repeats))
         {
@@ -24,7 +25,7 @@ internal static class LaunchTimes
                 LaunchKind.Copy => 2 * launch.Bytes,
                 _ => launch.Bytes,
             };
-            yield return new LaunchTime(name, launch.Name, launch.Blocks, microseconds, info?.Registers ?? 0, info?.LocalBytes ?? 0, bytes);
+            yield return new LaunchTime(name, launch.Name, launch.Blocks, microseconds, info?.Registers ?? 0, info?.LocalBytes ?? 0, flops.GetValueOrDefault(launch), bytes);
         }
     }
 }

@@ -35,6 +35,7 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
     {
         foreach (var pass in passes)
             Write(pass);
+        Flops.Clear();
         _turns = context.Allocate(Math.Max(sizeof(uint) * (long)_mostTurns, Alignment), $"turns of sliced products of {owner}");
         _workspace = context.Allocate(Math.Max(_most, Alignment), $"scratch memory of {owner}");
     }
@@ -50,11 +51,16 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
     }
 
     /// <summary>Appends a launch, with all the scratch memory that was asked for since the last.</summary>
-    public void Launch(Kernel kernel, int blocks, ReadOnlySpan<Argument> arguments, string? define = null)
+    public void Launch(Kernel kernel, int blocks, ReadOnlySpan<Argument> arguments, string? define = null, double flops = 0)
     {
         _list.Add(kernel, blocks, arguments, define);
         _used = _held;
+        if (flops > 0)
+            Flops[_list.Launches[^1]] = flops;
     }
+
+    /// <summary>Operations of the launches of which they are known, for measurements.</summary>
+    public Dictionary<Launch, double> Flops { get; } = [];
 
     public void Clear(DevicePointer at, long bytes) => _list.Clear(at, bytes);
 

@@ -36,7 +36,7 @@ internal static class OperationLaunches
             arguments[count++] = adds ? 1 : 0;
         if (chosen.Turns > 0)
             arguments[count++] = turns;
-        writer.Launch(chosen.Kernel, chosen.Blocks, arguments.AsSpan(0, count), chosen.Define);
+        writer.Launch(chosen.Kernel, chosen.Blocks, arguments.AsSpan(0, count), chosen.Define, kernel.Flops(rows));
     }
 
     /// <summary>Appends a product whose result is two branches, and SwiGLU of these.</summary>
@@ -52,7 +52,7 @@ internal static class OperationLaunches
         {
             var (a, b) = kernel.Map(writer.Context, tile, x, weight, rows.Most);
             var (gate, up) = FusedLinear.MapHalves(writer.Context, branches, rows.Most, kernel.Width);
-            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, FusedLinear.MapResult(writer.Context, result, rows.Most, kernel.Width), gate, up, rows.Most], chosen.Define);
+            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, FusedLinear.MapResult(writer.Context, result, rows.Most, kernel.Width), gate, up, rows.Most], chosen.Define, kernel.Product.Flops(rows));
         }
     }
 
@@ -72,7 +72,7 @@ internal static class OperationLaunches
             var (a, b) = kernel.Map(writer.Context, tile, dy, weight, rows.Most);
             var (gate, up) = FusedLinear.MapHalves(writer.Context, branches, rows.Most, kernel.Width);
             var (dGate, dUp) = FusedLinear.MapHalves(writer.Context, result, rows.Most, kernel.Width);
-            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, dGate, dUp, gate, up, rows.Most], chosen.Define);
+            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, dGate, dUp, gate, up, rows.Most], chosen.Define, kernel.Product.Flops(rows));
         }
     }
 
@@ -88,7 +88,7 @@ internal static class OperationLaunches
         else if (!writer.IsMeasuring)
         {
             var (a, b) = kernel.Map(writer.Context, tile, x, weight, rows.Most);
-            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, FusedLinear.MapResult(writer.Context, result, rows.Most, kernel.Product.Outputs), rows.Most, positions, table], chosen.Define);
+            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, FusedLinear.MapResult(writer.Context, result, rows.Most, kernel.Product.Outputs), rows.Most, positions, table], chosen.Define, kernel.Product.Flops(rows));
         }
     }
 
@@ -100,9 +100,9 @@ internal static class OperationLaunches
     {
         var chosen = kernel.ChooseForward(writer.Context, batch);
         if (!kernel.IsMapped(writer.Context))
-            writer.Launch(chosen.Kernel, chosen.Blocks, [qkv, o, lse, batch]);
+            writer.Launch(chosen.Kernel, chosen.Blocks, [qkv, o, lse, batch], flops: 2 * kernel.ProductFlops(batch));
         else if (!writer.IsMeasuring) // while measuring there is no memory that could be mapped
-            writer.Launch(chosen.Kernel, chosen.Blocks, [kernel.Map(writer.Context, qkv, packed: true, batch), kernel.Map(writer.Context, o, packed: false, batch), lse, batch]);
+            writer.Launch(chosen.Kernel, chosen.Blocks, [kernel.Map(writer.Context, qkv, packed: true, batch), kernel.Map(writer.Context, o, packed: false, batch), lse, batch], flops: 2 * kernel.ProductFlops(batch));
     }
 
     /// <summary>Appends the backward pass of attention: the queries, then keys and values; before them the inner products of output and gradient where they are apart.</summary>
@@ -119,8 +119,8 @@ internal static class OperationLaunches
                 var packed = kernel.Map(writer.Context, qkv, packed: true, batch);
                 var packedGradient = kernel.Map(writer.Context, gradient, packed: true, batch);
                 var mapped = kernel.Map(writer.Context, outputGradient, packed: false, batch);
-                writer.Launch(queries.Kernel, queries.Blocks, [packed, mapped, packedGradient, o, outputGradient, lse, rows, batch]);
-                writer.Launch(keys.Kernel, keys.Blocks, [packed, mapped, packedGradient, rows, batch]);
+                writer.Launch(queries.Kernel, queries.Blocks, [packed, mapped, packedGradient, o, outputGradient, lse, rows, batch], flops: 3 * kernel.ProductFlops(batch));
+                writer.Launch(keys.Kernel, keys.Blocks, [packed, mapped, packedGradient, rows, batch], flops: 4 * kernel.ProductFlops(batch));
             }
         }
         else
@@ -128,8 +128,8 @@ internal static class OperationLaunches
             var dots = writer.Hold(sizeof(float) * (long)batch * kernel.Heads * kernel.Length);
             var products = kernel.ChooseRows(batch);
             writer.Launch(products.Kernel, products.Blocks, [o, outputGradient, dots, batch]);
-            writer.Launch(queries.Kernel, queries.Blocks, [qkv, outputGradient, lse, dots, gradient, batch]);
-            writer.Launch(keys.Kernel, keys.Blocks, [qkv, outputGradient, lse, dots, gradient, batch]);
+            writer.Launch(queries.Kernel, queries.Blocks, [qkv, outputGradient, lse, dots, gradient, batch], flops: 3 * kernel.ProductFlops(batch));
+            writer.Launch(keys.Kernel, keys.Blocks, [qkv, outputGradient, lse, dots, gradient, batch], flops: 4 * kernel.ProductFlops(batch));
         }
 
         writer.Release();
