@@ -20,6 +20,7 @@ import os
 import pathlib
 import platform
 import re
+import statistics
 import struct
 import sys
 
@@ -221,6 +222,9 @@ def compare_point(run, point):
         compared_with=f"PyTorch {run.about['precision']}", tensors=len(against), median=ordered[len(ordered) // 2],
         worst=against[worst], worst_tensor=worst, over_bar=missed,
         worst_modgen_to_float32=max(t[1] for t in tensors.values()), worst_bfloat16_to_float32=max(t[2] for t in tensors.values()),
+        # Where two roundings of one truth differ, which is nearer to it.
+        nearer_to_float32_than_pytorch=sum(t[1] <= t[2] for t in tensors.values()),
+        median_error_over_pytorchs=statistics.median(t[1] / t[2] if t[2] > 0 else math.inf for t in tensors.values()),
         passed=not missed, columns=["modgen_to_bfloat16", "modgen_to_float32", "bfloat16_to_float32"], gradients=tensors)
 
 
@@ -276,7 +280,10 @@ def compare(folder, device):
     for point in result["points"]:
         print(f"{folder}: {point['weights']} weights, {point['tensors']} gradients against {point['compared_with']}: median {point['median']:.2e}, worst "
               f"{point['worst']:.2e} ({point['worst_tensor']}), {len(point['over_bar'])} over {GRADIENT_BAR}; PyTorch's own bfloat16 is up to "
-              f"{point['worst_bfloat16_to_float32']:.2e} from its float32, ModGen {point['worst_modgen_to_float32']:.2e}; agreement {point['selection_agreement']}", flush=True)
+              f"{point['worst_bfloat16_to_float32']:.2e} from its float32, ModGen {point['worst_modgen_to_float32']:.2e}, "
+              f"nearer in {point['nearer_to_float32_than_pytorch']} of {point['tensors']}; agreement {rounded(point['selection_agreement'])}", flush=True)
+        for name in point["over_bar"]:
+            print(f"    over the bar: {name} {rounded(point['gradients'][name])} ({', '.join(point['columns'])})", flush=True)
     if about["steps"]:
         result["curve"] = c = compare_curves(run)
         print(f"{folder}: {c['steps']} steps: mean difference {c['mean_difference']:.2%}, at the end {c['end_difference']:.2%}, largest "
