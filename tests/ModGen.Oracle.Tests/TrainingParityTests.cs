@@ -1,4 +1,5 @@
 using System.Reflection;
+using ModGen.Programs;
 
 namespace ModGen.Oracle.Tests;
 
@@ -61,5 +62,24 @@ public abstract class TrainingParityTests
         }
 
         StepComparison.CheckGradients(model, program, sum, 1);
+    }
+
+    /// <summary>A step that moves nothing leaves nothing behind either: the next one's gradients are its own.</summary>
+    [Theory]
+    [MemberData(nameof(Features))]
+    public void TheNextStepBeginsWithoutTheLastOnesGradients(string feature)
+    {
+        var emitted = EmittedModel.Of(TestSpec.Features[feature]);
+        var parameters = ModelParameters.Random(emitted.Graph, seed: 1);
+        using var model = emitted.Create(parameters, On);
+        using var program = model.CreateTrainingProgram(2);
+        var batch = StepComparison.RandomBatch(emitted.Graph, 2, seed: 1);
+        program.Accumulate(batch.Tokens, batch.Targets, 1, batch.Draw);
+        program.Accumulate(batch.Tokens, batch.Targets, 1, batch.Draw);
+        program.Update(new AdamWUpdate(LearningRate: 0, 0.9f, 0.95f, 1e-8f, WeightDecay: 0, ClipNorm: 1, Step: 1));
+        batch = StepComparison.RandomBatch(emitted.Graph, 2, seed: 2);
+        program.Accumulate(batch.Tokens, batch.Targets, 1, batch.Draw);
+        batch = batch with { Selected = StepComparison.Selections(emitted, program) };
+        StepComparison.CheckGradients(model, program, new ModelInterpreter(emitted.Graph).Run(parameters, batch, backward: true).Gradients!, 1);
     }
 }

@@ -242,7 +242,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 256, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 256, 64, true});
+                        dy, x, 256, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 256, 64, add != 0});
                 }
                 """),
         };
@@ -949,7 +949,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 64, 192, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 192, true});
+                        dy, x, 64, 192, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 192, add != 0});
                 }
                 """),
         };
@@ -1102,7 +1102,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 384, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 384, 64, true});
+                        dy, x, 384, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 384, 64, add != 0});
                 }
                 """),
         };
@@ -1196,7 +1196,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 64, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 64, true});
+                        dy, x, 64, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 64, add != 0});
                 }
                 """),
         };
@@ -1290,7 +1290,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 192, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 192, 64, true});
+                        dy, x, 192, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 192, 64, add != 0});
                 }
                 """),
         };
@@ -1451,7 +1451,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 16, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 16, 64, true});
+                        dy, x, 16, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 16, 64, add != 0});
                 }
                 """),
         };
@@ -1873,7 +1873,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 8, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 8, 64, true});
+                        dy, x, 8, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 8, 64, add != 0});
                 }
                 """),
         };
