@@ -31,10 +31,10 @@ internal static class AttentionKernels
             HopperForward = Entry(Hopper + "attention_fwd_sm90", "AttentionForward" + tile,
                 "const __grid_constant__ TensorMap qkv, const __grid_constant__ TensorMap o, float* lse, int batch", $"attention_fwd_sm90<{sizes}>(qkv, o, lse, batch);"),
             HopperQueries = Entry(Hopper + "attention_rows attention_bwd_sm90 attention_bwd_queries_sm90", "AttentionQueries" + tile,
-                Maps + "const element* o, const element* d_output, const float* lse, float* rows, int batch",
-                $"attention_bwd_queries_sm90<{sizes}>(qkv, d_o, d_qkv, o, d_output, lse, rows, batch);"),
+                Maps + "const element* o, const element* d_output, const float* lse, float* rows, const int* positions, const float2* rotary, int batch",
+                $"attention_bwd_queries_sm90<{sizes}>(qkv, d_o, d_qkv, o, d_output, lse, rows, positions, rotary, batch);"),
             HopperKeys = Entry("prelude sm90 wgmma attention attention_copy_sm90 attention_sm90 attention_rows attention_bwd_sm90 attention_bwd_keys_sm90", "AttentionKeys" + tile,
-                Maps + "float* rows, int batch", $"attention_bwd_keys_sm90<{sizes}>(qkv, d_o, d_qkv, rows, batch);"),
+                Maps + "float* rows, const int* positions, const float2* rotary, int batch", $"attention_bwd_keys_sm90<{sizes}>(qkv, d_o, d_qkv, rows, positions, rotary, batch);"),
         };
     }
 

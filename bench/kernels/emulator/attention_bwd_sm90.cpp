@@ -1,15 +1,34 @@
 // families: attention attention_sm90 attention_rows attention_bwd_sm90 attention_bwd_queries_sm90 attention_bwd_keys_sm90
-template <class QueryTile, class KeyTile> void check(int batch, int length, int blocks) {
+// The gradients before rotary, from those behind it.
+std::vector<float2> turn_back(Problem& p, const std::vector<int>& positions) {
+    std::vector<float2> table(size_t(400) * p.width / 2);
+    for (size_t i = 0; i < table.size(); i++) table[i] = {cosf(0.37f * float(i)), sinf(0.37f * float(i))};
+    for (size_t row = 0; row < positions.size(); row++)
+        for (int head = 0; head < p.heads + p.key_heads; head++)
+            for (int i = 0; i < p.width / 2; i++) {
+                double &low = p.dqkv[row * p.columns() + head * p.width + i], &high = p.dqkv[row * p.columns() + head * p.width + p.width / 2 + i], before = low;
+                float2 angle = table[size_t(positions[row]) * p.width / 2 + i];
+                low = low * angle.x + high * angle.y;
+                high = high * angle.x - before * angle.y;
+            }
+    return table;
+}
+
+template <class QueryTile, class KeyTile> void check(int batch, int length, int blocks, bool turned = false) {
     using Shape = typename QueryTile::Shape;
     auto p = make_problem(batch, length, Shape::Heads, Shape::KeyValueHeads, Shape::Width);
     std::vector<bf16> output, dqkv(p.qkv.size(), poison());
     for (double x : p.output) output.push_back(to_bf16(float(x)));
     std::vector<float> lse(p.lse.begin(), p.lse.end()), rows(size_t(2 * batch * Shape::Heads * attention_padded(length)), NAN);
     AttentionBackward parameters{output.data(), p.doutput.data(), lse.data(), rows.data(), length, batch, p.scale()};
+    std::vector<int> positions;
+    for (int i = 0; i < batch * length; i++) positions.push_back((i % length * 7 + i / length) % 400);
+    auto table = turned ? turn_back(p, positions) : std::vector<float2>();
+    if (turned) parameters.positions = positions.data(), parameters.rotary = table.data();
     auto qkv = map_of(p.qkv, p, p.columns()), doutput = map_of(p.doutput, p, p.heads * p.width), gradient = map_of(dqkv, p, p.columns());
     emulator::launch(blocks, QueryTile::Threads, [&] { attention_bwd_queries_sm90<QueryTile>(qkv, doutput, gradient, parameters); });
     emulator::launch(blocks, KeyTile::Threads, [&] { attention_bwd_keys_sm90<KeyTile>(qkv, doutput, gradient, parameters); });
-    hold_gradients("backward sm90, " + describe(p, ", tiles of " + std::to_string(QueryTile::Rows) + " and " + std::to_string(KeyTile::Rows)), p, dqkv);
+    hold_gradients(std::string("backward sm90, ") + (turned ? "before rotary, " : "") + describe(p, ", tiles of " + std::to_string(QueryTile::Rows) + " and " + std::to_string(KeyTile::Rows)), p, dqkv);
 }
 
 int main() {
@@ -20,6 +39,8 @@ int main() {
     check<AttentionBackwardTile<Grouped, 3, 64, 2>, AttentionBackwardTile<Grouped, 2, 64, 2>>(3, 7, 2);
     check<AttentionBackwardTile<Wide, 2, 64, 3>, AttentionBackwardTile<Wide, 2, 64, 2>>(1, 330, 3);
     check<AttentionBackwardTile<Wide, 3, 64, 2>, AttentionBackwardTile<Wide, 2, 64, 3>>(2, 180, 1);
+    check<AttentionBackwardTile<Grouped, 3, 64, 3>, AttentionBackwardTile<Grouped, 3, 64, 3>>(2, 130, 3, true);
+    check<AttentionBackwardTile<Wide, 3, 64, 2>, AttentionBackwardTile<Wide, 2, 64, 3>>(2, 70, 1, true);
     using Many = AttentionHeads<64, 4, 4>;  // more than one group of heads
     check<AttentionQueriesFor<Many, 512>, AttentionKeysFor<Many, 512>>(9, 330, 13);
     return failures == 0 ? 0 : 1;

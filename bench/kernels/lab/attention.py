@@ -96,7 +96,7 @@ class Forward:
 
 
 class Parameters(C.Structure):
-    _fields_ = [(n, C.c_void_p) for n in ("output", "doutput", "lse", "rows")] + [("length", C.c_int), ("batch", C.c_int), ("scale", C.c_float)]
+    _fields_ = [(n, C.c_void_p) for n in ("output", "doutput", "lse", "rows")] + [("length", C.c_int), ("batch", C.c_int), ("scale", C.c_float), ("positions", C.c_void_p), ("rotary", C.c_void_p)]
 
 
 class Gradient:

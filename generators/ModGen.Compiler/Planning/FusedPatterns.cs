@@ -65,6 +65,20 @@ internal static class FusedPatterns
                 [Read("x", linear.Inputs[0]), Read("weight", linear.Inputs[1]), Read("positions", node.Inputs[1]), Write("y", node.Output)])
             : null;
 
+    /// <summary>The gradient of attention, with those of queries and keys taken back behind their rotation.</summary>
+    public static KernelMatch? AttentionRotaryGradient(Matcher m, Node node)
+    {
+        if (node.Op is not RotaryGradient rotary || m.SoleProducer<CausalAttentionGradient>(node.Inputs[0]) is not { Op: CausalAttentionGradient attention } gradient
+            || rotary.Heads != attention.Heads + attention.KeyValueHeads || rotary.HeadWidth != attention.HeadWidth)
+            return null;
+        return new KernelMatch(
+            [gradient, node],
+            [
+                Read("qkv", gradient.Inputs[0]), Read("o", gradient.Inputs[1]), Read("lse", gradient.Inputs[2]), Read("doutput", gradient.Inputs[3]),
+                Read("positions", node.Inputs[1]), Write("dqkv", node.Output),
+            ]);
+    }
+
     public static KernelMatch? AddRmsNorm(Matcher m, Node node) =>
         node.Op is RmsNorm && m.Producer<Add>(node.Inputs[0]) is { } add
             ? new KernelMatch(

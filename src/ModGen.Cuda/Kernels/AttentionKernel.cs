@@ -38,10 +38,10 @@ public sealed record AttentionKernel(string Name, int Heads, int KeyValueHeads, 
     /// <summary>The forward pass with wgmma: (qkv, o, lse, batch), the first two as maps; null for heads that are not 64 or 128 wide.</summary>
     public Kernel? HopperForward { get; init; }
 
-    /// <summary>Gradient of the queries with wgmma: (qkv, d_o, d_qkv, o, d_o, lse, rows, batch), the first three as maps. It leaves rows.</summary>
+    /// <summary>Gradient of the queries with wgmma: (qkv, d_o, d_qkv, o, d_o, lse, rows, positions, rotary, batch), the first three as maps. It leaves rows. With a rotary table the gradient is that before rotary.</summary>
     public Kernel? HopperQueries { get; init; }
 
-    /// <summary>Gradient of keys and values with wgmma: (qkv, d_o, d_qkv, rows, batch), the first three as maps.</summary>
+    /// <summary>Gradient of keys and values with wgmma: (qkv, d_o, d_qkv, rows, positions, rotary, batch), the first three as maps.</summary>
     public Kernel? HopperKeys { get; init; }
 
     /// <summary>The forms that there are.</summary>

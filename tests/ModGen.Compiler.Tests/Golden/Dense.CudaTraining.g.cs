@@ -226,11 +226,8 @@ partial class Dense
 
             var rotated = Operands(savedOperands + 8192); // (B, 128, 128)
             var logSumExp = Floats(saved + 128); // (B, 4, 128)
-            var drotated = Operands(8192); // (B, 128, 128)
-            AttentionBackward(CudaKernels.Attention4x16Over2At128, rotated, attended, logSumExp, dattended, drotated);
-
             var dqkv = Operands(8192); // (B, 128, 128)
-            Launch(CudaKernels.RotaryGradient6x16Of128, Blocks(Batch * 6144L, 2048), [dqkv, Positions, RotaryTable, Rows(Batch * 128)]);
+            AttentionBackward(CudaKernels.Attention4x16Over2At128, CudaKernels.RotaryGradient6x16Of128, Positions, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 64); // (128, 64)
             var dnormed = Operands(0); // (B, 128, 64)

@@ -269,11 +269,8 @@ partial class Everything
 
             var rotated = Operands(savedOperands + 14336); // (B, 32, 192)
             var logSumExp = Floats(saved + 2368); // (B, 4, 32)
-            var drotated = Operands(4096); // (B, 32, 192)
-            AttentionBackward(CudaKernels.Attention4x16At32, rotated, attended, logSumExp, dattended, drotated);
-
             var dqkv = Operands(4096); // (B, 32, 192)
-            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 2048L, 2048), [dqkv, selected, RotaryTable, Rows(Batch * 32)]);
+            AttentionBackward(CudaKernels.Attention4x16At32, CudaKernels.RotaryGradient8x16Of192, selected, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 1200); // (192, 64)
             var dnormed = Operands(0); // (B, 32, 64)
@@ -464,11 +461,8 @@ partial class Everything
 
             var rotated = Operands(savedOperands + 11264); // (B, 16, 192)
             var logSumExp = Floats(saved + 1312); // (B, 4, 16)
-            var drotated = Operands(2048); // (B, 16, 192)
-            AttentionBackward(CudaKernels.Attention4x16At16, rotated, attended, logSumExp, dattended, drotated);
-
             var dqkv = Operands(2048); // (B, 16, 192)
-            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 1024L, 2048), [dqkv, selected, RotaryTable, Rows(Batch * 16)]);
+            AttentionBackward(CudaKernels.Attention4x16At16, CudaKernels.RotaryGradient8x16Of192, selected, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 688); // (192, 64)
             var dnormed = Operands(0); // (B, 16, 64)
@@ -635,11 +629,8 @@ partial class Everything
 
             var rotated = Operands(savedOperands + 512); // (B, 8, 192)
             var logSumExp = Floats(saved + 672); // (B, 4, 8)
-            var drotated = Operands(1024); // (B, 8, 192)
-            AttentionBackward(CudaKernels.Attention4x16At8, rotated, attended, logSumExp, dattended, drotated);
-
             var dqkv = Operands(1024); // (B, 8, 192)
-            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 512L, 2048), [dqkv, selected, RotaryTable, Rows(Batch * 8)]);
+            AttentionBackward(CudaKernels.Attention4x16At8, CudaKernels.RotaryGradient8x16Of192, selected, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
             var dnormed = Operands(0); // (B, 8, 64)

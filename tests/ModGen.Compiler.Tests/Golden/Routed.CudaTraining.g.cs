@@ -228,11 +228,8 @@ partial class Routed
 
             var rotated = Operands(savedOperands + 8192); // (B, 128, 192)
             var logSumExp = Floats(saved + 128); // (B, 4, 128)
-            var drotated = Operands(8192); // (B, 128, 192)
-            AttentionBackward(CudaKernels.Attention4x16At128, rotated, attended, logSumExp, dattended, drotated);
-
             var dqkv = Operands(8192); // (B, 128, 192)
-            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 8192L, 2048), [dqkv, Positions, RotaryTable, Rows(Batch * 128)]);
+            AttentionBackward(CudaKernels.Attention4x16At128, CudaKernels.RotaryGradient8x16Of192, Positions, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
             var dnormed = Operands(0); // (B, 128, 64)
@@ -367,11 +364,8 @@ partial class Routed
 
             var rotated = Operands(savedOperands + 1024); // (B, 16, 192)
             var logSumExp = Floats(saved + 1184); // (B, 4, 16)
-            var drotated = Operands(2048); // (B, 16, 192)
-            AttentionBackward(CudaKernels.Attention4x16At16, rotated, attended, logSumExp, dattended, drotated);
-
             var dqkv = Operands(2048); // (B, 16, 192)
-            Launch(CudaKernels.RotaryGradient8x16Of192, Blocks(Batch * 1024L, 2048), [dqkv, selected, RotaryTable, Rows(Batch * 16)]);
+            AttentionBackward(CudaKernels.Attention4x16At16, CudaKernels.RotaryGradient8x16Of192, selected, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 128); // (192, 64)
             var dnormed = Operands(0); // (B, 16, 64)

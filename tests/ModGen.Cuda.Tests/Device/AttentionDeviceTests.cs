@@ -41,8 +41,8 @@ public sealed class AttentionDeviceTests(RealDevice device) : IClassFixture<Real
         {
             Argument map = kernel.Map(context, qkv, packed: true, Batch), mapGradient = kernel.Map(context, gradient, packed: false, Batch), mapPacked = kernel.Map(context, packed, packed: true, Batch);
             list.Add(forward.Kernel, forward.Blocks, [map, kernel.Map(context, o, packed: false, Batch), lse, Batch]);
-            list.Add(queries.Kernel, queries.Blocks, [map, mapGradient, mapPacked, o, gradient, lse, rows, Batch]);
-            list.Add(keys.Kernel, keys.Blocks, [map, mapGradient, mapPacked, rows, Batch]);
+            list.Add(queries.Kernel, queries.Blocks, [map, mapGradient, mapPacked, o, gradient, lse, rows, default(DevicePointer), default(DevicePointer), Batch]);
+            list.Add(keys.Kernel, keys.Blocks, [map, mapGradient, mapPacked, rows, default(DevicePointer), default(DevicePointer), Batch]);
         }
         else
         {

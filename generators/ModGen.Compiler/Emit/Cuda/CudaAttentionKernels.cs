@@ -19,12 +19,20 @@ internal static class CudaAttentionKernels
                 var op = c.Op<CausalAttention>();
                 return [$"AttentionForward({c.Catalog.Add(Entry(op.Heads, op.KeyValueHeads, op.HeadWidth, c.Type("qkv").Extents[0]))}, {c["qkv"]}, {c["o"]}, {c["lse"]});"];
             }),
+        CudaKernel.Fused("attention_rotary_gradient", FusedPatterns.AttentionRotaryGradient,
+            c =>
+            {
+                var (op, columns) = (c.Op<CausalAttentionGradient>(), c.Type("qkv"));
+                var entry = c.Catalog.Add(Entry(op.Heads, op.KeyValueHeads, op.HeadWidth, columns.Extents[0]));
+                var rotary = c.Catalog.Add(new SingleEntry(CudaElementwiseKernels.Rotation(op.Heads + op.KeyValueHeads, op.HeadWidth, columns.Last, backward: true)));
+                return [$"AttentionBackward({entry}, {rotary}, {c["positions"]}, {c["qkv"]}, {c["o"]}, {c["lse"]}, {c["doutput"]}, {c["dqkv"]});"];
+            }),
         CudaKernel.For<CausalAttentionGradient>("attention_gradient",
             n => [Read("qkv", n.Inputs[0]), Read("o", n.Inputs[1]), Read("lse", n.Inputs[2]), Read("doutput", n.Inputs[3]), Write("dqkv", n.Output)],
             c =>
             {
                 var op = c.Op<CausalAttentionGradient>();
-                return [$"AttentionBackward({c.Catalog.Add(Entry(op.Heads, op.KeyValueHeads, op.HeadWidth, c.Type("qkv").Extents[0]))}, {c["qkv"]}, {c["o"]}, {c["lse"]}, {c["doutput"]}, {c["dqkv"]});"];
+                return [$"AttentionBackward({c.Catalog.Add(Entry(op.Heads, op.KeyValueHeads, op.HeadWidth, c.Type("qkv").Extents[0]))}, null, default, {c["qkv"]}, {c["o"]}, {c["lse"]}, {c["doutput"]}, {c["dqkv"]});"];
             }),
         CudaKernel.For<CachedAttention>("cached_attention",
             n => [Read("qkv", n.Inputs[0]), Read("sequences", n.Inputs[1]), Write("o", n.Outputs[0]), Write("visible", n.Outputs[1])], Cached),
@@ -78,12 +86,14 @@ internal static class CudaAttentionKernels
         const string Keys = "prelude sm90 wgmma attention attention_copy_sm90 attention_sm90 attention_rows attention_bwd_sm90 attention_bwd_keys_sm90";
         var rows = Pointer("float", "rows", "(2, batch, heads, whole tiles of 64)");
         var d_o = outputGradient with { Name = "d_output" };
+        var positions = Pointer("const int", "positions", "(batch, positions)");
+        var rotary = Pointer("const float2", "rotary", "(context, half a head) cosine and sine");
         yield return new("HopperForward", new CudaText(name, Forward, 128, EquatableArray.Of(Map(qkv), Map(output), lse with { Type = "float*" }, batch),
             $"attention_fwd_sm90<{shape}>(qkv, o, lse, batch);", Bound: $"AttentionForwardFor<{tile}>::Threads"));
-        yield return new("HopperQueries", new CudaText(name + "_queries", Queries, 128, EquatableArray.Of(Map(qkv), Map(outputGradient), Map(gradient), output, d_o, lse, rows, batch),
-            $"attention_bwd_queries_sm90<{shape}>(qkv, d_o, d_qkv, o, d_output, lse, rows, batch);", Bound: $"AttentionQueriesFor<{tile}>::Threads"));
-        yield return new("HopperKeys", new CudaText(name + "_keys", Keys, 128, EquatableArray.Of(Map(qkv), Map(outputGradient), Map(gradient), rows, batch),
-            $"attention_bwd_keys_sm90<{shape}>(qkv, d_o, d_qkv, rows, batch);", Bound: $"AttentionKeysFor<{tile}>::Threads"));
+        yield return new("HopperQueries", new CudaText(name + "_queries", Queries, 128, EquatableArray.Of(Map(qkv), Map(outputGradient), Map(gradient), output, d_o, lse, rows, positions, rotary, batch),
+            $"attention_bwd_queries_sm90<{shape}>(qkv, d_o, d_qkv, o, d_output, lse, rows, positions, rotary, batch);", Bound: $"AttentionQueriesFor<{tile}>::Threads"));
+        yield return new("HopperKeys", new CudaText(name + "_keys", Keys, 128, EquatableArray.Of(Map(qkv), Map(outputGradient), Map(gradient), rows, positions, rotary, batch),
+            $"attention_bwd_keys_sm90<{shape}>(qkv, d_o, d_qkv, rows, positions, rotary, batch);", Bound: $"AttentionKeysFor<{tile}>::Threads"));
 
         static EntryParameter Map(EntryParameter matrix) => new("const __grid_constant__ TensorMap", matrix.Name, matrix.Shape);
     }

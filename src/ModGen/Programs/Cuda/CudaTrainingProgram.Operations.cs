@@ -53,8 +53,17 @@ public abstract partial class CudaTrainingProgram
     protected void AttentionForward(AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse) => _writer.AttentionForward(kernel, qkv, o, lse, Batch);
 
     /// <summary>Appends the backward pass of attention.</summary>
-    protected void AttentionBackward(AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse, DevicePointer outputGradient, DevicePointer gradient) =>
-        _writer.AttentionBackward(kernel, qkv, o, lse, outputGradient, gradient, Batch);
+    /// <param name="kernel">The operation.</param>
+    /// <param name="turn">Rotary's gradient, where queries and keys are to be taken back behind it; else null.</param>
+    /// <param name="positions">(batch, positions) int, for rotary.</param>
+    /// <param name="qkv">Queries, keys and values behind rotary.</param>
+    /// <param name="o">What attention gave.</param>
+    /// <param name="lse">The logarithms of its softmax sums.</param>
+    /// <param name="outputGradient">The gradient of what it gave.</param>
+    /// <param name="gradient">Where the gradient of queries, keys and values goes.</param>
+    protected void AttentionBackward(
+        AttentionKernel kernel, Kernel? turn, DevicePointer positions, DevicePointer qkv, DevicePointer o, DevicePointer lse, DevicePointer outputGradient, DevicePointer gradient) =>
+        _writer.AttentionBackward(kernel, new AttentionGradient(qkv, o, lse, outputGradient, gradient, turn, positions, RotaryTable), Batch);
 
     /// <summary>Appends a kernel that leaves partial column sums, and the one that adds them to a gradient in their order.</summary>
     /// <param name="kernel">The kernel; its last arguments, the partial sums and the rows, are supplied here.</param>

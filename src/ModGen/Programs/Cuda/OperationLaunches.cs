@@ -105,9 +105,11 @@ internal static class OperationLaunches
             writer.Launch(chosen.Kernel, chosen.Blocks, [kernel.Map(writer.Context, qkv, packed: true, batch), kernel.Map(writer.Context, o, packed: false, batch), lse, batch], flops: 2 * kernel.ProductFlops(batch));
     }
 
-    /// <summary>Appends the backward pass of attention: the queries, then keys and values; before them the inner products of output and gradient where they are apart.</summary>
-    public static void AttentionBackward(
-        this LaunchWriter writer, AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse, DevicePointer outputGradient, DevicePointer gradient, int batch)
+    /// <summary>
+    /// Appends the backward pass of attention: the queries, then keys and values; before them the inner products of output and
+    /// gradient, and after them the turning back by rotary's angles, where these are apart.
+    /// </summary>
+    public static void AttentionBackward(this LaunchWriter writer, AttentionKernel kernel, in AttentionGradient g, int batch)
     {
         var queries = kernel.ChooseQueries(writer.Context, batch);
         var keys = kernel.ChooseKeys(writer.Context, batch);
@@ -116,20 +118,27 @@ internal static class OperationLaunches
             var rows = writer.Hold(kernel.RowBytes(batch));
             if (!writer.IsMeasuring)
             {
-                var packed = kernel.Map(writer.Context, qkv, packed: true, batch);
-                var packedGradient = kernel.Map(writer.Context, gradient, packed: true, batch);
-                var mapped = kernel.Map(writer.Context, outputGradient, packed: false, batch);
-                writer.Launch(queries.Kernel, queries.Blocks, [packed, mapped, packedGradient, o, outputGradient, lse, rows, batch], flops: 3 * kernel.ProductFlops(batch));
-                writer.Launch(keys.Kernel, keys.Blocks, [packed, mapped, packedGradient, rows, batch], flops: 4 * kernel.ProductFlops(batch));
+                var table = g.Turn is null ? default : g.Table;
+                var packed = kernel.Map(writer.Context, g.Qkv, packed: true, batch);
+                var packedGradient = kernel.Map(writer.Context, g.QkvGradient, packed: true, batch);
+                var mapped = kernel.Map(writer.Context, g.OutputGradient, packed: false, batch);
+                writer.Launch(queries.Kernel, queries.Blocks, [packed, mapped, packedGradient, g.Output, g.OutputGradient, g.Lse, rows, g.Positions, table, batch], flops: 3 * kernel.ProductFlops(batch));
+                writer.Launch(keys.Kernel, keys.Blocks, [packed, mapped, packedGradient, rows, g.Positions, table, batch], flops: 4 * kernel.ProductFlops(batch));
             }
         }
         else
         {
             var dots = writer.Hold(sizeof(float) * (long)batch * kernel.Heads * kernel.Length);
             var products = kernel.ChooseRows(batch);
-            writer.Launch(products.Kernel, products.Blocks, [o, outputGradient, dots, batch]);
-            writer.Launch(queries.Kernel, queries.Blocks, [qkv, outputGradient, lse, dots, gradient, batch], flops: 3 * kernel.ProductFlops(batch));
-            writer.Launch(keys.Kernel, keys.Blocks, [qkv, outputGradient, lse, dots, gradient, batch], flops: 4 * kernel.ProductFlops(batch));
+            writer.Launch(products.Kernel, products.Blocks, [g.Output, g.OutputGradient, dots, batch]);
+            writer.Launch(queries.Kernel, queries.Blocks, [g.Qkv, g.OutputGradient, g.Lse, dots, g.QkvGradient, batch], flops: 3 * kernel.ProductFlops(batch));
+            writer.Launch(keys.Kernel, keys.Blocks, [g.Qkv, g.OutputGradient, g.Lse, dots, g.QkvGradient, batch], flops: 4 * kernel.ProductFlops(batch));
+            if (g.Turn is not null)
+            {
+                var rows = batch * kernel.Length;
+                var blocks = CudaTrainingProgram.Blocks((long)rows * (kernel.Heads + kernel.KeyValueHeads) * kernel.Width / 2, 2048);
+                writer.Launch(g.Turn, blocks, [g.QkvGradient, g.Positions, g.Table, new RowCount(rows)]);
+            }
         }
 
         writer.Release();
@@ -171,3 +180,15 @@ internal static class OperationLaunches
         writer.Release();
     }
 }
+
+/// <summary>The operands of attention's backward pass.</summary>
+/// <param name="Qkv">Queries, keys and values behind rotary.</param>
+/// <param name="Output">What attention gave.</param>
+/// <param name="Lse">The logarithms of its softmax sums.</param>
+/// <param name="OutputGradient">The gradient of what it gave.</param>
+/// <param name="QkvGradient">Where the gradient of queries, keys and values goes.</param>
+/// <param name="Turn">Takes gradients of queries and keys back behind rotary: (gradient, positions, table, rows); null to leave them.</param>
+/// <param name="Positions">(batch, positions) int.</param>
+/// <param name="Table">(context, head width / 2) pairs of floats: cosine and sine.</param>
+internal readonly record struct AttentionGradient(
+    DevicePointer Qkv, DevicePointer Output, DevicePointer Lse, DevicePointer OutputGradient, DevicePointer QkvGradient, Kernel? Turn, DevicePointer Positions, DevicePointer Table);

@@ -116,6 +116,7 @@ __device__ __forceinline__ void attention_bwd_keys_sm90(const TensorMap& qkv, co
                 if (first < blocks) release(&shared.empty[previous]);
             }
             release(&shared.owned_empty[strip]);
+            attention_turn_back<Shape>(dk, p, unit.sequence, my_key, thread % 4);
             attention_store_strip<Shape>(dk, p.scale, p.scale, dqkv, shared.result[strip], Shape::key_column(unit.head), row, unit.sequence, 1 + strip, thread);
             attention_store_strip<Shape>(dv, 1.0f, 1.0f, dqkv, shared.result[strip], Shape::value_column(unit.head), row, unit.sequence, 1 + strip, thread);
         }
@@ -126,7 +127,8 @@ __device__ __forceinline__ void attention_bwd_keys_sm90(const TensorMap& qkv, co
 
 // The entry for fixed sizes, the second of the two. docs/kernels/emit.md states maps and launch.
 template <int Heads, int KeyValueHeads, int Width, int Length>
-__device__ __forceinline__ void attention_bwd_keys_sm90(const TensorMap& qkv, const TensorMap& d_o, const TensorMap& d_qkv, float* rows, int batch) {
+__device__ __forceinline__ void attention_bwd_keys_sm90(const TensorMap& qkv, const TensorMap& d_o, const TensorMap& d_qkv, float* rows, const int* positions,
+                                                        const float2* rotary, int batch) {
     attention_bwd_keys_sm90<AttentionKeysFor<AttentionHeads<Width, Heads, KeyValueHeads>, Length>>(
-        qkv, d_o, d_qkv, AttentionBackward{nullptr, nullptr, nullptr, rows, Length, batch, 1.0f / sqrtf(float(Width))});
+        qkv, d_o, d_qkv, AttentionBackward{nullptr, nullptr, nullptr, rows, Length, batch, 1.0f / sqrtf(float(Width)), positions, rotary});
 }

@@ -105,6 +105,7 @@ __device__ __forceinline__ void attention_bwd_queries_sm90(const TensorMap& qkv,
             pin(dq);
             release(&shared.empty[previous]);
             release(&shared.owned_empty[strip]);
+            attention_turn_back<Shape>(dq, p, unit.sequence, row + thread / 32 * 16 + thread % 32 / 4, thread % 4);
             attention_store_strip<Shape>(dq, p.scale, p.scale, dqkv, shared.result[strip], Shape::query_column(unit.head), row, unit.sequence, 1 + strip, thread);
         }
         if (thread == 0) store_wait<0>();
@@ -115,7 +116,7 @@ __device__ __forceinline__ void attention_bwd_queries_sm90(const TensorMap& qkv,
 // The entry for fixed sizes, and the first of the two: it leaves `rows`. docs/kernels/emit.md states maps and launch.
 template <int Heads, int KeyValueHeads, int Width, int Length>
 __device__ __forceinline__ void attention_bwd_queries_sm90(const TensorMap& qkv, const TensorMap& d_o, const TensorMap& d_qkv, const bf16* o, const bf16* d_output,
-                                                           const float* lse, float* rows, int batch) {
+                                                           const float* lse, float* rows, const int* positions, const float2* rotary, int batch) {
     attention_bwd_queries_sm90<AttentionQueriesFor<AttentionHeads<Width, Heads, KeyValueHeads>, Length>>(
-        qkv, d_o, d_qkv, AttentionBackward{o, d_output, lse, rows, Length, batch, 1.0f / sqrtf(float(Width))});
+        qkv, d_o, d_qkv, AttentionBackward{o, d_output, lse, rows, Length, batch, 1.0f / sqrtf(float(Width)), positions, rotary});
 }

@@ -73,3 +73,26 @@ __device__ __forceinline__ void attention_load_step(unsigned char* to, const Ten
     for (int half = 0; half < Tile::Step / 64; half++)
         attention_load_strip<Shape>(to + half * Shape::Panel, Tile::Step * 128, map, barrier, column, row + half * 64, sequence);
 }
+
+// Turns the gradients of two rows, `row` and row + 8, back by their angles: a column and its partner half a head away are in one
+// thread. The rows may lie past the end, where nothing is written.
+template <class Shape>
+__device__ __forceinline__ void attention_turn_back(float (&c)[Shape::Width / 2], const AttentionBackward& p, int sequence, int row, int quarter) {
+    constexpr int Half = Shape::Width / 4;  // accumulators from a column to its partner
+    if (p.rotary == nullptr) return;
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        int position = p.positions[i64(sequence) * p.length + minimum(row + r * 8, p.length - 1)];
+        const float4* angles = reinterpret_cast<const float4*>(p.rotary + i64(position) * (Shape::Width / 2) + quarter * 2);
+#pragma unroll
+        for (int j = 0; j < Shape::Width / 16; j++) {
+            float4 a = __ldg(angles + j * 4);
+            float &low0 = c[4 * j + 2 * r], &high0 = c[4 * j + 2 * r + Half], &low1 = c[4 * j + 2 * r + 1], &high1 = c[4 * j + 2 * r + 1 + Half];
+            float before0 = low0, before1 = low1;
+            low0 = before0 * a.x + high0 * a.y;
+            high0 = high0 * a.x - before0 * a.y;
+            low1 = before1 * a.z + high1 * a.w;
+            high1 = high1 * a.z - before1 * a.w;
+        }
+    }
+}

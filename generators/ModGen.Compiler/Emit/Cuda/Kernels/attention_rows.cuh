@@ -10,6 +10,8 @@ struct AttentionBackward {
     float* rows;          // (2, batch, Heads, padded length) f32: lse . log2(e) and <dO, O>; the query kernel writes, the key kernel reads
     int length, batch;
     float scale;
+    const int* positions = nullptr;  // (batch, length) int, for rotary
+    const float2* rotary = nullptr;  // (positions, Width / 2): cos, sin; where given, gradients of queries and keys are those before rotary
 };
 
 // What this thread's two query rows need: lse . log2(e) and D = <dO, O>, also left in `rows`. A row's four threads read a
