@@ -703,6 +703,24 @@ partial class Dense
             }
             """);
 
+        public static readonly Cuda::FusedLinear LinearSum64x192Float = new("linear_sum_64x192_float", Linear64x192, Add64Float, 64)
+        {
+            Hopper = new("linear_sum_64x192_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(384, 1) linear_sum_64x192_float(
+                    const __grid_constant__ TensorMap x, // (rows, 192)
+                    const __grid_constant__ TensorMap w, // (64, 192)
+                    const float* residual,               // (rows, 64), may be y
+                    float* y,                            // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(
+                        x, w, rows, 64, 192, 1,
+                        PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
+                }
+                """),
+        };
+
         public static readonly Cuda::Kernel Narrow64 = new("narrow_64", "prelude elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) narrow_64(
@@ -1478,6 +1496,6 @@ partial class Dense
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. LinearRotary128x64_6x16.Forms, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, Narrow64, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. LinearRotary128x64_6x16.Forms, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, Narrow64, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
     }
 }

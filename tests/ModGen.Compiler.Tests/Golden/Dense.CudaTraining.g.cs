@@ -174,11 +174,8 @@ partial class Dense
             LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 128));
 
             var downWeight = WeightOperands(weights + 36992); // (64, 192)
-            var mlp = Operands(0); // (B, 128, 64)
-            Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 128));
-
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Add64Float, Blocks(Batch * 8192L, 2048), [middle, mlp, next, Rows(Batch * 128)]);
+            LinearSum(CudaKernels.LinearSum64x192Float, hidden, downWeight, middle, next, Rows(Batch * 128));
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>

@@ -856,6 +856,24 @@ partial class Everything
             }
             """);
 
+        public static readonly Cuda::FusedLinear LinearSum64x192 = new("linear_sum_64x192", Linear64x192, Add64, 64)
+        {
+            Hopper = new("linear_sum_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90", 384,
+                """
+                extern "C" __global__ void __launch_bounds__(384, 1) linear_sum_64x192(
+                    const __grid_constant__ TensorMap x, // (rows, 192)
+                    const __grid_constant__ TensorMap w, // (64, 192)
+                    const element* residual,             // (rows, 64), may be y
+                    element* y,                          // (rows, 64)
+                    int rows)
+                {
+                    linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(
+                        x, w, rows, 64, 192, 1,
+                        PairStore<AddTo<element, element>>{AddTo<element, element>{residual, y, 64}, rows, 64});
+                }
+                """),
+        };
+
         public static readonly Cuda::Kernel GatesSigmoid32Of128 = new("gates_sigmoid_32_of_128", "prelude routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gates_sigmoid_32_of_128(
@@ -2532,6 +2550,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, Decode64RouteSigmoid, .. Decode64Routed.Forms, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, Decode64RouteTanh, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128Scaled, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, ScatterAdd64_32Of128Float, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RouterGradient64, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, Decode64RouteSigmoid, .. Decode64Routed.Forms, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, Decode64RouteTanh, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

@@ -198,11 +198,8 @@ partial class Everything
             LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 32));
 
             var downWeight = WeightOperands(weights + 42224); // (64, 192)
-            var mlp = Operands(0); // (B, 32, 64)
-            Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 32));
-
             var delta = Operands(savedOperands + 22528); // (B, 32, 64), over attention
-            Launch(CudaKernels.Add64, Blocks(Batch * 2048L, 2048), [attention, mlp, delta, Rows(Batch * 32)]);
+            LinearSum(CudaKernels.LinearSum64x192, hidden, downWeight, attention, delta, Rows(Batch * 32));
 
             var gates = Floats(saved + 4576); // (B, 32)
             Launch(CudaKernels.GatesSigmoid32Of128, Blocks(Batch * 32, 2048), [scores, selected, gates, Rows(Batch * 32)]);
@@ -390,11 +387,8 @@ partial class Everything
             LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 16));
 
             var downWeight = WeightOperands(weights + 41712); // (64, 192)
-            var mlp = Operands(0); // (B, 16, 64)
-            Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 16));
-
             var delta = Operands(savedOperands + 15360); // (B, 16, 64), over attention
-            Launch(CudaKernels.Add64, Blocks(Batch * 1024L, 2048), [attention, mlp, delta, Rows(Batch * 16)]);
+            LinearSum(CudaKernels.LinearSum64x192, hidden, downWeight, attention, delta, Rows(Batch * 16));
 
             var gates = Floats(saved + 2416); // (B, 16)
             Launch(CudaKernels.GatesTanh16Of128, Blocks(Batch * 16, 2048), [scores, selected, gates, Rows(Batch * 16)]);
@@ -565,11 +559,8 @@ partial class Everything
             LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 8));
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
-            var mlp = Operands(512); // (B, 8, 64)
-            Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 8));
-
             var delta = Operands(0); // (B, 8, 64)
-            Launch(CudaKernels.Add64, Blocks(Batch * 512L, 2048), [attention, mlp, delta, Rows(Batch * 8)]);
+            LinearSum(CudaKernels.LinearSum64x192, hidden, downWeight, attention, delta, Rows(Batch * 8));
 
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
             Launch(CudaKernels.Scatter64_8Of128, Blocks(Batch * 128, 8), [x, selected, delta, next, Rows(Batch * 128)]);

@@ -176,11 +176,8 @@ partial class Routed
             LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 128));
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
-            var mlp = Operands(0); // (B, 128, 64)
-            Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 128));
-
             var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Add64Float, Blocks(Batch * 8192L, 2048), [middle, mlp, next, Rows(Batch * 128)]);
+            LinearSum(CudaKernels.LinearSum64x192Float, hidden, downWeight, middle, next, Rows(Batch * 128));
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -293,11 +290,8 @@ partial class Routed
             LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 16));
 
             var downWeight = WeightOperands(weights + 41152); // (64, 192)
-            var mlp = Operands(0); // (B, 16, 64)
-            Linear(CudaKernels.Linear64x192, hidden, downWeight, mlp, Rows(Batch * 16));
-
             var delta = Operands(savedOperands + 5120); // (B, 16, 64), over attention
-            Launch(CudaKernels.Add64, Blocks(Batch * 1024L, 2048), [attention, mlp, delta, Rows(Batch * 16)]);
+            LinearSum(CudaKernels.LinearSum64x192, hidden, downWeight, attention, delta, Rows(Batch * 16));
 
             var gates = Floats(saved + 2288); // (B, 16)
             Launch(CudaKernels.GatesIdentity16Of128, Blocks(Batch * 16, 2048), [scores, selected, gates, Rows(Batch * 16)]);

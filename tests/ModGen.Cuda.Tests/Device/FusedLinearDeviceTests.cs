@@ -83,6 +83,27 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
         bench.Compare("y", rows * Columns, y[0], y[1]);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(333)]
+    [InlineData(9000)]
+    public void Sum_of_a_product_and_what_is_there(int rows)
+    {
+        var kernel = new FusedLinear("linear_sum", LinearKernels.Of(LinearPass.Forward, Width, Inputs),
+            Entry("prelude elementwise", "const element* a, const element* b, element* sum, Rows rows", $"add<{Width}, element, element, element>(a, b, sum, rows);", 256), Width)
+        {
+            Hopper = Entry(Families, $"{Map}x, {Map}w, const element* residual, element* y, int rows",
+                $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(x, w, rows, {Width}, {Inputs}, 1, PairStore<AddTo<element, element>>{{AddTo<element, element>{{residual, y, {Width}}}, rows, {Width}}});", 384),
+        };
+        using var bench = new Bench(device.Hopper(), rows);
+        var (x, w, residual, product, apart) = (bench.Random(rows * Inputs, 1), bench.Random(Width * Inputs, 0.2), bench.Random(rows * Width, 2), bench.Space(rows * Width), bench.Space(rows * Width));
+        bench.RunApart(kernel, rows, x, w, product, [residual, product, apart, new RowCount(rows)]);
+        var chosen = kernel.Choose(bench.Context, new RowCount(rows))!.Value;
+        var (a, b) = kernel.Map(bench.Context, chosen.Hopper!.Value, x, w, rows);
+        bench.Run(list => list.Add(chosen.Kernel, chosen.Blocks, [a, b, residual, residual, rows], chosen.Define));
+        bench.Compare("sum in place", rows * Width, residual, apart);
+    }
+
     private static Kernel Entry(string families, string parameters, string call, int threads) =>
         new("fused", families, threads, $"extern \"C\" __global__ void __launch_bounds__({threads}, 1) fused({parameters}) {{\n    {call}\n}}\n");
 

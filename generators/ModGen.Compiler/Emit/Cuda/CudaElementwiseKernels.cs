@@ -68,11 +68,15 @@ internal static class CudaElementwiseKernels
         var scalars = c.Launch["a"].Type.Extents.Count < 2 && !c.Samples;
         var width = scalars ? 1 : c.Width("a");
         var (a, b, sum) = (c.Element("a"), c.Element("b"), c.Element("sum"));
-        var text = Forwarding($"add_{Literal.Of(width)}{Suffix(a)}{Suffix(b)}", "elementwise", $"add<{Literal.Of(width)}, {a}, {b}, {sum}>",
-            Pointer($"const {a}", "a", $"(rows, {Literal.Of(width)})"), Pointer($"const {b}", "b", $"(rows, {Literal.Of(width)})"),
-            Pointer(sum, "sum", $"(rows, {Literal.Of(width)}), may be a or b"), Rows);
+        var text = Sum(width, a, b, sum);
         return scalars ? c.FlatScalars(text, "a", c["a"], c["b"], c["sum"]) : c.Flat(text, "a", width, c["a"], c["b"], c["sum"]);
     }
+
+    /// <summary>The sum of two, element by element.</summary>
+    public static CudaText Sum(int width, string a, string b, string sum) =>
+        Forwarding($"add_{Literal.Of(width)}{Suffix(a)}{Suffix(b)}", "elementwise", $"add<{Literal.Of(width)}, {a}, {b}, {sum}>",
+            Pointer($"const {a}", "a", $"(rows, {Literal.Of(width)})"), Pointer($"const {b}", "b", $"(rows, {Literal.Of(width)})"),
+            Pointer(sum, "sum", $"(rows, {Literal.Of(width)}), may be a or b"), Rows);
 
     private static IEnumerable<string> Turn(CudaCall c, string role, int heads, int headWidth, bool backward) =>
         c.Flat(Rotation(heads, headWidth, c.Width(role), backward), role, heads * headWidth / 2, c[role], c["positions"], "RotaryTable");

@@ -24,6 +24,12 @@ internal static class CudaLinearFusions
             (m, n) => n.Op is Rotary { HeadWidth: var head } && head % 16 == 0 && TileColumns % head == 0 ? Suits(n, FusedPatterns.LinearRotary(m, n), "weight") : null, RotaryForward),
     ];
 
+    /// <summary>What applies where norms have left a sum alone: in training, sums of the stream and a product.</summary>
+    public static IReadOnlyList<CudaKernel> Sums { get; } =
+    [
+        CudaKernel.Fused("linear_sum", (m, n) => Suits(n, FusedPatterns.LinearAdd(m, n), "weight"), SumForward),
+    ];
+
     // The tensor cores' condition: whole groups of 16 bytes, of each branch too.
     private static KernelMatch? Suits(Node node, KernelMatch? match, string weight)
     {
@@ -76,6 +82,22 @@ internal static class CudaLinearFusions
             $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(\n    x, w, rows, {Literal.Of(width)}, {Literal.Of(inputs)}, 1, RotaryStore<{Literal.Of(head)}, {Literal.Of(heads * head)}>{{y, positions, table, rows}});");
         var entry = c.Catalog.Add(new FusedLinearEntry(fused.Name, product, rest, heads * head / 2, fused, ""));
         yield return $"LinearRotary({entry}, {c["x"]}, {c["weight"]}, {c["y"]}, {c.Rows("x")}, {c["positions"]}, RotaryTable);";
+    }
+
+    private static IEnumerable<string> SumForward(CudaCall c)
+    {
+        var (width, inputs) = (c.Width("y"), c.Width("x"));
+        var (residual, y) = (c.Element("residual"), c.Element("y"));
+        var product = c.Catalog.Add(CudaLinearKernels.Forward(width, inputs, "element", CudaLinearKernels.Stored.Plain));
+        var rest = c.Catalog.Add(new SingleEntry(CudaElementwiseKernels.Sum(width, residual, "element", y)));
+        var shape = $"(rows, {Literal.Of(width)})";
+        var store = $"AddTo<{residual}, {y}>";
+        var fused = new CudaText($"linear_sum_{Literal.Of(width)}x{Literal.Of(inputs)}{Suffix(residual)}", Families, Threads, EquatableArray.Of(
+            Map("x", $"(rows, {Literal.Of(inputs)})"), Map("w", $"({Literal.Of(width)}, {Literal.Of(inputs)})"),
+            Pointer($"const {residual}", "residual", shape + ", may be y"), Pointer(y, "y", shape), Value("int", "rows")),
+            $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(\n    x, w, rows, {Literal.Of(width)}, {Literal.Of(inputs)}, 1,\n    PairStore<{store}>{{{store}{{residual, y, {Literal.Of(width)}}}, rows, {Literal.Of(width)}}});");
+        var entry = c.Catalog.Add(new FusedLinearEntry(fused.Name, product, rest, width, fused, ""));
+        yield return $"LinearSum({entry}, {c["x"]}, {c["weight"]}, {c["residual"]}, {c["y"]}, {c.Rows("x")});";
     }
 
     private static EntryParameter Map(string name, string shape) => new(MapType, name, shape);

@@ -49,6 +49,16 @@ public abstract partial class CudaTrainingProgram
     protected void LinearRotary(FusedLinear kernel, DevicePointer x, DevicePointer weight, DevicePointer result, RowCount rows, DevicePointer positions, DevicePointer table) =>
         _writer.LinearRotary(kernel, x, weight, result, rows, positions, table);
 
+    /// <summary>Appends a product and its sum with rows that are there already.</summary>
+    /// <param name="kernel">Both.</param>
+    /// <param name="x">(rows, inputs).</param>
+    /// <param name="weight">(outputs, inputs).</param>
+    /// <param name="residual">(rows, outputs).</param>
+    /// <param name="result">(rows, outputs); may be the residual.</param>
+    /// <param name="rows">Rows of the batch.</param>
+    protected void LinearSum(FusedLinear kernel, DevicePointer x, DevicePointer weight, DevicePointer residual, DevicePointer result, RowCount rows) =>
+        _writer.LinearSum(kernel, x, weight, residual, result, rows);
+
     /// <summary>Appends the forward pass of attention over the batch's sequences.</summary>
     protected void AttentionForward(AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse) => _writer.AttentionForward(kernel, qkv, o, lse, Batch);
 

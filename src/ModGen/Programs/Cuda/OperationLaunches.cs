@@ -92,6 +92,24 @@ internal static class OperationLaunches
         }
     }
 
+    /// <summary>Appends a product and its sum with rows that are there already, which may be the result's.</summary>
+    public static void LinearSum(
+        this LaunchWriter writer, FusedLinear kernel, DevicePointer x, DevicePointer weight, DevicePointer residual, DevicePointer result, RowCount rows)
+    {
+        if (kernel.Choose(writer.Context, rows) is not { Hopper: { } tile } chosen)
+        {
+            var product = writer.Hold((writer.Context.Float32 ? sizeof(float) : sizeof(ushort)) * (long)rows.Most * kernel.Width);
+            writer.Linear(kernel.Product, x, weight, product, rows, []);
+            writer.Rest(kernel, rows, [residual, product, result, rows]);
+            writer.Release();
+        }
+        else if (!writer.IsMeasuring)
+        {
+            var (a, b) = kernel.Map(writer.Context, tile, x, weight, rows.Most);
+            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, residual, result, rows.Most], chosen.Define);
+        }
+    }
+
     private static void Rest(this LaunchWriter writer, FusedLinear kernel, RowCount rows, ReadOnlySpan<Argument> arguments) =>
         writer.Launch(kernel.Rest, (int)(((long)rows.Most * kernel.Width + ElementsABlock - 1) / ElementsABlock), arguments);
 
