@@ -95,8 +95,8 @@ internal static class ParityRun<TModel>
         {
             Name = name,
             Loss = (double)program.CrossEntropy,
-            AuxiliaryLosses = routed.Select(layer => (double)program.AuxiliaryLoss(layer)),
-            PredictorLosses = routed.Select(layer => (double)program.PredictorLoss(layer)),
+            AuxiliaryLosses = routed.Select(layer => (double)program.AuxiliaryLoss(layer)).ToArray(),
+            PredictorLosses = routed.Select(layer => (double)program.PredictorLoss(layer)).ToArray(),
         };
     }
 
