@@ -60,6 +60,11 @@ public partial class ListedLayers;
 [MixtureOfDepths(Capacity = 0.5, Every = 1, First = 0)]
 public partial class EveryBlockRouted;
 
+/// <summary>Sizes that the tiles of tensor cores divide, but for k = 40; heads 64 wide, two of queries to one of keys.</summary>
+[Decoder(Vocabulary = 256, Width = 128, Layers = 2, Heads = 2, KeyValueHeads = 1, FeedForward = 192, Context = 128)]
+[MixtureOfDepths(Tokens = 40, Gate = Gate.Sigmoid, AuxiliaryWeight = 0.02, Predictor = 16)]
+public partial class TileSizes;
+
 /// <summary>Sizes that no tile and no vector divides: 3 key/value heads, context 96, vocabulary 257, k = 37.</summary>
 [Decoder(Vocabulary = 257, Width = 192, Layers = 3, Heads = 6, KeyValueHeads = 3, FeedForward = 250, Context = 96, NormEpsilon = 1e-6, RotaryBase = 500000)]
 [MixtureOfDepths(Tokens = 37, Gate = Gate.Tanh, AuxiliaryWeight = 0.02, Predictor = 11)]

@@ -31,6 +31,9 @@ internal sealed class CudaPlatform
     /// <summary>The same machine with another folder for compiled kernels.</summary>
     public CudaPlatform With(string? cacheFolder) => new(_findDriver, _findCompiler, () => cacheFolder);
 
+    /// <summary>The same machine with something put in front of its driver.</summary>
+    public CudaPlatform With(Func<IDriver, IDriver> before) => new(() => _findDriver() is { } driver ? before(driver) : null, _findCompiler, _cacheFolder);
+
     /// <summary>How many devices the driver sees; 0 when there is no driver or it does not work.</summary>
     public int Count => Driver(out var driver) is null && driver!.DeviceCount(out var count) == CudaResult.Success ? count : 0;
 

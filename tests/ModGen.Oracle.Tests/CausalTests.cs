@@ -14,6 +14,12 @@ public sealed class CausalOnCuda : CausalTests
     private protected override TestDevice On => TestDevice.Cuda;
 }
 
+/// <inheritdoc cref="CausalTests"/>
+public sealed class CausalOnCudaBFloat16 : CausalTests
+{
+    private protected override TestDevice On => TestDevice.CudaBFloat16;
+}
+
 /// <summary>What is sampled from is what was trained.</summary>
 public abstract class CausalTests
 {
@@ -27,6 +33,7 @@ public abstract class CausalTests
     [MemberData(nameof(Features))]
     public void ForcedRoutingReproducesTheParallelLogits(string feature)
     {
+        _ = On.Device;
         var emitted = EmittedModel.Of(TestSpec.Features[feature]);
         CausalComparison.CheckAgainstParallel(emitted, emitted.Graph, on: On);
     }
@@ -35,6 +42,7 @@ public abstract class CausalTests
     [MemberData(nameof(Controls))]
     public void ForcedRoutingReproducesTheParallelLogitsOfControls(Type type)
     {
+        _ = On.Device;
         var emitted = EmittedModel.Of(type);
         CausalComparison.CheckAgainstParallel(emitted, emitted.Graph, on: On);
     }
@@ -46,6 +54,7 @@ public abstract class CausalTests
     [MemberData(nameof(Deciding))]
     public void CausalDecisionsAreTheInterpreters(Type type)
     {
+        _ = On.Device;
         var emitted = EmittedModel.Of(type);
         CausalComparison.Check(emitted, emitted.Graph, on: On);
     }

@@ -18,7 +18,8 @@ public sealed class RandomSpecsOnCuda : RandomSpecTests
 
 /// <summary>
 /// Models drawn at random: each compiles without a word from the compiler, trains two steps to the interpreter's losses,
-/// and samples what it trained. MODGEN_SWEEP=1000 draws as many.
+/// and samples what it trained. MODGEN_SWEEP=1000 draws as many,
+/// MODGEN_SWEEP=1-125 those alone, so that several processes can share a sweep.
 /// </summary>
 public abstract class RandomSpecTests
 {
@@ -36,7 +37,7 @@ public abstract class RandomSpecTests
     /// <summary>Found by a sweep: the gradient, or the second step's, answers the last bits of the parameters with more than the tolerance.</summary>
     private static readonly int[] Found = [266, 274, 297, 385, 567, 607, 678, 837, 965];
 
-    private static readonly int[] Drawn = [.. Found.Union(Enumerable.Range(1, Count()))];
+    private static readonly int[] Drawn = Draw(Environment.GetEnvironmentVariable("MODGEN_SWEEP"));
 
     private static readonly ConcurrentDictionary<int, Lazy<IReadOnlyList<EmittedModel>>> Assemblies = new();
 
@@ -59,8 +60,18 @@ public abstract class RandomSpecTests
         }
     }
 
-    private static int Count() =>
-        int.TryParse(Environment.GetEnvironmentVariable("MODGEN_SWEEP"), NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : Usual;
+    private static int[] Draw(string? sweep)
+    {
+        if (string.IsNullOrEmpty(sweep))
+            return [.. Found.Union(Enumerable.Range(1, Usual))];
+        var numbers = Array.ConvertAll(sweep.Split('-'), text => int.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture));
+        return numbers switch
+        {
+            [var count] => [.. Found.Union(Enumerable.Range(1, count))],
+            [var from, var to] => [.. Enumerable.Range(from, to - from + 1)],
+            _ => throw new ArgumentException($"MODGEN_SWEEP is '{sweep}'; it must be a number of models, or FROM-TO."),
+        };
+    }
 
     private static EmittedModel ModelOf(int seed)
     {
@@ -85,7 +96,7 @@ public abstract class RandomSpecTests
             var expected = interpreter.Run(parameters, batch, backward: true);
             StepComparison.CheckLosses(program, expected, emitted.Spec.Layers);
             if (step == 1)
-                StepComparison.CheckGradients(model, program, expected.Gradients!, 1, Noise, interpreter.Run(Shaken(parameters), batch, backward: true).Gradients);
+                StepComparison.CheckGradients(model, program, expected.Gradients!, 1, Noise, () => interpreter.Run(Shaken(parameters), batch, backward: true).Gradients!);
             program.Update(new AdamWUpdate(0.01f, 0.9f, 0.95f, Epsilon, 0.1f, 1, step));
             optimizer.Update(parameters, expected.Gradients!, decays.Contains);
         }

@@ -6,11 +6,8 @@ namespace ModGen.Oracle.Tests;
 /// <summary>Compares one training step of emitted code with the interpreter's.</summary>
 internal static class StepComparison
 {
-    /// <summary>Float32 sums of some hundred terms, layer after layer.</summary>
+    /// <summary>That of float32.</summary>
     public const double Tolerance = 1e-4;
-
-    /// <summary>Roundings that one element meets on its way through a few layers and back, each as large as that of a parameter.</summary>
-    private const double Roundings = 30;
 
     /// <summary>A random batch; some targets do not count.</summary>
     public static ModelInterpreter.Batch RandomBatch(ModelGraph model, int sequences, int seed)
@@ -40,56 +37,65 @@ internal static class StepComparison
         program.Logits(batch.Tokens, logits, batch.Draw);
         program.Accumulate(batch.Tokens, batch.Targets, 1, batch.Draw);
         var selections = Selections(emitted, program);
-        var expected = new ModelInterpreter(reference).Run(parameters, selects ? batch : batch with { Selected = selections }, backward: true);
+        var expected = Expected.Of(new ModelInterpreter(reference), parameters, selects ? batch : batch with { Selected = selections }, (on ?? TestDevice.Cpu).Accuracy);
 
         CheckRouting(emitted, program, expected);
         CheckLosses(program, expected, emitted.Spec.Layers);
-        Close.Check(expected.Logits, logits, Tolerance, "logits");
-        CheckGradients(model, program, expected.Gradients!, 1);
+        expected.Values(run => run.Logits, logits, "logits");
+        CheckGradients(model, program, expected.Run.Gradients!, 1, shaken: expected.Shaken is null ? null : () => expected.Shaken.Value.Gradients!, within: expected.Within);
     }
 
-    public static void CheckLosses(TrainingProgram program, TrainingRun expected, int layers)
-    {
-        Close.Check(expected.CrossEntropy, program.CrossEntropy, Tolerance, "cross-entropy");
-        for (var layer = 0; layer < layers; layer++)
-        {
-            Close.Check(expected.AuxiliaryLoss(layer), program.AuxiliaryLoss(layer), Tolerance, $"auxiliary loss of layer {layer}");
-            Close.Check(expected.PredictorLoss(layer), program.PredictorLoss(layer), Tolerance, $"predictor loss of layer {layer}");
-        }
-    }
+    /// <summary>All losses of a step, in float32.</summary>
+    public static void CheckLosses(TrainingProgram program, TrainingRun expected, int layers) =>
+        CheckLosses(program, new Expected(expected, Accuracy.Float32), layers);
 
     /// <summary>Every tensor within the tolerance, besides rounding noise of the whole gradient where a part of it nearly vanishes.</summary>
     /// <param name="model">The model.</param>
     /// <param name="program">The program that has accumulated gradients.</param>
     /// <param name="expected">The interpreter's.</param>
     /// <param name="scale">Factor of the expected ones.</param>
-    /// <param name="noise">Share of the whole gradient's norm that any tensor may be off.</param>
-    /// <param name="shaken">The interpreter's with parameters off by a last bit: what float32 can make of them. Each tensor may be off by as much, times the roundings on its way.</param>
+    /// <param name="noise">Share of the whole gradient's norm that any tensor may be off; the accuracy's when null.</param>
+    /// <param name="shaken">The interpreter's, shaken by the device's roundings; of the same scale as the expected ones.</param>
+    /// <param name="within">The device's accuracy; float32's when null.</param>
     public static void CheckGradients(
-        DecoderModel model, TrainingProgram program, ModelParameters expected, double scale, double noise = 1e-7, ModelParameters? shaken = null)
+        DecoderModel model, TrainingProgram program, ModelParameters expected, double scale, double? noise = null, Func<ModelParameters>? shaken = null, Accuracy? within = null)
     {
-        var floor = noise * Close.Norm([.. expected.Names.Select(name => Close.Norm(expected[name]))]);
+        within ??= Accuracy.Float32;
+        var floor = (noise ?? within.Noise) * Close.Norm([.. expected.Names.Select(name => Close.Norm(expected[name]))]);
         foreach (var parameter in model.Parameters.Parameters)
         {
             var actual = new float[parameter.Length];
             Array.Fill(actual, float.NaN);
             program.Read(TrainingState.Gradients, parameter.Offset, actual);
-            var own = expected[parameter.Name];
-            var sensitivity = shaken is null ? 0 : Close.Norm([.. own.Zip(shaken[parameter.Name], (a, b) => a - b)]);
-            Close.Check(Array.ConvertAll(own, g => g * scale), actual, Tolerance, $"gradient of {parameter.Name}", floor + Roundings * sensitivity);
+            within.Check(
+                Scaled(expected), actual, within.Gradient, $"gradient of {parameter.Name}", shaken is null ? null : () => Scaled(shaken()), floor);
+
+            double[] Scaled(ModelParameters gradients) => Array.ConvertAll(gradients[parameter.Name], g => g * scale);
         }
     }
 
-    private static void CheckRouting(EmittedModel emitted, TrainingProgram program, TrainingRun expected)
+    private static void CheckLosses(TrainingProgram program, Expected expected, int layers)
     {
-        for (var layer = 0; layer < emitted.Spec.Layers; layer++)
+        expected.Loss(run => run.CrossEntropy, program.CrossEntropy, "cross-entropy");
+        for (var i = 0; i < layers; i++)
         {
+            var layer = i;
+            expected.Loss(run => run.AuxiliaryLoss(layer), program.AuxiliaryLoss(layer), $"auxiliary loss of layer {layer}");
+            expected.Loss(run => run.PredictorLoss(layer), program.PredictorLoss(layer), $"predictor loss of layer {layer}");
+        }
+    }
+
+    private static void CheckRouting(EmittedModel emitted, TrainingProgram program, Expected expected)
+    {
+        for (var i = 0; i < emitted.Spec.Layers; i++)
+        {
+            var layer = i;
             if (emitted.Spec.Blocks[layer].Routing is not { } routing)
                 continue;
-            Close.Check(Array.ConvertAll(expected.Selected(layer), p => (double)p), Doubles(program.Selected(layer)), 0, $"selection of layer {layer}");
-            Close.Check(expected.Scores(layer), program.Scores(layer), Tolerance, $"scores of layer {layer}");
+            Close.Check(Array.ConvertAll(expected.Run.Selected(layer), p => (double)p), Doubles(program.Selected(layer)), 0, $"selection of layer {layer}");
+            expected.Values(run => run.Scores(layer), program.Scores(layer), $"scores of layer {layer}");
             if (routing.PredictorWidth > 0)
-                Close.Check(expected.PredictorLogits(layer), program.PredictorLogits(layer), Tolerance, $"predictor logits of layer {layer}");
+                expected.Values(run => run.PredictorLogits(layer), program.PredictorLogits(layer), $"predictor logits of layer {layer}");
         }
     }
 

@@ -10,6 +10,9 @@ public sealed class CausalInterpreter(ModelGraph model, ModelParameters paramete
 
     private readonly int[] _lengths = new int[sequences];
 
+    /// <summary>True to read operands as bfloat16.</summary>
+    public bool RoundsOperands { get; init; }
+
     /// <summary>Entries that a sequence holds in a layer's cache.</summary>
     public int CacheLength(int layer, int sequence) => _caches[layer][sequence].Keys.Count;
 
@@ -42,7 +45,7 @@ public sealed class CausalInterpreter(ModelGraph model, ModelParameters paramete
                     "wanted" => [.. Enumerable.Range(0, tokens.Length)],
                     _ => throw new ArgumentException($"No section should ask for {input.Name}.", nameof(section)),
                 });
-            return GraphInterpreter.Run(section.Graph, given, new OpContext(layer, draw) { Caches = _caches[layer], Entered = entered?[layer] });
+            return GraphInterpreter.Run(section.Graph, given, new OpContext(layer, draw) { Caches = _caches[layer], Entered = entered?[layer], RoundsOperands = RoundsOperands });
         }
     }
 }

@@ -1,4 +1,5 @@
 using ModGen.Compiler.Graph;
+using ModGen.Compiler.Ops;
 
 namespace ModGen.Oracle;
 
@@ -22,9 +23,19 @@ public static class GraphInterpreter
     {
         foreach (var node in nodes)
         {
-            var results = OpMeaning.Evaluate(node.Op, [.. node.Inputs.Select(i => values[i])], context);
+            var results = OpMeaning.Evaluate(node.Op, [.. node.Inputs.Select(i => context.RoundsOperands && ReadsOperands(node.Op) ? Rounded(values[i]) : values[i])], context);
             for (var i = 0; i < results.Length; i++)
                 values.Add(node.Outputs[i], new Tensor(node.Outputs[i].Type, results[i]));
         }
     }
+
+    private static bool ReadsOperands(Op op) => op is
+        Linear or LinearInputGradient or LinearWeightGradient or CausalAttention or CausalAttentionGradient or CachedAttention or SwiGlu or SwiGluGradient;
+
+    /// <summary>To the nearest bfloat16, ties to even.</summary>
+    private static Tensor Rounded(Tensor tensor) => tensor.Type.Element == ElementType.Int32 ? tensor : new Tensor(tensor.Type, Array.ConvertAll(tensor.Values, value =>
+    {
+        var bits = BitConverter.SingleToUInt32Bits((float)value);
+        return (double)BitConverter.UInt32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000);
+    }));
 }

@@ -24,7 +24,8 @@ public sealed class ModelInterpreter
     /// <param name="Targets">(B, T), negative where they do not count.</param>
     /// <param name="Draw">Number that random routing draws from.</param>
     /// <param name="Selected">For every layer, (B, k) positions that replace the top k, or null.</param>
-    public sealed record Batch(int[] Tokens, int[] Targets, ulong Draw = 0, IReadOnlyList<int[]?>? Selected = null);
+    /// <param name="RoundsOperands">True to read operands as bfloat16.</param>
+    public sealed record Batch(int[] Tokens, int[] Targets, ulong Draw = 0, IReadOnlyList<int[]?>? Selected = null, bool RoundsOperands = false);
 
     /// <summary>Losses, logits and reports; gradients too when asked.</summary>
     /// <param name="parameters">The model's parameters.</param>
@@ -90,7 +91,7 @@ public sealed class ModelInterpreter
             return section.GradientOut is { } gradientOut ? values[gradientOut] : null;
         }
 
-        private OpContext ContextOf(int layer) => new(layer, batch.Draw) { Selected = batch.Selected?[layer] };
+        private OpContext ContextOf(int layer) => new(layer, batch.Draw) { Selected = batch.Selected?[layer], RoundsOperands = batch.RoundsOperands };
 
         private int[] Given(string name) => name switch
         {

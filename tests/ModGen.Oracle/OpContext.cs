@@ -13,6 +13,9 @@ public sealed record OpContext(int Layer = 0, ulong Draw = 0)
     /// <summary>(rows) decisions that replace the causal ones, or null.</summary>
     public bool[]? Entered { get; init; }
 
+    /// <summary>True when products and attention read their operands as bfloat16, as a GPU holds them.</summary>
+    public bool RoundsOperands { get; init; }
+
     /// <summary>The layer's cache of every sequence.</summary>
     public CacheEntries[] Caches { get; init; } = [];
 }

@@ -8,17 +8,20 @@ namespace ModGen.Cuda;
 /// <summary>Turns sources into cubins for one architecture and precision, through the cache.</summary>
 internal sealed partial class KernelBuilder
 {
+    /// <summary>Names more options of NVRTC, between blanks: as --Ofast-compile=max where many models each run for a moment.</summary>
+    public const string OptionsVariable = "MODGEN_NVRTC_OPTIONS";
+
     private const int MostErrors = 5, LinesAround = 2;
     private readonly IKernelCompiler _compiler;
     private readonly KernelCache _cache;
     private readonly string[] _options;
 
-    public KernelBuilder(IKernelCompiler compiler, KernelCache cache, Version capability, bool float32)
+    public KernelBuilder(IKernelCompiler compiler, KernelCache cache, Version capability, bool float32, string[]? options = null)
     {
         _compiler = compiler;
         _cache = cache;
         Architecture = ArchitectureOf(capability);
-        _options = [$"--gpu-architecture={Architecture}", "--std=c++17", float32 ? "-DMODGEN_FLOAT32=1" : "-DMODGEN_FLOAT32=0", "--ptxas-options=-v"];
+        _options = [$"--gpu-architecture={Architecture}", "--std=c++17", float32 ? "-DMODGEN_FLOAT32=1" : "-DMODGEN_FLOAT32=0", "--ptxas-options=-v", .. options ?? Asked()];
     }
 
     /// <summary>The architecture that cubins are for.</summary>
@@ -27,6 +30,8 @@ internal sealed partial class KernelBuilder
     /// <summary>Hopper's own instructions are in sm_90a alone; elsewhere the portable families run.</summary>
     public static string ArchitectureOf(Version capability) =>
         capability is { Major: 9, Minor: 0 } ? "sm_90a" : string.Create(CultureInfo.InvariantCulture, $"sm_{capability.Major}{capability.Minor}");
+
+    private static string[] Asked() => (Environment.GetEnvironmentVariable(OptionsVariable) ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>The kernel from the cache, or compiled and kept.</summary>
     /// <param name="kernel">The kernel.</param>

@@ -21,13 +21,16 @@ public abstract class Device : IDisposable
     /// <summary>As <see cref="Default"/>, with the precision of the one and the threads of the other.</summary>
     /// <param name="precision">What a GPU holds operands in.</param>
     /// <param name="threads">Threads of the CPU that work on a kernel; 0 for one a processor.</param>
-    public static Device Best(CudaPrecision precision, int threads = 0)
+    public static Device Best(CudaPrecision precision, int threads = 0) =>
+        Best(CudaContext.WhyUnavailable(0), () => CudaContext.Open(0, precision == CudaPrecision.Float32), threads);
+
+    /// <summary>The GPU, where nothing is known to be in the way of opening it and nothing is found to be; else the CPU.</summary>
+    internal static Device Best(string? why, Func<CudaContext> open, int threads)
     {
-        var why = CudaContext.WhyUnavailable(0);
         try
         {
             if (why is null)
-                return new CudaDevice(0, precision) { Reason = "driver, NVRTC and GPU answer" };
+                return new CudaDevice(open()) { Reason = "driver, NVRTC and GPU answer" };
         }
         catch (CudaException e)
         {

@@ -26,7 +26,7 @@ internal sealed partial class FakeCompiler : IKernelCompiler
         var broken = lines.FindIndex(line => line.Contains("broken", StringComparison.Ordinal));
         if (broken >= 0)
             return new CompilerOutput([], $"{name}({broken + 1}): error: identifier \"broken\" is undefined\n\n1 error detected in the compilation of \"{name}\".\n", false);
-        var entry = EntryPattern().Match(string.Join('\n', lines));
+        var entry = EntryPattern().Match(string.Join('\n', lines.Select(line => line.Split("//")[0])));
         var sizes = entry.Groups["parameters"].Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(SizeOf);
         var architecture = options.Single(option => option.StartsWith("--gpu-architecture=", StringComparison.Ordinal)).Split('=')[1];
         return new CompilerOutput(Image(architecture, entry.Groups["name"].Value, sizes), Log, true);
@@ -40,10 +40,10 @@ internal sealed partial class FakeCompiler : IKernelCompiler
         _ when parameter.Contains('*', StringComparison.Ordinal) => 8,
         _ when parameter.StartsWith("Rows ", StringComparison.Ordinal) => 16,
         _ when parameter.Contains("TensorMap ", StringComparison.Ordinal) => 128,
-        _ when parameter.StartsWith("i64 ", StringComparison.Ordinal) => 8,
+        _ when parameter.StartsWith("i64 ", StringComparison.Ordinal) || parameter.StartsWith("u64 ", StringComparison.Ordinal) => 8,
         _ => 4,
     };
 
-    [GeneratedRegex(@"__global__ void (?:__launch_bounds__\([^)]*\) )?(?<name>\w+)\((?<parameters>[^)]*)\)")]
+    [GeneratedRegex(@"__global__ void (?:__launch_bounds__\((?:[^()]|\([^()]*\))*\) )?(?<name>\w+)\((?<parameters>[^)]*)\)")]
     private static partial Regex EntryPattern();
 }

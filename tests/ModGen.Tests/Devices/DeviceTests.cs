@@ -1,4 +1,5 @@
 using ModGen.Cuda;
+using ModGen.Cuda.Tests.Fakes;
 
 namespace ModGen.Tests.Devices;
 
@@ -18,6 +19,36 @@ public sealed class DeviceTests
             Assert.Equal(CudaPrecision.BFloat16, Assert.IsType<CudaDevice>(device).Precision);
             Assert.Equal("driver, NVRTC and GPU answer", device.Reason);
         }
+    }
+
+    public static TheoryData<string, string> Troubles => new()
+    {
+        { "no driver", "no NVIDIA driver is installed (libcuda.so.1, on Windows nvcuda.dll, cannot be loaded)" },
+        { "old driver", "the NVIDIA driver runs CUDA 11.8 and ModGen needs 12.0 or newer; update the driver" },
+        { "no compiler", "NVRTC is not installed" },
+        { "old device", "NVIDIA H100 80GB HBM3 has compute capability 7.5; ModGen needs 8.0 (Ampere) or newer" },
+        { "no device", "the NVIDIA driver sees no device" },
+        { "full device", "NVIDIA H100 80GB HBM3 cannot be opened: cuDevicePrimaryCtxRetain failed with CUDA_ERROR_OUT_OF_MEMORY (2): as the fake says; another process may fill or own the device" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Troubles))]
+    public void A_GPU_that_cannot_be_used_leaves_the_CPU_and_the_reason(string trouble, string reason)
+    {
+        using var machine = new FakeMachine();
+        var platform = new CudaPlatform(
+            () => trouble == "no driver" ? null : machine.Driver,
+            _ => trouble == "no compiler" ? (null, "NVRTC is not installed") : (machine.Compiler, null),
+            () => machine.CacheFolder);
+        machine.Driver.Version = trouble == "old driver" ? 11080 : machine.Driver.Version;
+        machine.Driver.Capability = trouble == "old device" ? (7, 5) : machine.Driver.Capability;
+        machine.Driver.Devices = trouble == "no device" ? 0 : 1;
+        machine.Driver.Fail = call => trouble == "full device" && call == "cuDevicePrimaryCtxRetain" ? CudaResult.OutOfMemory : CudaResult.Success;
+        using var device = Device.Best(platform.WhyUnavailable(0), () => platform.Open(0, float32: false), threads: 1);
+        Assert.IsType<CpuDevice>(device);
+        Assert.Equal($"CUDA cannot be used: {reason}", device.Reason);
+        Assert.Contains(reason, Assert.Throws<CudaException>(() => platform.Open(0, float32: false)).Message, StringComparison.Ordinal);
+        Assert.Equal(0, machine.Driver.LiveContexts);
     }
 
     [Fact]

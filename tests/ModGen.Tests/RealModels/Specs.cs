@@ -8,6 +8,11 @@ public sealed partial class RoutedByPredictor;
 [MixtureOfDepths(Tokens = 8, Gate = Gate.Sigmoid)]
 public sealed partial class RoutedByRouter;
 
+/// <summary>Of the sizes that tensor cores work on; k is no multiple of a tile.</summary>
+[Decoder(Vocabulary = 256, Width = 128, Layers = 4, Heads = 2, KeyValueHeads = 1, FeedForward = 192, Context = 128)]
+[MixtureOfDepths(Tokens = 37, Gate = Gate.Sigmoid, AuxiliaryWeight = 0.1, Predictor = 16)]
+public sealed partial class RoutedTiles;
+
 [Decoder(Vocabulary = 256, Width = 32, Layers = 3, Heads = 4, KeyValueHeads = 2, FeedForward = 64, Context = 30)]
 public sealed partial class Dense;
 
