@@ -30,7 +30,7 @@ kernels=${MODGEN_CACHE:-$(mktemp -d)}
 export MODGEN_CACHE=$kernels
 sweep=${SWEEP:-200} share=${SHARE:-8} cores=$(nproc)
 passed=0 failed=0 skipped=0 started=$SECONDS
-fast=--Ofast-compile=max
+fast=--Ofast-compile=mid
 
 # The last count of a kind in a test program's summary; from its progress where it did not come to one.
 count() {
@@ -112,7 +112,7 @@ tiles() {
 }
 
 models() {
-    start models 300 "$run" ModGen.Tests --filter-class '*OnCuda' '*OnCudaFloat32' '*Devices.DeviceTests'
+    start models 300 "$run" ModGen.Tests --filter-class '*OnCuda' '*InBFloat16' '*InFloat32' '*Devices.DeviceTests'
     finish
 }
 

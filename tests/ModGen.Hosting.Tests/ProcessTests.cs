@@ -86,7 +86,30 @@ public sealed partial class ProcessTests
         }
     }
 
-    private static Process Start(params string[] args)
+    /// <summary>No driver, or a driver without the compiler that was named: the one line says which, and the default is the CPU.</summary>
+    [Fact]
+    public async Task A_GPU_that_cannot_be_used_is_one_line_or_the_CPU()
+    {
+        using var harness = new Harness();
+        var missing = Path.Combine(harness.Folder, "libnvrtc.so");
+        using (var asked = StartWith(("MODGEN_NVRTC", missing), "bench", "--device", "cuda"))
+        {
+            var error = await asked.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+            await asked.WaitForExitAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(1, asked.ExitCode);
+            Assert.Matches(@"^error: --device cuda cannot be used: .*(no NVIDIA driver|the NVIDIA driver|MODGEN_NVRTC)[^\n]*\n$", error);
+        }
+
+        using var left = StartWith(("MODGEN_NVRTC", missing), "train", "--data", harness.Data, "--checkpoint", harness.Checkpoints, "--steps", "1", "--batch", "1");
+        var output = await left.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken) + await left.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await left.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(0, left.ExitCode);
+        Assert.Matches("CPU, .*CUDA cannot be used: ", output);
+    }
+
+    private static Process Start(params string[] args) => StartWith(null, args);
+
+    private static Process StartWith((string Name, string Value)? variable, params string[] args)
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Quickstart.dll"), .. args])
         {
@@ -94,6 +117,8 @@ public sealed partial class ProcessTests
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        if (variable is var (name, value))
+            start.Environment[name] = value;
         var process = Process.Start(start)!;
         process.StandardInput.Close();
         return process;

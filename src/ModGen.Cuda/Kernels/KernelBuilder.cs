@@ -8,7 +8,7 @@ namespace ModGen.Cuda;
 /// <summary>Turns sources into cubins for one architecture and precision, through the cache.</summary>
 internal sealed partial class KernelBuilder
 {
-    /// <summary>Names more options of NVRTC, between blanks: as --Ofast-compile=max where many models each run for a moment.</summary>
+    /// <summary>Names more options of NVRTC, between blanks: as --Ofast-compile=mid where many models each run for a moment.</summary>
     public const string OptionsVariable = "MODGEN_NVRTC_OPTIONS";
 
     private const int MostErrors = 5, LinesAround = 2;
