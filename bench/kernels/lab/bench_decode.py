@@ -31,7 +31,7 @@ extern "C" __global__ void __launch_bounds__(256) norm_gathered(const float* x, 
     rms_norm_gather_fwd<%(d)d, 0, 0>(x, of, gain, gathered, y, nullptr, rows, epsilon); }
 """
 CLUSTERED = """
-extern "C" __global__ void __cluster_dims__(%(s)d, 1, 1) __launch_bounds__(256) attention(const bf16* q, const int* sequences, const int* lengths, const bf16* cache, bf16* o, Rows rows) {
+extern "C" __global__ void __cluster_dims__(%(s)d, 1, 1) __launch_bounds__(256, %(r)d) attention(const bf16* q, const int* sequences, const int* lengths, const bf16* cache, bf16* o, Rows rows) {
     decode_attention<%(h)d, %(kv)d, %(hd)d, %(c)d, %(s)d>(q, sequences, lengths, cache, o, rows); }
 """
 SPLIT = """
@@ -93,7 +93,7 @@ class Model:
         pad = lambda rows, value: i32(list(rows) + [value] * (batch - len(rows)))
         self.rows_of = {i: (pad(rows, 1 << 20), pad([self.lengths[r].item() for r in rows], 1 << 20), pad(rows, 1 << 20), i32([len(rows)])) for i, rows in self.entered.items()}
         self.gates = f(layers, batch)
-        sizes = dict(d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, c=context, m=self.most, s=splits)
+        sizes = dict(d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, c=context, m=self.most, s=splits, r=3 if heads == kv_heads and head <= 64 else 1)
         families = ("prelude", "sm80", "sm90", "rms_norm", "cached_attention", "decode_products", "decode_layer", "decode_attention_sm90" if clusters else "cached_attention_split")
         module = Module(sources(*families) + (ENTRIES + (CLUSTERED if clusters else SPLIT)) % sizes)
         names = ("qkv", "qkv_routed", "out", "gate_up", "down", "down_routed", "logits", "row_norm", "norm_gathered") + (("attention",) if clusters else ("place", "split", "combine"))

@@ -64,7 +64,8 @@ public sealed record DecodeLayerKernel(string Name, int Width, int Heads, int Ke
     public ChosenKernel ChooseAttention(RowCount rows)
     {
         var units = checked(rows.Most * BlocksOfRow);
-        var splits = units < FewUnits ? Splits : units < ManyUnits ? Splits / 2 : Splits / 4;
+        // The cache of a routed layer is short.
+        var splits = units < FewUnits && GatheredNorm is null ? Splits : units < ManyUnits ? Splits / 2 : Splits / 4;
         return new(Attention with { Cluster = splits }, checked(units * splits), $"#define DECODE_SPLITS {splits}\n");
     }
 

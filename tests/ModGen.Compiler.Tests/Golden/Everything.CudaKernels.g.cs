@@ -2194,7 +2194,7 @@ partial class Everything
                 """),
             Attention = new("decode_64_routed_attention", "prelude sm90 cached_attention decode_attention_sm90", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_attention(
+                extern "C" __global__ void __launch_bounds__(256, 3) decode_64_routed_attention(
                     const element* q,     // (rows, 64)
                     const int* sequences, // (rows)
                     const int* lengths,   // (sequences)

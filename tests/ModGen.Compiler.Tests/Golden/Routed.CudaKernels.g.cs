@@ -1486,7 +1486,7 @@ partial class Routed
                 """),
             Attention = new("decode_64_attention", "prelude sm90 cached_attention decode_attention_sm90", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_attention(
+                extern "C" __global__ void __launch_bounds__(256, 3) decode_64_attention(
                     const element* q,     // (rows, 64)
                     const int* sequences, // (rows)
                     const int* lengths,   // (sequences)
@@ -1817,7 +1817,7 @@ partial class Routed
                 """),
             Attention = new("decode_64_routed_attention", "prelude sm90 cached_attention decode_attention_sm90", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_attention(
+                extern "C" __global__ void __launch_bounds__(256, 3) decode_64_routed_attention(
                     const element* q,     // (rows, 64)
                     const int* sequences, // (rows)
                     const int* lengths,   // (sequences)

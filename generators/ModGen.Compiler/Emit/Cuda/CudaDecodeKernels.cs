@@ -102,7 +102,7 @@ internal static class CudaDecodeKernels
                 Weight(Literal.Of((op.Heads + 2 * op.KeyValueHeads) * op.HeadWidth), d), x, gain, normed, Pointer("const float2", "rotary", $"({context}, {Literal.Of(op.HeadWidth / 2)})"),
                 Pointer("const int", "positions", "(rows)"), sequences, lengths, of, q with { Type = "bf16*" }, cache with { Type = "bf16*" }, Rows, epsilon)),
             new("Attention", Forwarding(name + "_attention", "sm90 cached_attention decode_attention_sm90", $"decode_attention<{h}, {g}, {w}, {context}, DECODE_SPLITS>",
-                q, sequences, lengths, cache, o with { Type = "element*" }, Rows)),
+                q, sequences, lengths, cache, o with { Type = "element*" }, Rows) with { Blocks = op.Heads == op.KeyValueHeads && op.HeadWidth <= 64 ? 3 : 1 }),
             new("Place", new CudaText(name + "_place", "prelude cached_attention", 1024, EquatableArray.Of(sequences, lengths, visible with { Type = "int*" }, Rows),
                 "cache_place(sequences, lengths, visible, rows);")),
             new("Split", Forwarding(name + "_split", "cached_attention cached_attention_split", $"cached_attention_split<{h}, {g}, {w}, {context}, {Literal.Of(Splits)}, {a}>",
