@@ -20,10 +20,7 @@ __device__ __forceinline__ void decode_attention(const element* q, const int* se
     constexpr int Parts = cached_attention_blocks(Heads, KeyValueHeads), Group = Heads / KeyValueHeads, Some = cached_attention_heads(Group);
     __shared__ float block_top[Some], block_sum[Some], block_out[Some][Width];
     int rank = int(cluster_rank()), part = int(blockIdx.x) / Splits % Parts, row = int(blockIdx.x) / (Splits * Parts), head = cached_first_head<Heads, KeyValueHeads>(part);
-    if (row >= rows.count()) {
-        wait_for_previous_kernel();
-        return;
-    }
+    if (row >= rows.count()) return;  // see decode_products for why this need not wait
     int sequence = sequences[row], length = lengths[sequence], keys = length + 1;
     for (int i = 0; i < row; i++) keys += sequences[i] == sequence;
     auto wait = []() {

@@ -157,4 +157,5 @@ struct DecodeStoreOp : DecodeNeighbours<N> {
 template <int K, int Vocabulary, int MaxRows>
 __device__ __forceinline__ void decode_logits(const bf16* w, const float* x, const float* gain, const bf16* normed, const int* of, float* logits, Rows rows, float epsilon) {
     decode_normed_product<K, MaxRows, false>(DecodeStoreOp<Vocabulary>(logits), w, x, gain, normed, of, epsilon, rows);
+    wait_for_previous_kernel();  // the last kernel of a step ends after all others also where no logits are wanted
 }

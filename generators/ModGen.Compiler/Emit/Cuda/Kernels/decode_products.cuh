@@ -13,7 +13,8 @@
 //
 // Order of arrival: every kernel lets the next one start only after it has waited itself, so what was written two kernels ago may
 // be read before the wait. The count of rows is, which makes a block that no row entered return before it has read a weight;
-// `Late` where the kernel just before has counted.
+// `Late` where the kernel just before has counted. Such a block does not wait either: it writes nothing, and what comes after it
+// starts only once it is gone, which is after decode_qkv has waited for whoever counted, and so for all before that.
 
 __host__ __device__ constexpr bool decode_vector(int columns, int max_rows) { return max_rows == 1 && columns % 256 == 0 && columns <= 4096; }
 __host__ __device__ constexpr int decode_each(int columns, int pairs) { return columns <= 1024 && pairs >= 1024 ? 2 : 1; }
@@ -76,16 +77,16 @@ __device__ __forceinline__ void decode_one(const Op& op, const bf16* weights, co
             for (int i = 0; i < Steps; i++) w[r][i] = load_in_place(from + i * 32);
         }
     };
-    bool any = true;
     if constexpr (!Late) {
-        any = rows.count() > 0;
-        if (any) load();
+        if (rows.count() == 0) return;
+        load();
     }
     wait_for_previous_kernel();
     let_next_kernel_start();
-    if constexpr (Late) any = rows.count() > 0;
-    if (!any) return;
-    if constexpr (Late) load();
+    if constexpr (Late) {
+        if (rows.count() == 0) return;
+        load();
+    }
     int p = minimum(pair + lane % Each, Op::Pairs - 1), source = input.source(0);
     auto kept = op.ask(p, 0);
     float sums[2 * Each], squares = 0.0f;
@@ -131,16 +132,19 @@ __device__ __forceinline__ void decode_some(const Op& op, const bf16* weights, c
             high[s] = inside ? load_in_place(reinterpret_cast<const uint4*>(high_row + at)) : make_uint4(0u, 0u, 0u, 0u);
         }
     };
-    int count = 1;
+    int count = 0;
     if constexpr (!Late) {
         count = rows.count();
-        if (count > 0) load(0);
+        if (count == 0) return;
+        load(0);
     }
     wait_for_previous_kernel();
     let_next_kernel_start();
-    if constexpr (Late) count = rows.count();
-    if (count == 0) return;
-    if constexpr (Late) load(0);
+    if constexpr (Late) {
+        count = rows.count();
+        if (count == 0) return;
+        load(0);
+    }
     int first = warp * 8 + lane % 4 * 2;  // of the two rows that this lane finishes, where its warp has a group
     auto kept0 = op.ask(p, minimum(first, count - 1)), kept1 = op.ask(p, minimum(first + 1, count - 1));
     int source[Groups];
