@@ -6,7 +6,7 @@
 #   eng/pack.sh gpu-tests.tar.xz tests/ModGen.Cuda.Tests tests/ModGen.Oracle.Tests tests/ModGen.Tests bench/ModGen.Benchmarks
 #   eng/gpu-tests.sh BUNDLE OUT [STEP ...]         there: BUNDLE is the archive or the folder it was unpacked to
 #
-# Steps, in the order of the usual run: runtime parity tiles models calls sweep poison card killed refused. Not in the usual run: sanitize.
+# Steps, in the order of the usual run: runtime parity tiles models calls sweep poison card killed refused. Not in the usual run: sweep-bfloat16 sanitize.
 # SWEEP=200 random models in SHARE=8 processes; MODGEN_CACHE names the folder of compiled kernels, a new one otherwise.
 set -uo pipefail
 
@@ -121,15 +121,20 @@ calls() {
     finish
 }
 
-sweep() {
+# random NAME CLASS: models drawn at random, shared out to processes.
+random() {
     local part first last
     for ((part = 0; part < share; part++)); do
         first=$((sweep * part / share + 1)) last=$((sweep * (part + 1) / share))
-        start "sweep-$first-$last" 500 env MODGEN_SWEEP="$first-$last" MODGEN_NVRTC_OPTIONS="${MODGEN_NVRTC_OPTIONS-$fast}" DOTNET_PROCESSOR_COUNT=$(((cores + share - 1) / share)) \
-            "$run" ModGen.Oracle.Tests --filter-class ModGen.Oracle.Tests.RandomSpecsOnCuda
+        start "$1-$first-$last" 500 env MODGEN_SWEEP="$first-$last" MODGEN_NVRTC_OPTIONS="${MODGEN_NVRTC_OPTIONS-$fast}" DOTNET_PROCESSOR_COUNT=$(((cores + share - 1) / share)) \
+            "$run" ModGen.Oracle.Tests --filter-class "ModGen.Oracle.Tests.$2"
     done
     finish
 }
+
+sweep() { random sweep RandomSpecsOnCuda; }
+
+sweep-bfloat16() { random sweep-bfloat16 RandomSpecsOnCudaBFloat16; }
 
 poison() {
     start poison-float32 300 env MODGEN_CUDA_POISON=1 "$run" ModGen.Oracle.Tests --filter-class '*TrainingParityOnCuda' '*TilesOnCuda' '*CausalOnCuda'
@@ -143,8 +148,16 @@ card() {
     finish
 }
 
+# unusable NAME COUNT: counts tests as skipped where there is no GPU.
+unusable() {
+    "$run" ModGen.Benchmarks smoke check && return 1
+    skipped=$((skipped + $2))
+    echo "$1: 0 passed, 0 failed, $2 skipped, there is no GPU that can be used"
+}
+
 # A process killed while it compiles leaves a folder of kernels that the next one works with.
 killed() {
+    unusable killed 1 && return
     start killed 200 bash -c "$(declare -f single)"'
         export MODGEN_CACHE=$1/killed-kernels
         "$2" ModGen.Benchmarks smoke bfloat16 OddSizes > /dev/null & victim=$!
@@ -164,6 +177,7 @@ killed() {
 
 # No NVRTC, no such device, no device at all: one line each, by name, and no stack.
 refused() {
+    unusable refused 3 && return
     start refused 60 bash -c '
         ok=0 bad=0
         refuses() {
@@ -190,6 +204,7 @@ sanitize() {
         echo "sanitize: 0 passed, 0 failed, 4 skipped, compute-sanitizer is not installed"
         return
     fi
+    unusable sanitize 4 && return
     # Without a checker first: kernels are compiled, and a failure is the models' own.
     start smoke 200 bash -c "$(declare -f single)"'; single "$@"' - "$run" ModGen.Benchmarks smoke
     finish
@@ -203,7 +218,7 @@ sanitize() {
 
 for step in "${steps[@]}"; do
     case $step in
-        runtime | parity | tiles | models | calls | sweep | poison | card | killed | refused | sanitize) ;;
+        runtime | parity | tiles | models | calls | sweep | sweep-bfloat16 | poison | card | killed | refused | sanitize) ;;
         *) echo "gpu-tests: there is no step $step" >&2; exit 2 ;;
     esac
     echo "== $step, $((SECONDS - started)) s"

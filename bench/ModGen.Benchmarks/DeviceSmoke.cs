@@ -18,9 +18,11 @@ internal static class DeviceSmoke
         [nameof(Specs.TiedHead)] = Run<Specs.TiedHead>,
     };
 
-    /// <summary>Runs the models that are named, or all, in the precision that is named, or both.</summary>
+    /// <summary>Runs the models that are named, or all, in the precision that is named, or both. With "check" it only says whether there is a GPU: 0, or 3.</summary>
     public static int Run(string[] args)
     {
+        if (args is ["check"])
+            return CudaContext.WhyUnavailable(0) is null ? 0 : 3;
         var precisions = Enum.GetValues<CudaPrecision>().Where(precision => args.Contains(precision.ToString(), StringComparer.OrdinalIgnoreCase)).ToArray();
         string[] models = [.. args.Where(Models.ContainsKey)];
         if (precisions.Length + models.Length < args.Length)

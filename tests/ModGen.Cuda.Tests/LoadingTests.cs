@@ -53,6 +53,19 @@ public sealed class LoadingTests : IDisposable
     }
 
     [Fact]
+    public void Options_that_the_user_adds_reach_the_compiler_and_tell_its_cubins_apart()
+    {
+        var cache = new KernelCache(_machine.CacheFolder);
+        foreach (var (options, compilations) in new (string[], int)[] { ([], 1), (["--Ofast-compile=mid"], 2), (["--Ofast-compile=mid"], 2), (["-G"], 3), ([], 3) })
+        {
+            new KernelBuilder(_machine.Compiler, cache, new Version(9, 0), float32: false, options).Build(FakeMachine.Named("one"), define: null);
+            Assert.Equal(compilations, _machine.Compiler.Compilations);
+        }
+
+        Assert.Equal(["--gpu-architecture=sm_90a", "--std=c++17", "-DMODGEN_FLOAT32=0", "--ptxas-options=-v", "-G"], _machine.Compiler.LastOptions);
+    }
+
+    [Fact]
     public void A_damaged_file_is_compiled_again_and_replaced()
     {
         using (var first = _machine.Open())

@@ -19,9 +19,13 @@ internal sealed partial class FakeCompiler : IKernelCompiler
 
     public int Compilations => _compilations;
 
+    /// <summary>What the last compilation was told.</summary>
+    public IReadOnlyList<string> LastOptions { get; private set; } = [];
+
     public CompilerOutput Compile(string text, string name, IReadOnlyList<string> options)
     {
         Interlocked.Increment(ref _compilations);
+        LastOptions = options;
         var lines = text[text.LastIndexOf("#line 1 ", StringComparison.Ordinal)..].Split('\n').Skip(1).ToList();
         var broken = lines.FindIndex(line => line.Contains("broken", StringComparison.Ordinal));
         if (broken >= 0)
