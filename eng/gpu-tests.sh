@@ -197,7 +197,7 @@ refused() {
 
 # Every kernel of three small models under each of the checkers, side by side.
 sanitize() {
-    local tool checker
+    local tool checker options
     checker=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer /opt/nvidia/*/compute-sanitizer 2> /dev/null | head -n 1)
     if [ -z "$checker" ]; then
         skipped=$((skipped + 4))
@@ -209,8 +209,11 @@ sanitize() {
     start smoke 200 bash -c "$(declare -f single)"'; single "$@"' - "$run" ModGen.Benchmarks smoke
     finish
     for tool in memcheck racecheck initcheck synccheck; do
+        # Where a kernel's parameters end is found by asking past the last one, which the driver refuses; every status is checked by the product itself.
+        options=()
+        [ "$tool" = memcheck ] && options=(--report-api-errors no)
         start "$tool" "${SANITIZE_LIMIT:-450}" bash -c "$(declare -f single)"'; single "$@"' - \
-            "$checker" --tool "$tool" --error-exitcode 9 --target-processes all --print-limit 20 ${SANITIZE_OPTIONS:-} "$run" ModGen.Benchmarks smoke ${SANITIZE_MODELS:-}
+            "$checker" --tool "$tool" --error-exitcode 9 --target-processes all --print-limit 100 "${options[@]}" ${SANITIZE_OPTIONS:-} "$run" ModGen.Benchmarks smoke ${SANITIZE_MODELS:-}
     done
     finish
     grep -h -E 'SUMMARY' "$out"/{memcheck,racecheck,initcheck,synccheck}.log

@@ -77,12 +77,13 @@ internal static class CausalComparison
     private static void CheckPieces(
         EmittedModel emitted, ModelGraph? reference, ModelParameters parameters, DecoderModel model, TestDevice? on, int batch, Func<int[], int[]> pieces)
     {
-        var tolerance = (on ?? TestDevice.Cpu).Accuracy.Value;
+        var within = (on ?? TestDevice.Cpu).Accuracy;
         var spec = emitted.Spec;
         var input = StepComparison.RandomBatch(emitted.Graph, batch, seed: batch);
         using var training = model.CreateTrainingProgram(batch);
         var parallel = new float[input.Tokens.Length * spec.Vocabulary];
         training.Logits(input.Tokens, parallel, input.Draw);
+        var shift = within.RoundsOperands ? new Lazy<double[]>(() => Shift(emitted, parameters, input with { Selected = StepComparison.Selections(emitted, training) })) : null;
         var members = Enumerable.Range(0, spec.Layers).Select(layer => Members(training, layer, spec.Context)).ToList();
         using var program = model.CreateInferenceProgram(batch, spec.Context * batch);
         var interpreter = reference is null ? null : new CausalInterpreter(reference, parameters, batch);
@@ -95,16 +96,26 @@ internal static class CausalComparison
             int[] tokens = [.. at.Select(i => input.Tokens[i])];
             bool[]?[] entered = [.. members.Select(m => m is null ? null : Array.ConvertAll(at, i => m[i]))];
             var actual = Extend(program, emitted, tokens, sequences, [.. entered.OfType<bool[]>().SelectMany(e => e).Select(e => e ? (byte)1 : (byte)0)]);
-            double[] expected = [.. at.SelectMany(i => Array.ConvertAll(parallel[(i * spec.Vocabulary)..((i + 1) * spec.Vocabulary)], v => (double)v))];
-            Close.Check(expected, actual, tolerance, "logits, emitted against parallel");
+            int[] places = [.. at.SelectMany(i => Enumerable.Range(i * spec.Vocabulary, spec.Vocabulary))];
+            var expected = Array.ConvertAll(places, i => (double)parallel[i]);
+            within.Check(
+                expected, actual, within.Pair, "logits, emitted against parallel", shift is null ? null : () => Array.ConvertAll(places, i => parallel[i] + shift.Value[i]));
             if (interpreter is not null)
-                Close.Check(expected, interpreter.Extend(tokens, sequences, entered), tolerance, "logits, interpreted against parallel");
+                Close.Check(expected, interpreter.Extend(tokens, sequences, entered), within.Value, "logits, interpreted against parallel");
             for (var s = 0; s < batch; s++)
             {
                 done[s] += counts[s];
                 CheckCaches(program, members, s, done[s], spec.Context);
             }
         }
+    }
+
+    /// <summary>What rounding the operands does to every logit.</summary>
+    private static double[] Shift(EmittedModel emitted, ModelParameters parameters, ModelInterpreter.Batch batch)
+    {
+        var interpreter = new ModelInterpreter(emitted.Graph);
+        var (exact, rounded) = (interpreter.Run(parameters, batch).Logits, interpreter.Run(parameters, batch with { RoundsOperands = true }).Logits);
+        return [.. rounded.Zip(exact, (a, b) => a - b)];
     }
 
     /// <summary>The cache of a routed layer holds the tokens that entered and no other.</summary>

@@ -85,6 +85,7 @@ public abstract class TrainingParityTests
     [MemberData(nameof(Features))]
     public void TheNextStepBeginsWithoutTheLastOnesGradients(string feature)
     {
+        _ = On.Device;
         var emitted = EmittedModel.Of(TestSpec.Features[feature]);
         var parameters = ModelParameters.Random(emitted.Graph, seed: 1);
         using var model = emitted.Create(parameters, On);

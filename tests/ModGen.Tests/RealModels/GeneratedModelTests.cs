@@ -220,7 +220,8 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
             norm += (double)expected[i] * expected[i];
         }
 
-        Assert.True(Math.Sqrt(error) <= 2e-2 * Math.Sqrt(norm), $"an error of {Math.Sqrt(error)} in a row of norm {Math.Sqrt(norm)}");
+        // Both were rounded: each may be 2 % off what is exact, and so the one 4 % off the other.
+        Assert.True(Math.Sqrt(error) <= 4e-2 * Math.Sqrt(norm), $"an error of {Math.Sqrt(error)} in a row of norm {Math.Sqrt(norm)}");
     }
 }
 
