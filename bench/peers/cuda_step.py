@@ -63,7 +63,7 @@ def main(raw, out):
             str(texts): {
                 "denseMicroseconds": token("Yardstick", texts), "eighthMicroseconds": token("YardstickEighth", texts), "pytorchCompiled": decode(texts),
                 "denseOverPytorch": ratio(token("Yardstick", texts), decode(texts)), "routedFaster": ratio(token("Yardstick", texts), token("YardstickEighth", texts)),
-                "enteredShare": (mine("YardstickEighth", texts) or {}).get("decoding", {}).get("entered_share"),
+                "enteredShare": (mine("YardstickEighth", texts) or {}).get("decoding_step", {}).get("entered_share"),
             } for texts in (1, 32)
         },
         "launches": {m: r["training"]["launches"] for m, r in flops.items() if r},

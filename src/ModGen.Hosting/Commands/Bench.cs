@@ -7,7 +7,7 @@ namespace ModGen.Hosting.Commands;
 internal sealed class Bench<TModel>(TimeSpan time, ulong seed, bool timesLaunches, CancellationToken interruption)
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
-    private const int WarmUpSteps = 3, Repeats = 9, PrefillRows = 256;
+    private const int WarmUpSteps = 3, Repeats = 9, PrefillRows = 256, StepsAtPosition = 64;
 
     private static ModelDescription Description => TModel.Description;
 
@@ -44,28 +44,47 @@ internal sealed class Bench<TModel>(TimeSpan time, ulong seed, bool timesLaunche
         return new DecodingSpeed(texts, rates.Count, Median(rates), shares.Count == 0 ? 1 : shares.Average());
     }
 
-    /// <summary>Single decoding steps of texts that hold so many random tokens.</summary>
+    /// <summary>Single decoding steps of texts that hold so many random tokens, the likeliest token chosen in each.</summary>
     public StepSpeed DecodeStep(TModel model, int texts, int position)
     {
         using var program = model.CreateInferenceProgram(texts, Math.Max(texts, Math.Min(PrefillRows, Description.Context)));
         int[] slots = [.. Enumerable.Range(0, texts)];
-        var logits = new float[texts * Description.Vocabulary];
         var tokens = Draw(texts, seed);
+        var step = Step(program, tokens, slots);
+        var last = Math.Min(Description.Context, position + StepsAtPosition);
         Prefill(program, slots, position);
-        var seconds = Measure(() =>
+        var (seconds, entered) = (new List<double>(), new List<double>());
+        var routed = Description.Layers.Where(layer => layer.IsRouted).Select(layer => layer.Index).ToArray();
+        for (var started = Stopwatch.GetTimestamp(); seconds.Count == 0 || Stopwatch.GetElapsedTime(started) < time;)
         {
-            // A text that has grown to the end of the context begins again.
-            if (program.Length(0) == Description.Context)
+            interruption.ThrowIfCancellationRequested();
+            if (program.Length(0) == last)
                 Prefill(program, slots, position);
-            var started = Stopwatch.GetTimestamp();
-            program.Extend(tokens, slots, slots, logits, draw: 0);
-            return Stopwatch.GetElapsedTime(started).TotalSeconds;
-        });
+            var begun = Stopwatch.GetTimestamp();
+            step();
+            seconds.Add(Stopwatch.GetElapsedTime(begun).TotalSeconds);
+            entered.AddRange(routed.Select(layer => program.Entered(layer).Count((byte)1) / (double)texts));
+        }
+
+        var share = entered.Count == 0 ? 1 : entered.Average();
         if (!timesLaunches)
-            return new StepSpeed(texts, position, seconds.Count, Median(seconds), []);
+            return new StepSpeed(texts, position, seconds.Count, Median(seconds), share, []);
         Prefill(program, slots, position);
-        program.Extend(tokens, slots, slots, logits, draw: 0);
-        return new StepSpeed(texts, position, seconds.Count, Median(seconds), program.TimeLaunches(Repeats));
+        step();
+        return new StepSpeed(texts, position, seconds.Count, Median(seconds), share, program.TimeLaunches(Repeats));
+    }
+
+    /// <summary>One step of all texts: on a GPU it gives back tokens; on the CPU logits, of which the host would take the largest.</summary>
+    private static Action Step(InferenceProgram program, int[] tokens, int[] slots)
+    {
+        if (!program.Samples)
+        {
+            var logits = new float[slots.Length * Description.Vocabulary];
+            return () => program.Extend(tokens, slots, slots, logits, draw: 0);
+        }
+
+        var chosen = new int[slots.Length];
+        return () => program.ExtendAndChoose(tokens, slots, slots, chosen, draw: 0);
     }
 
     private void Prefill(InferenceProgram program, int[] slots, int position)
@@ -73,6 +92,8 @@ internal sealed class Bench<TModel>(TimeSpan time, ulong seed, bool timesLaunche
         foreach (var slot in slots)
         {
             program.Clear(slot);
+            if (program.Samples)
+                program.Begin(slot, [], new SamplingOptions(Temperature: 0), row: slot);
             var tokens = Draw(position, seed + (ulong)slot);
             for (var start = 0; start < position; start += program.MaximumRows)
             {
@@ -111,4 +132,4 @@ internal sealed record TrainingSpeed(
 internal sealed record DecodingSpeed(int Texts, int Runs, double TokensPerSecond, double EnteredShare);
 
 /// <summary>Speed of one decoding step.</summary>
-internal sealed record StepSpeed(int Texts, int Position, int Steps, double Seconds, IReadOnlyList<LaunchTime> Launches);
+internal sealed record StepSpeed(int Texts, int Position, int Steps, double Seconds, double EnteredShare, IReadOnlyList<LaunchTime> Launches);

@@ -62,7 +62,7 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
         if (training.DeviceBytes > 0)
             Row("memory of training", Units.Bytes(training.DeviceBytes));
         Row($"decoding, {Units.Plural(decoding.Texts, "text")}", $"{Units.Count(decoding.TokensPerSecond)} tokens/s (median of {decoding.Runs} runs to the full context; {Units.Percent(decoding.EnteredShare)} of the tokens entered routed layers)");
-        Row($"a decoding step at {step.Position}", string.Create(CultureInfo.InvariantCulture, $"{1e6 * step.Seconds:F0} µs with logits brought to the host (median of {step.Steps} steps)"));
+        Row($"a decoding step at {step.Position}", string.Create(CultureInfo.InvariantCulture, $"{1e6 * step.Seconds:F0} µs (median of {step.Steps} steps; {Units.Percent(step.EnteredShare)} of the tokens entered routed layers)"));
         return table;
 
         void Row(string name, string value) => table.AddRow(new Text(name), new Text(value));
