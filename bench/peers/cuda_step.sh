@@ -14,7 +14,7 @@ raw=$out/cuda-step.jsonl
 export MODGEN_CACHE=${MODGEN_CACHE:-$(mktemp -d)}
 
 torch() { timeout 150 python3 "$here/torch_mod.py" "$@" | tee -a "$raw"; }
-ours() { timeout 100 "$bundle/run" ModGen.Benchmarks model "$1" bench --device cuda --json --position 1024 --seconds 3 "${@:2}" 2>> "$out/cuda-step.err" | tee -a "$raw" | cut -c1-400; }
+ours() { timeout 100 "$bundle/run" ModGen.Benchmarks model "$1" bench --device cuda --json --position 1024 --seconds 2 "${@:2}" 2>> "$out/cuda-step.err" | tee -a "$raw" | cut -c1-400; }
 
 ours Yardstick --texts 1 --launches --checkpoint "$out/none"
 torch train --capacity 1.0 --batch 16
