@@ -3,7 +3,18 @@
 usage: python3 cuda_step.py RAW.jsonl OUT.json
 """
 import json
+import re
 import sys
+
+# What the card reaches: bfloat16 products of 8192 cubed by cuBLAS on data, and a copy of a gigabyte (../../docs/kernels/README.md).
+FLOPS, BYTES = 790e12, 3.0e12
+
+# Bytes an element that kernels over the yardstick's rows move: what they read and write once, at full width.
+MOVED = [
+    (r"add_rms_norm_1024", 12), (r"rms_norm_1024", 6), (r"rms_norm_gradient_1024_add_narrow", 16), (r"rms_norm_gradient_1024_add", 14),
+    (r"rms_norm_gradient_1024", 10), (r"narrow_1024", 6), (r"embedding_1024", 8), (r"embedding_sums_1024", 8),
+]
+ROWS, WIDTH, CHUNK = 16 * 2048, 1024, 4096 * 32768
 
 
 def records(path):
@@ -16,6 +27,35 @@ def records(path):
 
 def ratio(a, b):
     return round(a / b, 3) if a and b else None
+
+
+def moved(name):
+    if name == "cross_entropy_32768_gradient":
+        return 4 * CHUNK
+    return next((each * ROWS * WIDTH for pattern, each in MOVED if re.fullmatch(pattern, name)), 0)
+
+
+def roofline(launches, whole_rows):
+    """Equal launches together, the costliest first, each with its share of what the card reaches where its work is known.
+    whole_rows: every kernel of a name runs over all rows, as in the dense model."""
+    groups = {}
+    for launch in launches:
+        group = groups.setdefault((launch["pass"], "clear" if launch["name"].startswith("clear of") else launch["name"], launch["blocks"]), [])
+        group.append(launch)
+    total = sum(launch["microseconds"] for launch in launches)
+    rows = []
+    for (part, name, blocks), group in groups.items():
+        microseconds = sum(launch["microseconds"] for launch in group)
+        flops = sum(launch["flops"] for launch in group)
+        moves = sum(launch["bytes"] for launch in group) or (moved(name) * len(group) if whole_rows else 0)
+        reached = flops / FLOPS if flops else moves / BYTES
+        rows.append({
+            "pass": part, "name": name, "times": len(group), "blocks": blocks, "microseconds": round(microseconds, 1), "share": round(microseconds / total, 4),
+            "registers": group[0]["registers"], "spilledBytes": group[0]["spilled_bytes"],
+            "teraflops": round(flops / microseconds / 1e6, 1) if flops else None, "terabytes": round(moves / microseconds / 1e6, 2) if moves and not flops else None,
+            "ofCeiling": round(reached / microseconds * 1e6, 3) if reached else None,
+        })
+    return sorted(rows, key=lambda row: -row["microseconds"])
 
 
 def main(raw, out):
@@ -66,7 +106,7 @@ def main(raw, out):
                 "enteredShare": (mine("YardstickEighth", texts) or {}).get("decoding_step", {}).get("entered_share"),
             } for texts in (1, 32)
         },
-        "launches": {m: r["training"]["launches"] for m, r in flops.items() if r},
+        "launches": {m: roofline(r["training"]["launches"], m == "Yardstick") for m, r in flops.items() if r},
     }
     with open(out, "w", encoding="utf-8") as file:
         json.dump(result, file, indent=1)

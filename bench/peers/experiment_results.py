@@ -99,8 +99,8 @@ def svg(runs):
         place = at(0, y).split(",")[1]
         parts.append(f'<line x1="{left}" x2="{width - 20}" y1="{place}" y2="{place}" stroke="#888888" stroke-opacity="0.25"/><text x="{left - 8}" y="{place}" text-anchor="end">{y:.3f}</text>')
         x = right * i / 5
-        parts.append(f'<text x="{at(x, low).split(",")[0]}" y="{height - bottom + 18}" text-anchor="middle">{x / 1e3:.1f}</text>')
-    parts.append(f'<text x="{width - 20}" y="{height - 6}" text-anchor="end">training FLOPs, 10¹⁸</text><text x="{left}" y="12">nats a byte</text>')
+        parts.append(f'<text x="{at(x, low).split(",")[0]}" y="{height - bottom + 18}" text-anchor="middle">{x:.0f}</text>')
+    parts.append(f'<text x="{width - 20}" y="{height - 6}" text-anchor="end">training FLOPs, 10¹⁵</text><text x="{left}" y="12">nats a byte</text>')
     for index, run in enumerate(runs):
         color, share = COLORS[run["name"]], run["training_pflop"] / run["steps"]
         for key, style in (("training", 'stroke-opacity="0.35" stroke-width="1"'), ("validation", 'stroke-width="2"')):
@@ -129,7 +129,7 @@ def figures(runs):
         row("FLOPs a token, forward", lambda r: f"{r['flops_per_token'] / 1e6:.1f}M"),
         row("steps", lambda r: f"{r['steps']}" + ("" if r["steps"] == r["steps_planned"] else f" of {r['steps_planned']}")),
         row("bytes trained on", lambda r: f"{r['tokens'] / 1e6:.0f}M"),
-        row("training FLOPs", lambda r: f"{r['training_pflop'] / 1e3:.2f} × 10¹⁸"),
+        row("training FLOPs", lambda r: f"{r['training_pflop']:.1f} × 10¹⁵"),
         row("milliseconds a step", lambda r: f"{r['step_ms']:.1f}"),
         row("bytes a second", lambda r: f"{r['tokens_per_second'] / 1e6:.2f}M"),
         row("model TFLOP/s", lambda r: f"{r['tflops']:.0f}"),
