@@ -34,6 +34,9 @@ internal sealed record Accuracy(double Loss, double Value, double Gradient, doub
     /// </summary>
     public double Pair => RoundsOperands ? 2 * Value : Value;
 
+    /// <summary>The same where what shakes is the worst of several draws: once and a half as much is then as unlikely as three times one draw.</summary>
+    public Accuracy OfDraws => this with { Shakes = Shakes / 2 };
+
     /// <summary>Compares with what is expected; a mismatch counts when the shaken interpreter does not explain it.</summary>
     /// <param name="expected">What should be.</param>
     /// <param name="actual">What is.</param>

@@ -6,6 +6,9 @@ namespace ModGen.Oracle.Tests;
 /// <summary>Compares the emitted inference program with the interpreter, and both with the parallel forward pass.</summary>
 internal static class CausalComparison
 {
+    /// <summary>Roundings that are drawn: a few rows of a small model move by anything between a fifth and twice their median (measured over 200 draws).</summary>
+    private const int Draws = 16;
+
     /// <summary>Rows of one call: how many tokens each sequence gets.</summary>
     public static IReadOnlyList<int[]> Ragged { get; } = [[3, 0, 1], [0, 2, 1], [1, 1, 1], [1, 0, 0], [0, 4, 1], [2, 0, 1], [0, 1, 0]];
 
@@ -16,8 +19,10 @@ internal static class CausalComparison
         using var model = emitted.Create(parameters, on);
         using var program = model.CreateInferenceProgram(3, maximumRows: 8);
         var interpreter = new CausalInterpreter(reference, parameters, 3);
-        var rounded = new CausalInterpreter(reference, parameters, 3) { RoundsOperands = true };
-        var within = (on ?? TestDevice.Cpu).Accuracy;
+        var within = (on ?? TestDevice.Cpu).Accuracy.OfDraws;
+        CausalInterpreter[] rounded = within.RoundsOperands
+            ? [.. Enumerable.Range(1, Draws).Select(draw => new CausalInterpreter(reference, Jittered(parameters, draw), 3) { RoundsOperands = true })]
+            : [];
         var random = new Gaussian(seed);
         var (entered, skipped) = (0, 0);
         foreach (var counts in Ragged)
@@ -30,7 +35,7 @@ internal static class CausalComparison
             // Operands of bfloat16 may carry a score over the threshold: there the interpreter follows.
             var decisions = within.RoundsOperands ? Decisions(program, emitted) : null;
             var expected = interpreter.Extend(tokens, sequences, decisions);
-            var shaken = within.RoundsOperands ? rounded.Extend(tokens, sequences, decisions) : expected;
+            var shaken = rounded.Select(r => r.Extend(tokens, sequences, decisions)).MaxBy(r => Distance(r, expected)) ?? expected;
             for (var layer = 0; layer < emitted.Spec.Layers; layer++)
             {
                 for (var s = 0; s < 3; s++)
@@ -147,5 +152,18 @@ internal static class CausalComparison
         Array.Fill(logits, float.NaN);
         program.Extend(tokens, sequences, [.. Enumerable.Range(0, tokens.Length)], logits, draw: 0, forced);
         return logits;
+    }
+
+    private static double Distance(double[] a, double[] b) => Close.Norm([.. a.Zip(b, (x, y) => x - y)]);
+
+    /// <summary>Parameters off by a small part of bfloat16's last bit, so that they round another way.</summary>
+    private static ModelParameters Jittered(ModelParameters parameters, int draw)
+    {
+        var random = new Gaussian(draw);
+        var jittered = parameters.Copy();
+        foreach (var name in jittered.Names)
+            for (var i = 0; i < jittered[name].Length; i++)
+                jittered[name][i] *= 1 + random.Next() / (1 << 12);
+        return jittered;
     }
 }
