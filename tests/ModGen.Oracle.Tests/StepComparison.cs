@@ -45,6 +45,23 @@ internal static class StepComparison
         CheckGradients(model, program, expected.Run.Gradients!, 1, shaken: expected.Shaken is null ? null : () => expected.Shaken.Value.Gradients!, within: expected.Within);
     }
 
+    /// <summary>The gradients of a step that follows another one, which accumulated twice and moved nothing.</summary>
+    public static void CheckNextStep(EmittedModel emitted, TestDevice on)
+    {
+        var parameters = ModelParameters.Random(emitted.Graph, seed: 1);
+        using var model = emitted.Create(parameters, on);
+        using var program = model.CreateTrainingProgram(2);
+        var batch = RandomBatch(emitted.Graph, 2, seed: 1);
+        program.Accumulate(batch.Tokens, batch.Targets, 1, batch.Draw);
+        program.Accumulate(batch.Tokens, batch.Targets, 1, batch.Draw);
+        program.Update(new AdamWUpdate(LearningRate: 0, 0.9f, 0.95f, 1e-8f, WeightDecay: 0, ClipNorm: 1, Step: 1));
+        batch = RandomBatch(emitted.Graph, 2, seed: 2);
+        program.Accumulate(batch.Tokens, batch.Targets, 1, batch.Draw);
+        batch = batch with { Selected = Selections(emitted, program) };
+        var expected = Expected.Of(new ModelInterpreter(emitted.Graph), parameters, batch, on.Accuracy);
+        CheckGradients(model, program, expected.Run.Gradients!, 1, shaken: expected.Shaken is null ? null : () => expected.Shaken.Value.Gradients!, within: expected.Within);
+    }
+
     /// <summary>All losses of a step, in float32.</summary>
     public static void CheckLosses(TrainingProgram program, TrainingRun expected, int layers) =>
         CheckLosses(program, new Expected(expected, Accuracy.Float32), layers);

@@ -36,6 +36,14 @@ public abstract class TileTests
 
     [Theory]
     [MemberData(nameof(Models))]
+    public void TheNextStepBeginsWithoutTheLastOnesGradients(string name)
+    {
+        _ = On.Device;
+        StepComparison.CheckNextStep(EmittedModel.Of(TestSpec.Tiles[name]), On);
+    }
+
+    [Theory]
+    [MemberData(nameof(Models))]
     public void PiecesReproduceTheParallelLogits(string name)
     {
         _ = On.Device;

@@ -1,5 +1,4 @@
 using System.Reflection;
-using ModGen.Programs;
 
 namespace ModGen.Oracle.Tests;
 
@@ -86,18 +85,6 @@ public abstract class TrainingParityTests
     public void TheNextStepBeginsWithoutTheLastOnesGradients(string feature)
     {
         _ = On.Device;
-        var emitted = EmittedModel.Of(TestSpec.Features[feature]);
-        var parameters = ModelParameters.Random(emitted.Graph, seed: 1);
-        using var model = emitted.Create(parameters, On);
-        using var program = model.CreateTrainingProgram(2);
-        var batch = StepComparison.RandomBatch(emitted.Graph, 2, seed: 1);
-        program.Accumulate(batch.Tokens, batch.Targets, 1, batch.Draw);
-        program.Accumulate(batch.Tokens, batch.Targets, 1, batch.Draw);
-        program.Update(new AdamWUpdate(LearningRate: 0, 0.9f, 0.95f, 1e-8f, WeightDecay: 0, ClipNorm: 1, Step: 1));
-        batch = StepComparison.RandomBatch(emitted.Graph, 2, seed: 2);
-        program.Accumulate(batch.Tokens, batch.Targets, 1, batch.Draw);
-        batch = batch with { Selected = StepComparison.Selections(emitted, program) };
-        var expected = Expected.Of(new ModelInterpreter(emitted.Graph), parameters, batch, On.Accuracy);
-        StepComparison.CheckGradients(model, program, expected.Run.Gradients!, 1, shaken: expected.Shaken is null ? null : () => expected.Shaken.Value.Gradients!, within: expected.Within);
+        StepComparison.CheckNextStep(EmittedModel.Of(TestSpec.Features[feature]), On);
     }
 }
