@@ -24,30 +24,30 @@ internal static class CudaNormKernels
     private static IEnumerable<string> Forward(CudaCall c)
     {
         var width = Literal.Of(c.Width("x"));
-        var text = Forwarding($"rms_norm_{width}", "rms_norm", $"rms_norm_fwd<{width}>",
+        var text = Entry($"rms_norm_{width}", "rms_norm", $"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon);",
             Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "gain", $"({width})"),
             Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
-        return c.ByRow(text with { Body = $"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon);" }, "x",
+        return c.ByRow(text, "x",
             c["x"], c["gain"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
     }
 
     private static IEnumerable<string> AddForward(CudaCall c)
     {
         var (width, delta) = (Literal.Of(c.Width("x")), c.Element("a"));
-        var text = Forwarding($"add_rms_norm_{width}{Suffix(delta)}", "rms_norm", "",
+        var text = Entry($"add_rms_norm_{width}{Suffix(delta)}", "rms_norm", $"rms_norm_add_fwd<{width}, {delta}>(x, a, gain, sum, y, rstd, rows, epsilon);",
             Pointer("const float", "x", $"(rows, {width})"), Pointer($"const {delta}", "a", $"(rows, {width})"), Pointer("const float", "gain", $"({width})"),
             Pointer("float", "sum", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
-        return c.ByRow(text with { Body = $"rms_norm_add_fwd<{width}, {delta}>(x, a, gain, sum, y, rstd, rows, epsilon);" }, "x",
+        return c.ByRow(text, "x",
             c["x"], c["a"], c["gain"], c["sum"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
     }
 
     private static IEnumerable<string> GatherForward(CudaCall c)
     {
         var (width, length, selected) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"));
-        var text = Forwarding($"gather_rms_norm_{width}{Selection(length, selected)}", "rms_norm", "",
+        var text = Entry($"gather_rms_norm_{width}{Selection(length, selected)}", "rms_norm", $"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon);",
             Pointer("const float", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("const float", "gain", $"({width})"),
             Pointer("float", "gathered", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
-        return c.ByRow(text with { Body = $"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon);" }, "gathered",
+        return c.ByRow(text, "gathered",
             c["x"], c["indices"], c["gain"], c["gathered"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
     }
 
@@ -77,12 +77,8 @@ internal static class CudaNormKernels
         parameters.Add(Pointer("float", "partials", $"(blocks, {Literal.Of(width)})"));
         parameters.Add(Rows);
         var name = $"rms_norm_gradient_{Literal.Of(width)}{Suffix(dy)}{(adds ? "_add" : "")}{(narrows ? "_narrow" : "")}";
-        var flags = $"{Literal.Of(width)}, {dy}, {(adds ? "true" : "false")}, {(narrows ? "true" : "false")}";
-        var text = Forwarding(name, "rms_norm", "", [.. parameters]) with
-        {
-            Families = "prelude rms_norm",
-            Body = $"rms_norm_bwd<{flags}>(dy, x, gain, rstd, {(adds ? "residual" : "nullptr")}, dx, {(narrows ? "narrow" : "nullptr")}, partials, rows);",
-        };
+        var body = $"rms_norm_bwd<{Literal.Of(width)}, {dy}, {Flag(adds)}, {Flag(narrows)}>(dy, x, gain, rstd, {(adds ? "residual" : "nullptr")}, dx, {(narrows ? "narrow" : "nullptr")}, partials, rows);";
+        var text = Entry(name, "rms_norm", body, [.. parameters]);
         return c.WithColumnSums(text, "x", width, c["dgain"], [.. arguments]);
     }
 }

@@ -83,10 +83,7 @@ internal static class CudaRoutingKernels
         arguments.Add(c["y"]);
         parameters.Add(Rows);
         var name = $"scatter_{width}{Selection(length, selected)}{Suffix(f)}{(scaled ? "_scaled" : "")}{(inPlace ? "_in_place" : "")}";
-        var text = Forwarding(name, "rows", "", [.. parameters]) with
-        {
-            Body = $"scatter_add_scaled<{width}, {length}, {selected}, {f}, {Flag(scaled)}, {Flag(inPlace)}>(x, selected, f, {(scaled ? "gate" : "nullptr")}, y, rows);",
-        };
+        var text = Entry(name, "rows", $"scatter_add_scaled<{width}, {length}, {selected}, {f}, {Flag(scaled)}, {Flag(inPlace)}>(x, selected, f, {(scaled ? "gate" : "nullptr")}, y, rows);", [.. parameters]);
         return c.ByRow(text, inPlace ? "f" : "x", [.. arguments]);
     }
 
@@ -108,10 +105,8 @@ internal static class CudaRoutingKernels
         parameters.Add(Pointer("float", "d_gate", "(rows)"));
         arguments.Add(c["dgates"]);
         parameters.Add(Rows);
-        var text = Forwarding($"gather_scale_gradient_{width}{Selection(length, selected)}{Suffix(f)}{(narrows ? "_narrow" : "")}", "rows", "", [.. parameters]) with
-        {
-            Body = $"gather_scale_bwd<{width}, {length}, {selected}, {f}, true, {Flag(narrows)}>(dy, selected, f, gate, df, {(narrows ? "narrow" : "nullptr")}, d_gate, rows);",
-        };
+        var body = $"gather_scale_bwd<{width}, {length}, {selected}, {f}, true, {Flag(narrows)}>(dy, selected, f, gate, df, {(narrows ? "narrow" : "nullptr")}, d_gate, rows);";
+        var text = Entry($"gather_scale_gradient_{width}{Selection(length, selected)}{Suffix(f)}{(narrows ? "_narrow" : "")}", "rows", body, [.. parameters]);
         return c.ByRow(text, "df", [.. arguments]);
     }
 
@@ -147,11 +142,8 @@ internal static class CudaRoutingKernels
     private static IEnumerable<string> RandomScores(CudaCall c)
     {
         var length = c.Samples ? 0 : c.Type("scores").Extents[0];
-        var text = Forwarding($"random_scores{(length == 0 ? "" : "_" + Literal.Of(length))}", "routing", "",
-            Pointer("const int", "positions", "(rows)"), Pointer("float", "scores", "(rows)"), Pointer("const u64", "draw", "(1)"), Value("int", "layer"), Value("float", "offset"), Rows) with
-        {
-            Body = $"random_scores<{length}>(positions, scores, draw, layer, offset, rows);",
-        };
+        var text = Entry($"random_scores{(length == 0 ? "" : "_" + Literal.Of(length))}", "routing", $"random_scores<{length}>(positions, scores, draw, layer, offset, rows);",
+            Pointer("const int", "positions", "(rows)"), Pointer("float", "scores", "(rows)"), Pointer("const u64", "draw", "(1)"), Value("int", "layer"), Value("float", "offset"), Rows);
         return c.FlatScalars(text, "scores", c["positions"], c["scores"], "Draw", "layer", Literal.Float(c.Op<RandomScores>().Offset));
     }
 

@@ -14,9 +14,13 @@ internal static class CudaTexts
     /// <summary>The rows that the kernel runs over.</summary>
     public static EntryParameter Rows { get; } = new("Rows", "rows");
 
+    /// <summary>An entry point of 256 threads a block with the given call in it.</summary>
+    public static CudaText Entry(string name, string family, string body, params EntryParameter[] parameters) =>
+        new(name, "prelude " + family, 256, parameters.ToEquatableArray(), body);
+
     /// <summary>An entry point of 256 threads a block that hands its parameters on in their order.</summary>
     public static CudaText Forwarding(string name, string family, string function, params EntryParameter[] parameters) =>
-        new(name, "prelude " + family, 256, parameters.ToEquatableArray(), $"{function}({string.Join(", ", parameters.Select(p => p.Name))});");
+        Entry(name, family, $"{function}({string.Join(", ", parameters.Select(p => p.Name))});", parameters);
 
     /// <summary>Adds rows of partial column sums to a gradient.</summary>
     public static CudaText AddColumnPartials(int width) => Forwarding(

@@ -12,7 +12,6 @@ internal sealed class CudaCaches : IDisposable
     private readonly DeviceMemory _entries;
     private readonly DeviceMemory _lengths;
     private readonly long _layerBytes;
-    private readonly long _valueBytes;
     private readonly int _layers;
     private readonly int _sequences;
 
@@ -20,8 +19,8 @@ internal sealed class CudaCaches : IDisposable
     {
         _layers = model.Layers.Count;
         _sequences = sequences;
-        _valueBytes = (long)device.OperandBytes * model.KeyValueHeads * model.HeadWidth;
-        _layerBytes = (checked(2 * _valueBytes * model.Context * sequences) + 255) / 256 * 256;
+        var valueBytes = (long)device.OperandBytes * model.KeyValueHeads * model.HeadWidth;
+        _layerBytes = (checked(2 * valueBytes * model.Context * sequences) + 255) / 256 * 256;
         _entries = device.Context.Allocate(checked(_layers * _layerBytes), $"keys and values of {sequences} sequences");
         try
         {
@@ -36,9 +35,6 @@ internal sealed class CudaCaches : IDisposable
 
     /// <summary>(sequences, context, 2, key/value heads · head width) operands of a layer.</summary>
     public DevicePointer Entries(int layer) => _entries.Pointer + _layerBytes * layer;
-
-    /// <summary>The values of a layer's first entry.</summary>
-    public DevicePointer Values(int layer) => Entries(layer) + _valueBytes;
 
     /// <summary>(sequences) int: entries of each sequence in a layer.</summary>
     public DevicePointer Lengths(int layer) => _lengths.Pointer + (long)sizeof(int) * _sequences * layer;

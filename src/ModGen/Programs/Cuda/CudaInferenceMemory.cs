@@ -3,15 +3,14 @@ using ModGen.Cuda;
 namespace ModGen.Programs;
 
 /// <summary>The device memory of an inference program, freed together.</summary>
-internal sealed class CudaInferenceMemory : IDisposable
+internal sealed class CudaInferenceMemory : OwnedMemory
 {
     // Columns of ints that a layer writes for itself.
-    private const int Columns = 5, HeadBytes = 64;
+    private const int Columns = 3, HeadBytes = 64;
 
     // Logits that come back through pinned memory; an evaluation may want more at once.
     private const int PinnedLogits = 1 << 22;
     private readonly CudaContext _context;
-    private readonly List<IDisposable> _owned = [];
     private readonly DeviceMemory _floats;
     private readonly DeviceMemory _operands;
     private readonly DeviceMemory _logits;
@@ -59,7 +58,7 @@ internal sealed class CudaInferenceMemory : IDisposable
     /// <summary>An int: how many rows entered the layer at work.</summary>
     public DevicePointer ActiveCount => _columns.Pointer;
 
-    /// <summary>(maximum rows) int: one of five columns.</summary>
+    /// <summary>(maximum rows) int: one of three columns.</summary>
     public DevicePointer Column(int index) => _columns.Pointer + HeadBytes + (long)sizeof(int) * _maximumRows * index;
 
     /// <summary>Asks for logits and waits for all that was asked for.</summary>
@@ -84,19 +83,5 @@ internal sealed class CudaInferenceMemory : IDisposable
     {
         foreach (var memory in (ReadOnlySpan<DeviceMemory>)[_floats, _operands, _logits, workspace])
             Programs.Poison.Fill(stream, memory);
-    }
-
-    public void Dispose()
-    {
-        for (var i = _owned.Count - 1; i >= 0; i--)
-            _owned[i].Dispose();
-        _owned.Clear();
-    }
-
-    private T Own<T>(T memory)
-        where T : IDisposable
-    {
-        _owned.Add(memory);
-        return memory;
     }
 }

@@ -5,9 +5,6 @@ namespace ModGen.Programs;
 /// <content>What generated code appends its launches with: places in memory, counts and scratch.</content>
 public abstract partial class CudaInferenceProgram
 {
-    /// <summary>Multiprocessors of the device.</summary>
-    protected int Processors => _device.Context.Processors;
-
     /// <summary>Rows of the call, counted on the device.</summary>
     protected RowCount Rows => new(_bucket.Call.Most, _bucket.Call.RowCount);
 
@@ -41,12 +38,6 @@ public abstract partial class CudaInferenceProgram
     /// <summary>(active) int: their sequences.</summary>
     protected DevicePointer EnteredSequences => _memory.Column(2);
 
-    /// <summary>(rows or active) int, scratch: how many cache entries each row sees.</summary>
-    protected DevicePointer Visible => _memory.Column(3);
-
-    /// <summary>(rows or active) int, scratch: the cache entry of each row.</summary>
-    protected DevicePointer Slots => _memory.Column(4);
-
     /// <summary>An int: not 0 when the caller forces which rows enter.</summary>
     protected DevicePointer Forced => _bucket.Call.Forced;
 
@@ -69,9 +60,6 @@ public abstract partial class CudaInferenceProgram
 
     /// <summary>(sequences, context, 2, key/value heads · head width) operands: a layer's cache, keys before values in every entry.</summary>
     protected DevicePointer Keys(int layer) => _memory.Caches.Entries(layer);
-
-    /// <summary>The values of a layer's first cache entry; the next entry's are two rows of heads further on.</summary>
-    protected DevicePointer Values(int layer) => _memory.Caches.Values(layer);
 
     /// <summary>(sequences) int: entries that each sequence has in a layer's cache.</summary>
     protected DevicePointer Lengths(int layer) => _memory.Caches.Lengths(layer);
@@ -96,26 +84,11 @@ public abstract partial class CudaInferenceProgram
     /// <param name="offset">First element of the arena.</param>
     protected DevicePointer WeightOperands(long offset) => _weights.Operands + _device.OperandBytes * offset;
 
-    /// <summary>Scratch memory for the launch that is appended next, at a multiple of 256 bytes; each piece is a launch's own.</summary>
-    protected DevicePointer Workspace(long bytes) => _writer.Scratch(bytes);
-
-    /// <summary>Scratch memory that keeps its contents over several launches, until <see cref="ReleaseWorkspace"/>.</summary>
-    protected DevicePointer WorkspaceHeld(long bytes) => _writer.Hold(bytes);
-
-    /// <summary>Gives back what was held.</summary>
-    protected void ReleaseWorkspace() => _writer.Release();
-
     /// <summary>Appends a launch to the pass.</summary>
     /// <param name="kernel">The kernel.</param>
     /// <param name="blocks">Blocks of the grid, at least 1.</param>
     /// <param name="arguments">What the entry point takes, in its order.</param>
     protected void Launch(Kernel kernel, int blocks, ReadOnlySpan<Argument> arguments) => _writer.Launch(kernel, blocks, arguments);
-
-    /// <summary>Appends the zeroing of memory.</summary>
-    protected void Clear(DevicePointer at, long bytes) => _writer.Clear(at, bytes);
-
-    /// <summary>Appends a copy within the device's memory.</summary>
-    protected void Copy(DevicePointer to, DevicePointer from, long bytes) => _writer.Copy(to, from, bytes);
 
     /// <summary>Blocks that <paramref name="count"/> things need when a block takes <paramref name="per"/>.</summary>
     protected static int Blocks(long count, int per) => CudaTrainingProgram.Blocks(count, per);

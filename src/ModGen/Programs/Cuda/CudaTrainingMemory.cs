@@ -3,10 +3,9 @@ using ModGen.Cuda;
 namespace ModGen.Programs;
 
 /// <summary>The device memory of a training program, freed together.</summary>
-internal sealed class CudaTrainingMemory : IDisposable
+internal sealed class CudaTrainingMemory : OwnedMemory
 {
     private readonly CudaContext _context;
-    private readonly List<IDisposable> _owned = [];
     private readonly DeviceMemory _floats;
     private readonly DeviceMemory _operands;
     private readonly DeviceMemory _positions;
@@ -61,19 +60,5 @@ internal sealed class CudaTrainingMemory : IDisposable
     {
         foreach (var memory in (ReadOnlySpan<DeviceMemory>)[_floats, _operands, workspace])
             Programs.Poison.Fill(stream, memory);
-    }
-
-    public void Dispose()
-    {
-        for (var i = _owned.Count - 1; i >= 0; i--)
-            _owned[i].Dispose();
-        _owned.Clear();
-    }
-
-    private T Own<T>(T memory)
-        where T : IDisposable
-    {
-        _owned.Add(memory);
-        return memory;
     }
 }

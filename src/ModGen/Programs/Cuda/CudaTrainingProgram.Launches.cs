@@ -5,9 +5,6 @@ namespace ModGen.Programs;
 /// <content>What generated code appends its launches with: places in memory, counts, scratch, and what it reports from.</content>
 public abstract partial class CudaTrainingProgram
 {
-    /// <summary>Multiprocessors of the device: persistent kernels size their grids by it.</summary>
-    protected int Processors => _device.Context.Processors;
-
     /// <summary>(batch, context) int: the tokens of the run.</summary>
     protected DevicePointer Tokens => _memory.Batch.Tokens;
 
@@ -86,9 +83,6 @@ public abstract partial class CudaTrainingProgram
 
     /// <summary>Appends the zeroing of memory.</summary>
     protected void Clear(DevicePointer at, long bytes) => _writer.Clear(at, bytes);
-
-    /// <summary>Appends a copy within the device's memory.</summary>
-    protected void Copy(DevicePointer to, DevicePointer from, long bytes) => _writer.Copy(to, from, bytes);
 
     /// <summary>A number of rows that is known now.</summary>
     protected static RowCount Rows(long rows) => new(checked((int)rows));

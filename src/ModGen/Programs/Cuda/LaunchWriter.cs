@@ -64,8 +64,6 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
 
     public void Clear(DevicePointer at, long bytes) => _list.Clear(at, bytes);
 
-    public void Copy(DevicePointer to, DevicePointer from, long bytes) => _list.Copy(to, from, bytes);
-
     /// <summary>Scratch memory of the launch that is appended next.</summary>
     public DevicePointer Scratch(long bytes)
     {
