@@ -90,6 +90,8 @@ def main(raw, out):
     first = next(iter(ours), {})
     result = {
         "machine": first.get("machine"),
+        "kernels": {name: next((r["kernels"] for r in ours if r["model"].endswith(".Yardstick") and test(r["kernels"])), None)
+                    for name, test in (("cold", lambda k: k["cached"] == 0), ("warm", lambda k: k["cached"] == k["kernels"]))},
         "torch": next((r.get("torch") for r in peers), None),
         "training": {
             "dense": {"milliseconds": dense, "pytorchCompiled": train(1.0), "faster": ratio(train(1.0), dense)},

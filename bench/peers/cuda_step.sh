@@ -26,5 +26,7 @@ ours YardstickEighth --texts 32 --checkpoint /tmp/cuda-step-eighth
 torch decode --batch 1 --context 1024
 torch decode --batch 32 --context 1024
 ours YardstickHalf --texts 1 --checkpoint "$out/none"
+# Once more, with every kernel in the cache.
+ours Yardstick --texts 1 --seconds 0.1 --checkpoint "$out/none"
 rm -rf /tmp/cuda-step-eighth
 python3 "$here/cuda_step.py" "$raw" "$out/cuda-step.json"

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 
 namespace ModGen.Cuda;
@@ -6,6 +7,17 @@ namespace ModGen.Cuda;
 public sealed partial class CudaContext
 {
     private readonly Dictionary<(Kernel Kernel, string Define), LoadedKernel> _loaded = [];
+    private TimeSpan _loading;
+
+    /// <summary>What loading kernels has taken so far.</summary>
+    public KernelLoading Loading
+    {
+        get
+        {
+            lock (_loaded)
+                return new KernelLoading(_loaded.Count, _loaded.Values.Count(kernel => kernel.Info.Cached), _loading);
+        }
+    }
 
     /// <summary>
     /// Compiles and loads every kernel of the lists that is not loaded yet, on all processors. A list that was never loaded
@@ -59,7 +71,10 @@ public sealed partial class CudaContext
 
     private void LoadMissing(Launch[] missing, IProgress<KernelProgress>? progress)
     {
+        if (missing.Length == 0)
+            return;
         var loaded = new ConcurrentBag<(Launch Launch, LoadedKernel Kernel)>();
+        var started = Stopwatch.GetTimestamp();
         var done = 0;
         try
         {
@@ -82,6 +97,7 @@ public sealed partial class CudaContext
         {
             foreach (var (launch, kernel) in loaded)
                 _loaded[KeyOf(launch)] = kernel;
+            _loading += Stopwatch.GetElapsedTime(started);
         }
     }
 

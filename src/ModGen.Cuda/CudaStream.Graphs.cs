@@ -8,20 +8,11 @@ public sealed unsafe partial class CudaStream
     {
         foreach (var list in lists)
             Context.Prepare(list);
-        var captured = BeginCapture();
-        try
-        {
-            var afterKernel = false;
-            foreach (var list in lists)
-                afterKernel = Enqueue(list, afterKernel, wait: false);
-        }
-        catch
-        {
-            captured.Abandon();
-            throw;
-        }
-
-        return captured.End();
+        using var capture = new Capturing(this);
+        var afterKernel = false;
+        foreach (var list in lists)
+            afterKernel = capture.Stream.Enqueue(list, afterKernel, wait: false);
+        return capture.End();
     }
 
     /// <summary>
@@ -66,23 +57,15 @@ public sealed unsafe partial class CudaStream
 
     private CudaGraph CaptureTimed(IReadOnlyList<Launch> launches, CudaEvent[] events)
     {
-        var captured = BeginCapture();
-        try
+        using var capture = new Capturing(this);
+        for (var i = 0; i <= launches.Count; i++)
         {
-            for (var i = 0; i <= launches.Count; i++)
-            {
-                Context.Check(Context.Driver.RecordEvent(events[i].Value, Value, node: true), "cuEventRecordWithFlags");
-                if (i < launches.Count)
-                    Enqueue(launches[i], afterKernel: false);
-            }
-        }
-        catch
-        {
-            captured.Abandon();
-            throw;
+            Context.Check(Context.Driver.RecordEvent(events[i].Value, capture.Stream.Value, node: true), "cuEventRecordWithFlags");
+            if (i < launches.Count)
+                capture.Stream.Enqueue(launches[i], afterKernel: false);
         }
 
-        return captured.End();
+        return capture.End();
     }
 
     private static double Median(double[] values)
@@ -91,27 +74,42 @@ public sealed unsafe partial class CudaStream
         return values.Length % 2 == 1 ? values[values.Length / 2] : (values[values.Length / 2 - 1] + values[values.Length / 2]) / 2;
     }
 
-    private Capturing BeginCapture()
+    /// <summary>
+    /// A capture that has begun; disposed before its end, it is abandoned. It has a stream to itself: what else is asked of
+    /// the owner's meanwhile, such as another thread's wait for every stream of the device, would end it.
+    /// </summary>
+    private sealed class Capturing : IDisposable
     {
-        Context.Enter();
-        Context.Check(Context.Driver.BeginCapture(Value), "cuStreamBeginCapture");
-        return new Capturing(this);
-    }
+        private readonly CudaStream _owner;
+        private bool _ended;
 
-    /// <summary>A capture that has begun, to be ended or abandoned.</summary>
-    private readonly struct Capturing(CudaStream stream)
-    {
+        public Capturing(CudaStream owner)
+        {
+            _owner = owner;
+            Stream = owner.Context.CreateStream();
+            var begun = owner.Context.Driver.BeginCapture(Stream.Value);
+            if (begun == CudaResult.Success)
+                return;
+            Stream.Dispose();
+            owner.Context.Check(begun, "cuStreamBeginCapture");
+        }
+
+        /// <summary>What is put into this becomes the graph.</summary>
+        public CudaStream Stream { get; }
+
+        /// <summary>The graph, ready to be launched in the owner.</summary>
         public CudaGraph End()
         {
-            var (context, driver) = (stream.Context, stream.Context.Driver);
-            context.Check(driver.EndCapture(stream.Value, out var graph), "cuStreamEndCapture");
+            var (context, driver) = (_owner.Context, _owner.Context.Driver);
+            _ended = true;
+            context.Check(driver.EndCapture(Stream.Value, out var graph), "cuStreamEndCapture");
             try
             {
                 context.Check(driver.GraphNodes(graph, out var nodes), "cuGraphGetNodes");
                 context.Check(driver.InstantiateGraph(graph, out var executable), "cuGraphInstantiateWithFlags", $"a graph of {nodes} launches");
                 var made = new CudaGraph(context, executable, nodes);
                 // Else the first launch pays for it.
-                var uploaded = driver.UploadGraph(executable, stream.Value);
+                var uploaded = driver.UploadGraph(executable, _owner.Value);
                 if (uploaded != CudaResult.Success)
                     made.Dispose();
                 context.Check(uploaded, "cuGraphUpload");
@@ -123,10 +121,11 @@ public sealed unsafe partial class CudaStream
             }
         }
 
-        public void Abandon()
+        public void Dispose()
         {
-            if (stream.Context.Driver.EndCapture(stream.Value, out var graph) == CudaResult.Success)
-                _ = stream.Context.Driver.DestroyGraph(graph);
+            if (!_ended && _owner.Context.Driver.EndCapture(Stream.Value, out var graph) == CudaResult.Success)
+                _ = _owner.Context.Driver.DestroyGraph(graph);
+            Stream.Dispose();
         }
     }
 }

@@ -31,6 +31,8 @@ public sealed class LoadingTests : IDisposable
         {
             first.Load([FakeMachine.ListOf("one", "two")]);
             Assert.False(first.Describe(FakeMachine.Named("one")).Cached);
+            Assert.Equal((2, 0), (first.Loading.Kernels, first.Loading.Cached));
+            Assert.True(first.Loading.Elapsed > TimeSpan.Zero);
         }
 
         using (var second = _machine.Open())
@@ -38,6 +40,10 @@ public sealed class LoadingTests : IDisposable
             second.Load([FakeMachine.ListOf("one", "two")]);
             Assert.Equal(2, _machine.Compiler.Compilations);
             Assert.True(second.Describe(FakeMachine.Named("one")).Cached);
+            Assert.Equal((2, 2), (second.Loading.Kernels, second.Loading.Cached));
+            var waited = second.Loading.Elapsed;
+            second.Load([FakeMachine.ListOf("one", "two")]);
+            Assert.Equal((2, waited), (second.Loading.Kernels, second.Loading.Elapsed));
         }
 
         using (var other = _machine.Platform.Open(0, float32: true))

@@ -101,6 +101,7 @@ public sealed class StreamTests : IDisposable
     }
 
     [Theory]
+    [InlineData("cuStreamBeginCapture")]
     [InlineData("cuLaunchKernelEx")]
     [InlineData("cuGraphInstantiateWithFlags")]
     [InlineData("cuGraphUpload")]
@@ -111,8 +112,30 @@ public sealed class StreamTests : IDisposable
         Assert.Throws<CudaOutOfMemoryException>(() => run.Stream.Capture(run.List));
         Assert.False(_machine.Driver.Capturing);
         Assert.Equal(0, _machine.Driver.LiveGraphs);
+        Assert.Equal(_machine.Driver.Calls.Count(call => call == "cuStreamCreate"), _machine.Driver.Calls.Count(call => call == "cuStreamDestroy") + 1);
         _machine.Driver.Fail = _ => CudaResult.Success;
         run.Stream.Run(run.List);
+        Assert.Equal([12, 12, 7, 0], run.Values());
+    }
+
+    [Fact]
+    public void To_wait_for_a_stream_while_it_captures_disturbs_neither()
+    {
+        using var run = new Run(_machine);
+        run.Context.Load([run.List]);
+        var waits = 0;
+        _machine.Driver.Fail = call =>
+        {
+            if (call != "cuLaunchKernelEx")
+                return CudaResult.Success;
+            // As another thread would in the middle of it.
+            run.Stream.Synchronize();
+            waits++;
+            return CudaResult.Success;
+        };
+        using var graph = run.Stream.Capture(run.List);
+        Assert.Equal(3, waits);
+        run.Stream.Launch(graph);
         Assert.Equal([12, 12, 7, 0], run.Values());
     }
 

@@ -17,6 +17,7 @@ internal enum CudaResult
     NotReady = 600,
     IllegalAddress = 700,
     NotSupported = 801,
+    StreamCaptureUnsupported = 900,
 }
 
 /// <summary>What a device says about itself: the driver's numbers of the attributes.</summary>

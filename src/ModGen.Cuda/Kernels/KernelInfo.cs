@@ -16,3 +16,9 @@ public sealed record KernelInfo(string Name, int Registers, int SharedBytes, int
 /// <param name="Kernel">The last that was.</param>
 /// <param name="Cached">Whether it came from the cache.</param>
 public readonly record struct KernelProgress(int Done, int Total, string Kernel, bool Cached);
+
+/// <summary>All the loading of kernels that a context has done.</summary>
+/// <param name="Kernels">Kernels loaded.</param>
+/// <param name="Cached">Those of them that came from the cache; the others were compiled.</param>
+/// <param name="Elapsed">The time that programs waited for them.</param>
+public readonly record struct KernelLoading(int Kernels, int Cached, TimeSpan Elapsed);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using ModGen.Cuda;
 using ModGen.Hosting.Output;
 using ModGen.Programs;
 using Spectre.Console;
@@ -37,27 +38,32 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
         var decoding = bench.Decode(model, arguments.GetValue(_texts));
         var step = bench.DecodeStep(model, arguments.GetValue(_texts), position);
         var training = bench.Train(model, arguments.GetValue(_batch));
-        Show(output, Machine.Of(device), training, decoding, step);
+        Show(output, device, training, decoding, step);
         if (arguments.GetValue(_launches) && training.Launches.Count == 0)
             output.Note($"{device.Name} has no launches to time.");
         return Task.FromResult(ExitCode.Success);
     }
 
-    private static void Show(VerbOutput output, Machine machine, TrainingSpeed training, DecodingSpeed decoding, StepSpeed step)
+    private static void Show(VerbOutput output, Device device, TrainingSpeed training, DecodingSpeed decoding, StepSpeed step)
     {
-        output.Emit("bench", new { Model = Description.Name, Machine = machine, Training = training, Decoding = decoding, DecodingStep = step });
-        output.Write(Results(machine, training, decoding, step));
+        var machine = Machine.Of(device);
+        var loading = (device as CudaDevice)?.Context.Loading;
+        var kernels = loading is { } loaded ? new { loaded.Kernels, loaded.Cached, Seconds = loaded.Elapsed.TotalSeconds } : null;
+        output.Emit("bench", new { Model = Description.Name, Machine = machine, Kernels = kernels, Training = training, Decoding = decoding, DecodingStep = step });
+        output.Write(Results(machine, loading, training, decoding, step));
         foreach (var launches in (ReadOnlySpan<IReadOnlyList<LaunchTime>>)[training.Launches, step.Launches])
             if (launches.Count > 0)
                 output.Write(LaunchTable.Of(launches));
     }
 
-    private static Table Results(Machine machine, TrainingSpeed training, DecodingSpeed decoding, StepSpeed step)
+    private static Table Results(Machine machine, KernelLoading? loading, TrainingSpeed training, DecodingSpeed decoding, StepSpeed step)
     {
         var table = new Table().Border(TableBorder.Rounded).AddColumn(Description.Name).AddColumn("");
         Row("processor", $"{machine.Processor}, {Units.Plural(machine.Processors, "logical processor")}");
         Row("device", machine.Cuda is null ? machine.Device : $"{machine.Device} (CUDA: {machine.Cuda})");
         Row("versions", $"ModGen {machine.Library}, {machine.Runtime}, {machine.System}");
+        if (loading is { } kernels)
+            Row("kernels", string.Create(CultureInfo.InvariantCulture, $"{kernels.Kernels} ready in {kernels.Elapsed.TotalSeconds:F2} s, {kernels.Cached} of them from the cache"));
         Row($"training, batch {training.Batch} × {Description.Context}", string.Create(CultureInfo.InvariantCulture, $"{1e3 * training.SecondsPerStep:F2} ms a step, {Units.Count(training.TokensPerSecond)} tokens/s, {Units.FlopRate(training.FlopsPerSecond)} (median of {training.Steps} steps)"));
         if (training.DeviceBytes > 0)
             Row("memory of training", Units.Bytes(training.DeviceBytes));

@@ -4,18 +4,19 @@ namespace ModGen.Cuda.Tests.Fakes;
 
 internal sealed unsafe partial class FakeDriver
 {
-    public bool Capturing => _capture is not null;
+    /// <summary>Whether any stream is being captured.</summary>
+    public bool Capturing => _captures.Count > 0;
 
     /// <summary>Graphs and executables that have not been destroyed.</summary>
     public int LiveGraphs => _graphs.Count;
 
-    public CudaResult Upload(ulong to, void* from, long bytes, nint stream) => Do("cuMemcpyHtoDAsync", () => Move((void*)to, from, bytes));
+    public CudaResult Upload(ulong to, void* from, long bytes, nint stream) => Do("cuMemcpyHtoDAsync", stream, () => Move((void*)to, from, bytes));
 
-    public CudaResult Download(void* to, ulong from, long bytes, nint stream) => Do("cuMemcpyDtoHAsync", () => Move(to, (void*)from, bytes));
+    public CudaResult Download(void* to, ulong from, long bytes, nint stream) => Do("cuMemcpyDtoHAsync", stream, () => Move(to, (void*)from, bytes));
 
-    public CudaResult Copy(ulong to, ulong from, long bytes, nint stream) => Do("cuMemcpyAsync", () => Move((void*)to, (void*)from, bytes));
+    public CudaResult Copy(ulong to, ulong from, long bytes, nint stream) => Do("cuMemcpyAsync", stream, () => Move((void*)to, (void*)from, bytes));
 
-    public CudaResult Fill(ulong to, byte value, long bytes, nint stream) => Do("cuMemsetD8Async", () => new Span<byte>((void*)to, (int)bytes).Fill(value));
+    public CudaResult Fill(ulong to, byte value, long bytes, nint stream) => Do("cuMemsetD8Async", stream, () => new Span<byte>((void*)to, (int)bytes).Fill(value));
 
     public CudaResult CreateStream(out nint stream)
     {
@@ -25,20 +26,27 @@ internal sealed unsafe partial class FakeDriver
 
     public CudaResult DestroyStream(nint stream) => InContext("cuStreamDestroy");
 
-    public CudaResult SynchronizeStream(nint stream) => InContext("cuStreamSynchronize");
+    /// <summary>As the driver does: to wait for a stream that is being captured fails.</summary>
+    public CudaResult SynchronizeStream(nint stream)
+    {
+        var result = InContext("cuStreamSynchronize");
+        return result == CudaResult.Success && _captures.ContainsKey(stream) ? CudaResult.StreamCaptureUnsupported : result;
+    }
 
     public CudaResult WaitForEvent(nint stream, nint ev) => InContext("cuStreamWaitEvent");
 
     public CudaResult BeginCapture(nint stream)
     {
-        _capture = [];
-        return InContext("cuStreamBeginCapture");
+        var result = InContext("cuStreamBeginCapture");
+        if (result == CudaResult.Success)
+            _captures.Add(stream, []);
+        return result;
     }
 
     public CudaResult EndCapture(nint stream, out nint graph)
     {
-        _graphs.Add(graph = _handles++, _capture!);
-        _capture = null;
+        _captures.Remove(stream, out var captured);
+        _graphs.Add(graph = _handles++, captured!);
         return InContext("cuStreamEndCapture");
     }
 
@@ -71,7 +79,7 @@ internal sealed unsafe partial class FakeDriver
         Launches.Add(request);
         // As the driver does: the parameters are copied now, whenever the kernel runs.
         var values = function.Sizes.Select((size, i) => new Span<byte>(parameters[i], size).ToArray()).ToArray();
-        return Do("cuLaunchKernelEx", () => Run(function.Name, values));
+        return Do("cuLaunchKernelEx", request.Stream, () => Run(function.Name, values));
     }
 
     public CudaResult InstantiateGraph(nint graph, out nint executable)
@@ -122,12 +130,12 @@ internal sealed unsafe partial class FakeDriver
             pin.Free();
     }
 
-    private CudaResult Do(string name, Action work)
+    private CudaResult Do(string name, nint stream, Action work)
     {
         var result = InContext(name);
         if (result != CudaResult.Success)
             return result;
-        if (_capture is { } capture)
+        if (_captures.TryGetValue(stream, out var capture))
             capture.Add(work);
         else
             work();

@@ -19,7 +19,7 @@ internal sealed unsafe partial class FakeDriver : IDriver
     private readonly Dictionary<nint, List<Action>> _graphs = [];
     // By thread: the context that is current on it.
     private readonly ConcurrentDictionary<int, nint> _current = [];
-    private List<Action>? _capture;
+    private readonly Dictionary<nint, List<Action>> _captures = [];
     private nint _handles = 0x1000;
 
     public int Version { get; set; } = 13000;

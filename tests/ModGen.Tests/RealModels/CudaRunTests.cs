@@ -104,6 +104,27 @@ public abstract class CudaRunTests<TModel>(CudaPrecision precision) : IDisposabl
         Assert.All(texts, text => Assert.Equal(12, text.Tokens.Count));
     }
 
+    [Fact]
+    public void Models_side_by_side_on_one_device_are_as_each_alone()
+    {
+        const int Threads = 4;
+        var alone = Train();
+        var together = new int[Threads][][];
+        Parallel.For(0, Threads, new ParallelOptions { MaxDegreeOfParallelism = Threads }, i => together[i] = Train());
+        Assert.All(together, state => Assert.Equal(alone, state));
+
+        // All that programs do with a device: parameters written and read, passes captured, steps, texts.
+        int[][] Train()
+        {
+            using var model = TModel.Create(OnCuda, seed: 1);
+            using var trainer = model.CreateTrainer(4, new AdamW(0.01f), Options);
+            Steps(trainer, 3);
+            using var sampler = model.CreateSampler(2);
+            var texts = sampler.GenerateBatch([[65, 66, 67], [97]], new SamplingOptions(Temperature: 0.9f, Seed: 3, MaximumTokens: 8));
+            return [.. StateOf(trainer), .. texts.Select(text => text.Tokens.ToArray())];
+        }
+    }
+
     private static List<StepResult> Steps(Trainer<TModel> trainer, int count)
     {
         var corpus = Corpus<TModel>.OpenText(Texts.Sentences(60));
