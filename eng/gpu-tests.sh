@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests that need a GPU on a machine with a driver, NVRTC and nothing else. One line a step, and a last one with the
-# sum: "N passed, N failed, N skipped". Every step has a time limit of its own; what it had done by then counts, and so does
-# one failure for it.
+# sum: "N passed, N failed, N skipped"; the same as OUT/gpu-tests.json. Every step has a time limit of its own; what it had done
+# by then counts, and so does one failure for it.
 #
 #   eng/pack.sh gpu-tests.tar.xz tests/ModGen.Cuda.Tests tests/ModGen.Oracle.Tests tests/ModGen.Tests bench/ModGen.Benchmarks
 #   eng/gpu-tests.sh BUNDLE OUT [STEP ...]         there: BUNDLE is the archive or the folder it was unpacked to
@@ -29,7 +29,7 @@ run=$bundle/run
 kernels=${MODGEN_CACHE:-$(mktemp -d)}
 export MODGEN_CACHE=$kernels
 sweep=${SWEEP:-200} share=${SHARE:-8} cores=$(nproc)
-passed=0 failed=0 skipped=0 started=$SECONDS
+passed=0 failed=0 skipped=0 started=$SECONDS rows=()
 fast=--Ofast-compile=mid
 
 # The last count of a kind in a test program's summary; from its progress where it did not come to one.
@@ -38,6 +38,16 @@ count() {
     number=$(sed -n "s/^ *$2: *\([0-9][0-9]*\).*/\1/p" "$1" | tail -n 1)
     [ -n "$number" ] || number=$(grep -o '\[+[0-9]*/x[0-9]*/?[0-9]*\]' "$1" | tail -n 1 | sed "s#.*$3\([0-9]*\).*#\1#")
     echo "${number:-0}"
+}
+
+# row NAME PASSED FAILED SKIPPED SECONDS: a step's row of the JSON.
+row() { rows+=("{\"step\": \"$1\", \"passed\": $2, \"failed\": $3, \"skipped\": $4, \"seconds\": $5}"); }
+
+# left NAME COUNT WHY: tests of a step that cannot run here.
+left() {
+    skipped=$((skipped + $2))
+    row "$1" 0 0 "$2" 0
+    echo "$1: 0 passed, 0 failed, $2 skipped, $3"
 }
 
 # report NAME STATUS SECONDS: adds up what a step's log says.
@@ -52,6 +62,7 @@ report() {
     esac
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     echo "$1: $p passed, $f failed, $s skipped, $3 s$note"
+    row "$1" "$p" "$f" "$s" "$3"
     [ "$f" -eq 0 ] || grep -A 3 '^failed ' "$log" | cut -c 1-300 | head -n 24
 }
 
@@ -151,8 +162,7 @@ card() {
 # unusable NAME COUNT: counts tests as skipped where there is no GPU.
 unusable() {
     "$run" ModGen.Benchmarks smoke check && return 1
-    skipped=$((skipped + $2))
-    echo "$1: 0 passed, 0 failed, $2 skipped, there is no GPU that can be used"
+    left "$1" "$2" "there is no GPU that can be used"
 }
 
 # A process killed while it compiles leaves a folder of kernels that the next one works with.
@@ -200,8 +210,7 @@ sanitize() {
     local tool checker options
     checker=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer /opt/nvidia/*/compute-sanitizer 2> /dev/null | head -n 1)
     if [ -z "$checker" ]; then
-        skipped=$((skipped + 4))
-        echo "sanitize: 0 passed, 0 failed, 4 skipped, compute-sanitizer is not installed"
+        left sanitize 4 "compute-sanitizer is not installed"
         return
     fi
     unusable sanitize 4 && return
@@ -228,6 +237,17 @@ for step in "${steps[@]}"; do
     "$step"
 done
 rm -f "$out"/*.status
+
+# The device by the driver's tool where it has one.
+device=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2> /dev/null | head -n 1)
+{
+    printf '{\n "commit": "%s",\n "device": "%s",\n "passed": %d,\n "failed": %d,\n "skipped": %d,\n "steps": [\n' \
+        "$(cat "$bundle/commit" 2> /dev/null)" "$device" "$passed" "$failed" "$skipped"
+    for i in "${!rows[@]}"; do
+        printf '  %s%s\n' "${rows[i]}" "$([ "$i" -lt $((${#rows[@]} - 1)) ] && echo ,)"
+    done
+    printf ' ]\n}\n'
+} > "$out/gpu-tests.json"
 echo "took $((SECONDS - started)) s; logs in $out"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
