@@ -11,14 +11,22 @@ internal sealed class Bench<TModel>(TimeSpan time, ulong seed, bool timesLaunche
 
     private static ModelDescription Description => TModel.Description;
 
-    /// <summary>Whole training steps, with the wait for their losses.</summary>
+    /// <summary>Whole training steps, each begun before the losses of the last are waited for, as a run makes them.</summary>
     public TrainingSpeed Train(TModel model, int batch)
     {
         using var trainer = model.CreateTrainer(batch, new AdamW(LearningRate: 1e-4f));
         var tokens = new TokenBatch<TModel>(Draw(batch * Description.Context, seed), Draw(batch * Description.Context, seed + 1));
         for (var i = 0; i < WarmUpSteps; i++)
             trainer.Step(tokens);
-        var seconds = Measure(() => trainer.Step(tokens).Elapsed.TotalSeconds);
+        var step = trainer.Begin(tokens);
+        var seconds = Measure(() =>
+        {
+            var next = trainer.Begin(tokens);
+            var result = step.Wait();
+            step = next;
+            return result.Elapsed.TotalSeconds;
+        });
+        step.Wait();
         var (median, perStep) = (Median(seconds), batch * Description.Context);
         var bytes = (model.Device as CudaDevice)?.Context.AllocatedBytes ?? 0;
         return new TrainingSpeed(

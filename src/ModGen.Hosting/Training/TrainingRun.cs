@@ -33,6 +33,7 @@ internal sealed class TrainingRun<TModel>(
     // What a run resumes from is saved already.
     private long _savedStep = trainer.Steps > 0 ? trainer.Steps : -1;
     private long _evaluatedStep = -1;
+    private PendingStep<TModel>? _pending;
 
     /// <summary>The settings as the run left them, with its number of steps.</summary>
     public TrainSettings Settings => _settings;
@@ -45,30 +46,45 @@ internal sealed class TrainingRun<TModel>(
     {
         foreach (var batch in corpus.Batches(_settings.Batch, trainer.Seed, trainer.DataPosition))
         {
-            if (interruption.IsCancellationRequested)
-                return End(RunEnd.Interrupted);
-            if (trainer.Steps >= _settings.Steps)
-                return End(RunEnd.Completed);
-            if (_settings.Minutes is { } minutes && Elapsed.TotalMinutes > Patience * minutes)
-                return End(RunEnd.OutOfTime);
+            if (Over(interruption) is { } end)
+                return End(end);
             Step(batch);
         }
 
         throw new UnreachableException("Training batches have no end.");
     }
 
+    private RunEnd? Over(CancellationToken interruption) =>
+        interruption.IsCancellationRequested ? RunEnd.Interrupted
+        : trainer.Steps >= _settings.Steps ? RunEnd.Completed
+        : _settings.Minutes is { } minutes && Elapsed.TotalMinutes > Patience * minutes ? RunEnd.OutOfTime
+        : null;
+
+    // The next step is under way while the last one is reported, so that the device does not wait for this.
     private void Step(TokenBatch<TModel> batch)
     {
-        var result = trainer.Step(batch);
+        var next = trainer.Begin(batch);
+        Report();
+        _pending = next;
+        var (evaluates, saves) = (IsDue(next.Number, cadence.EvaluateEvery), IsDue(next.Number, cadence.SaveEvery));
+        if (evaluates || saves || next.IsFinished)
+            Report();
+        if (evaluates)
+            Evaluate();
+        if (saves)
+            Save();
+    }
+
+    private void Report()
+    {
+        if (_pending is null)
+            return;
+        var result = _pending.Wait();
+        _pending = null;
         history.Add(result.Step, result.Loss);
         _speed.Add(result.Tokens, result.Elapsed);
         FixLength(result.Step);
-        var progress = new TrainingProgress(result, _settings.Steps, _speed.TokensPerSecond, TModel.Description.FlopsPerToken, Elapsed, TimeLeft(result.Step));
-        view.Stepped(progress);
-        if (IsDue(result.Step, cadence.EvaluateEvery))
-            Evaluate();
-        if (IsDue(result.Step, cadence.SaveEvery))
-            Save();
+        view.Stepped(new TrainingProgress(result, _settings.Steps, _speed.TokensPerSecond, TModel.Description.FlopsPerToken, Elapsed, TimeLeft(result.Step)));
     }
 
     /// <summary>
@@ -94,6 +110,7 @@ internal sealed class TrainingRun<TModel>(
 
     private RunEnd End(RunEnd end)
     {
+        Report();
         if (end != RunEnd.Interrupted)
             Evaluate();
         Save();

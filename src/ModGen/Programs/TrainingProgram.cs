@@ -6,6 +6,8 @@ namespace ModGen.Programs;
 /// </summary>
 public abstract class TrainingProgram : IDisposable
 {
+    private double _norm;
+
     /// <summary>Sequences a micro-batch.</summary>
     public abstract int Batch { get; }
 
@@ -39,14 +41,21 @@ public abstract class TrainingProgram : IDisposable
     public abstract void ClearGradients();
 
     /// <summary>
-    /// True when <see cref="Accumulate"/> comes back before its run is done. Asking for a loss then waits for the device;
-    /// a trainer asks once a step, behind <see cref="Update"/>, through <see cref="Recall"/>. Such a program also takes a
-    /// loss that is not finite for a norm that is not: the update changes nothing.
+    /// True when <see cref="Accumulate"/> and <see cref="SendUpdate"/> come back before they are done. Asking for a loss then
+    /// waits for the device; a trainer asks once a step, behind <see cref="AwaitUpdate"/>, through <see cref="Recall"/>. Such a
+    /// program also takes a loss that is not finite for a norm that is not: neither this update nor any behind it changes
+    /// anything, until <see cref="ClearGradients"/>.
     /// </summary>
     internal virtual bool RunsAhead => false;
 
-    /// <summary>Makes the losses those of an earlier run of <see cref="Accumulate"/>, for programs that run ahead.</summary>
-    /// <param name="run">0 for the first since <see cref="Update"/> or <see cref="ClearGradients"/> began a new step.</param>
+    /// <summary>The first half of <see cref="Update"/>: a program that runs ahead can take the next step's runs behind it. At most two are sent and not awaited.</summary>
+    internal virtual void SendUpdate(in AdamWUpdate update) => _norm = Update(update);
+
+    /// <summary>The second half: waits for the oldest update sent, and gives its norm.</summary>
+    internal virtual double AwaitUpdate() => _norm;
+
+    /// <summary>Makes the losses those of a run of <see cref="Accumulate"/>, for programs that run ahead.</summary>
+    /// <param name="run">0 for the first run of the step whose update was awaited last.</param>
     internal virtual void Recall(int run) => throw new NotSupportedException("Losses are at hand behind every run.");
 
     /// <summary>The state arena: gradients or a moment of AdamW, laid out as the model's parameters are.</summary>

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using ModGen.Cuda;
 using ModGen.Files;
 using ModGen.Programs;
 
@@ -10,12 +9,12 @@ namespace ModGen;
 /// Not for several threads at once.
 /// </summary>
 /// <typeparam name="TModel">The model to train.</typeparam>
-public sealed class Trainer<TModel> : IDisposable
+public sealed partial class Trainer<TModel> : IDisposable
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
     private readonly TokenBatch<TModel>[] _one = new TokenBatch<TModel>[1];
     private readonly LossMeter _meter;
-    private readonly List<long> _counts = [];
+    private PendingStep<TModel>? _own;
 
     internal Trainer(TModel model, int batch, AdamW optimizer, TrainingOptions? options)
     {
@@ -52,10 +51,10 @@ public sealed class Trainer<TModel> : IDisposable
     /// <summary>Seed of what training draws: the options', or the loaded checkpoint's.</summary>
     public ulong Seed { get; internal set; }
 
-    /// <summary>Steps done.</summary>
+    /// <summary>Steps done, and those under way.</summary>
     public long Steps { get; internal set; }
 
-    /// <summary>Sequences of the data that have been trained on: where <see cref="Corpus{TModel}.Batches"/> goes on.</summary>
+    /// <summary>Sequences of the data that these steps have been trained on: where <see cref="Corpus{TModel}.Batches"/> goes on.</summary>
     public long DataPosition { get; internal set; }
 
     /// <summary>Learning rate of the next step.</summary>
@@ -73,9 +72,7 @@ public sealed class Trainer<TModel> : IDisposable
     /// <exception cref="TrainingDivergedException">The loss or the gradient is not finite; the parameters are as before the step.</exception>
     public StepResult Step(TokenBatch<TModel> batch)
     {
-        ArgumentNullException.ThrowIfNull(batch);
-        if (batch.Count != Batch)
-            throw new ArgumentException($"The batch has {batch.Count} sequences; the trainer was made for {Batch}.", nameof(batch));
+        CheckBatch(batch);
         _one[0] = batch;
         return Step(_one);
     }
@@ -86,34 +83,10 @@ public sealed class Trainer<TModel> : IDisposable
     /// <exception cref="TrainingDivergedException">The loss or the gradient is not finite; the parameters are as before the step.</exception>
     public StepResult Step(IReadOnlyList<TokenBatch<TModel>> batches)
     {
-        ArgumentNullException.ThrowIfNull(batches);
-        var started = Stopwatch.GetTimestamp();
-        var counted = CountTargets(batches);
-        var step = Steps + 1;
-        var learningRate = LearningRate;
-        var norm = 0.0;
-        _meter.Clear();
-        _counts.Clear();
-        try
-        {
-            var micro = 0UL;
-            for (var i = 0; i < batches.Count; i++)
-                for (var row = 0; row < batches[i].Count; row += MicroBatch)
-                    Accumulate(batches[i], row, counted, CounterRandom.Hash(Seed, (ulong)step, micro++));
-            norm = Program.Update(Optimizer.Update(learningRate, Options.ClipNorm, step));
-            RecallLosses();
-            if (!double.IsFinite(norm))
-                throw Divergence.Found(Model, Program, step, $"the norm of the gradient is {norm}");
-        }
-        catch
-        {
-            ClearGradients();
-            throw;
-        }
-
-        Steps = step;
-        DataPosition = batches[^1].NextPosition;
-        return new StepResult(step, _meter.Loss, _meter.AuxiliaryLoss, _meter.PredictorLoss, norm, learningRate, counted, Stopwatch.GetElapsedTime(started));
+        // Nobody else ever holds it, so every step can have the same one.
+        _own ??= new PendingStep<TModel>(this);
+        Begin(_own, batches);
+        return _own.Wait();
     }
 
     /// <summary>The losses over batches under top-k routing, without training on them.</summary>
@@ -122,6 +95,7 @@ public sealed class Trainer<TModel> : IDisposable
     public EvaluationResult Evaluate(IEnumerable<TokenBatch<TModel>> batches)
     {
         ArgumentNullException.ThrowIfNull(batches);
+        Settle();
         var started = Stopwatch.GetTimestamp();
         _meter.Clear();
         foreach (var batch in batches)
@@ -150,6 +124,7 @@ public sealed class Trainer<TModel> : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         if (batch.Count != MicroBatch)
             throw new ArgumentException($"The batch has {batch.Count} sequences; logits are computed for {MicroBatch} at a time.", nameof(batch));
+        Settle();
         var logits = new Logits<TModel>(batch.Tokens.Length);
         Program.Logits(batch.Tokens, logits.Values, CounterRandom.Hash(0, (ulong)batch.Position));
         return logits;
@@ -160,57 +135,24 @@ public sealed class Trainer<TModel> : IDisposable
     /// <param name="keep">Checkpoints to keep, the newest; older ones are deleted.</param>
     /// <returns>The folder of the new checkpoint.</returns>
     /// <exception cref="CheckpointException">It could not be written; earlier ones are as they were.</exception>
-    public string Save(string root, int keep = 3) => CheckpointWriter.Save(this, root, keep);
+    /// <exception cref="TrainingDivergedException">A step under way did.</exception>
+    public string Save(string root, int keep = 3)
+    {
+        Settle();
+        return CheckpointWriter.Save(this, root, keep);
+    }
 
     /// <summary>Continues from a checkpoint: weights, moments, step, seed and data position.</summary>
     /// <param name="folder">The folder of one checkpoint.</param>
     /// <exception cref="CheckpointException">It is damaged or of another declaration; nothing has been changed.</exception>
-    public CheckpointInfo Load(string folder) => CheckpointReader.Load(this, folder);
+    public CheckpointInfo Load(string folder)
+    {
+        FinishAll();
+        return CheckpointReader.Load(this, folder);
+    }
 
     /// <summary>Frees the gradients, the moments and the activations. The model stays.</summary>
     public void Dispose() => Program.Dispose();
-
-    private void Accumulate(TokenBatch<TModel> batch, int row, long counted, ulong draw)
-    {
-        var targets = Micro(batch.Targets, row);
-        var count = TokenBatch<TModel>.CountIn(targets);
-        if (count == 0)
-            return;
-        Program.Accumulate(Micro(batch.Tokens, row), targets, (float)((double)count / counted), draw);
-        if (Program.RunsAhead)
-            _counts.Add(count);
-        else
-            CountLosses(count);
-    }
-
-    private void ClearGradients()
-    {
-        try
-        {
-            Program.ClearGradients();
-        }
-        catch (CudaException)
-        {
-            // The device is lost, and what it was lost over is the exception under way.
-        }
-    }
-
-    /// <summary>The losses of a device that runs ahead: all of a step's are at hand once it has been updated.</summary>
-    private void RecallLosses()
-    {
-        for (var run = 0; run < _counts.Count; run++)
-        {
-            Program.Recall(run);
-            CountLosses(_counts[run]);
-        }
-    }
-
-    private void CountLosses(long count)
-    {
-        if (!float.IsFinite(Program.CrossEntropy))
-            throw Divergence.Found(Model, Program, Steps + 1, $"the loss is {Program.CrossEntropy}");
-        _meter.Add(Program, count);
-    }
 
     private ReadOnlySpan<int> Micro(ReadOnlySpan<int> values, int row)
     {
@@ -228,6 +170,13 @@ public sealed class Trainer<TModel> : IDisposable
         }
 
         return counted > 0 ? counted : throw new ArgumentException("There is nothing to train on: no batch has a target that counts.", nameof(batches));
+    }
+
+    private void CheckBatch(TokenBatch<TModel> batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        if (batch.Count != Batch)
+            throw new ArgumentException($"The batch has {batch.Count} sequences; the trainer was made for {Batch}.", nameof(batch));
     }
 
     private void CheckRows(TokenBatch<TModel> batch)

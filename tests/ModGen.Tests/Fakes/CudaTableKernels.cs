@@ -110,7 +110,8 @@ internal static unsafe class CudaTableKernels
         {
             if (!float.IsFinite(*Floats(p[1])))
                 *Floats(p[0]) = *Floats(p[1]);
-            *Floats(p[1]) = 0;
+            else
+                *Floats(p[1]) = float.IsFinite(*Floats(p[0])) ? 0 : *Floats(p[0]);
         };
         driver.Kernels["adamw_step"] = p =>
         {

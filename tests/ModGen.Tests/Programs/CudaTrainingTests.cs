@@ -87,10 +87,57 @@ public sealed class CudaTrainingTests : IDisposable
         trainer.Step(batches[2]);
         trainer.Step(batches[3]);
         var calls = _machine.Driver.Calls;
-        Assert.Equal(2, calls.Count(call => call == "cuStreamSynchronize"));
+        Assert.DoesNotContain("cuStreamSynchronize", calls);
         Assert.Equal(8, calls.Count(call => call == "cuGraphLaunch"));
         Assert.DoesNotContain(calls, call => call.Contains("Alloc", StringComparison.Ordinal) || call.StartsWith("cuLaunch", StringComparison.Ordinal) || call.Contains("Module", StringComparison.Ordinal));
-        Assert.Equal("cuStreamSynchronize", calls.Last(call => call is not "cuCtxSetCurrent"));
+        Assert.Equal("cuEventSynchronize", calls.Last(call => call is not "cuCtxSetCurrent"));
+    }
+
+    [Fact]
+    public void A_step_behind_one_that_diverged_changes_nothing_and_fails_with_it()
+    {
+        using var model = CudaTable.Create(_device, seed: 1);
+        using var trainer = model.CreateTrainer(4, new AdamW(LearningRate: 0.1f), new TrainingOptions { Accumulation = 2 });
+        var good = Texts.Random<CudaTable>(4, seed: 2);
+        trainer.Step(good);
+        model.Weights.Write(7, [float.PositiveInfinity]);
+        var (before, position) = (Texts.Weights(model), trainer.DataPosition);
+        int[] tokens = [.. Enumerable.Repeat(1, 2 * CudaTable.Context), .. Enumerable.Repeat(7, 2 * CudaTable.Context)];
+        int[] others = [.. Enumerable.Repeat(1, 4 * CudaTable.Context)];
+        var bad = trainer.Begin(new TokenBatch<CudaTable>(tokens, tokens));
+        var behind = trainer.Begin(new TokenBatch<CudaTable>(others, others));
+        Assert.Equal((2, 3, 3), (bad.Number, behind.Number, trainer.Steps));
+        var error = Assert.Throws<TrainingDivergedException>(() => behind.Wait());
+        // Where it came from is found in the gradients of the step that it came from.
+        Assert.Equal((2, "model.embed_tokens.weight"), (error.Step, error.Tensor));
+        Assert.Same(error, Assert.Throws<TrainingDivergedException>(() => bad.Wait()));
+        Assert.Equal(before, Texts.Weights(model));
+        Assert.Equal((1, position), (trainer.Steps, trainer.DataPosition));
+        model.Weights.Write(7, [1f]);
+        Assert.Equal(2, trainer.Step(good).Step);
+        Assert.NotEqual(before[0..4], Texts.Weights(model)[0..4]);
+    }
+
+    [Fact]
+    public void A_batch_that_is_refused_leaves_the_step_under_way_as_it_is()
+    {
+        using var folder = new Fakes.TemporaryFolder();
+        using var model = CudaTable.Create(_device, seed: 1);
+        using var trainer = model.CreateTrainer(4, new AdamW(LearningRate: 0.1f), new TrainingOptions { Accumulation = 2 });
+        using var other = CudaTable.Create(_device, seed: 1);
+        using var alone = other.CreateTrainer(4, new AdamW(LearningRate: 0.1f), new TrainingOptions { Accumulation = 2 });
+        var batches = Enumerable.Range(0, 3).Select(i => Texts.Random<CudaTable>(4, i)).ToArray();
+        var first = trainer.Begin(batches[0]);
+        // The first micro-batch is on its way when the second one is refused.
+        int[] tokens = [.. Enumerable.Repeat(1, 2 * CudaTable.Context), .. Enumerable.Repeat(CudaTable.Vocabulary, 2 * CudaTable.Context)];
+        Assert.ThrowsAny<ArgumentException>(() => trainer.Begin(new TokenBatch<CudaTable>(tokens, tokens)));
+        Assert.Equal(alone.Step(batches[0]) with { Elapsed = default }, first.Wait() with { Elapsed = default });
+        Assert.Equal(alone.Step(batches[1]) with { Elapsed = default }, trainer.Step(batches[1]) with { Elapsed = default });
+        trainer.Begin(batches[2]);
+        alone.Step(batches[2]);
+        // A checkpoint is of what has been begun.
+        Assert.Equal(3, Checkpoint.FindLatest(Path.GetDirectoryName(trainer.Save(folder.Path))!).Latest!.Step);
+        Assert.Equal(Texts.Weights(other), Texts.Weights(model));
     }
 
     [Fact]

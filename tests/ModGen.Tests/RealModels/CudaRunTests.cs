@@ -47,6 +47,20 @@ public abstract class CudaRunTests<TModel>(CudaPrecision precision) : IDisposabl
     }
 
     [Fact]
+    public void Steps_begun_behind_others_are_the_same_bit_for_bit()
+    {
+        using var model = TModel.Create(OnCuda, seed: 1);
+        using var trainer = model.CreateTrainer(4, new AdamW(0.01f), Options);
+        var expected = Steps(trainer, 6);
+        using var again = TModel.Create(OnCuda, seed: 1);
+        using var ahead = again.CreateTrainer(4, new AdamW(0.01f), Options);
+        var corpus = Corpus<TModel>.OpenText(Texts.Sentences(60));
+        PendingStep<TModel>[] steps = [.. corpus.Batches(4, ahead.Seed, ahead.DataPosition).Take(6).Select(ahead.Begin)];
+        Assert.Equal(expected, steps.Select(step => step.Wait() with { Elapsed = default }));
+        Assert.Equal(StateOf(trainer), StateOf(ahead));
+    }
+
+    [Fact]
     public void A_resumed_run_is_the_same_run_bit_for_bit()
     {
         using var folder = new TemporaryFolder();

@@ -41,6 +41,21 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal(1, trainer.Steps);
     }
 
+    [Fact]
+    public void A_step_begun_is_done_where_nothing_runs_ahead()
+    {
+        using var model = Tiny.Create(_device, seed: 1);
+        using var trainer = model.CreateTrainer(batch: 4, new AdamW());
+        using var other = Tiny.Create(_device, seed: 1);
+        using var alone = other.CreateTrainer(batch: 4, new AdamW());
+        var step = trainer.Begin(Texts.Random<Tiny>(4, seed: 1));
+        Assert.True(step.IsFinished);
+        var weights = Texts.Weights(model);
+        Assert.Equal(alone.Step(Texts.Random<Tiny>(4, seed: 1)) with { Elapsed = default }, step.Wait() with { Elapsed = default });
+        Assert.Equal(step.Wait(), step.Wait());
+        Assert.Equal(Texts.Weights(other), weights);
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

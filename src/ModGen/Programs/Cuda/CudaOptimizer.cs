@@ -8,6 +8,9 @@ namespace ModGen.Programs;
 /// </summary>
 internal sealed class CudaOptimizer : IDisposable
 {
+    /// <summary>Updates that may be under way at once.</summary>
+    public const int Ahead = 2;
+
     private const int NormThreads = 512, NormBlocksPerProcessor = 4, Threads = 256, ElementsPerThread = 8;
 
     // AdamWStep of adamw.cuh: nine floats; behind it the norm, its ticket, and a block sum for every block of the norm.
@@ -17,8 +20,9 @@ internal sealed class CudaOptimizer : IDisposable
     private readonly DeviceMemory?[] _states = new DeviceMemory?[3];
     private readonly DeviceMemory _small;
     private readonly DeviceMemory _runEnds;
-    private readonly PinnedMemory _step;
-    private readonly PinnedMemory _norm;
+    private readonly PinnedMemory[] _step;
+    private readonly PinnedMemory _norms;
+    private readonly CudaEvent[] _fetched;
     private readonly int _runs;
     private readonly bool _firstDecays;
 
@@ -30,8 +34,11 @@ internal sealed class CudaOptimizer : IDisposable
         _runs = ends.Length;
         _small = context.Allocate(PartialsAt + (long)sizeof(float) * NormBlocks, "the optimizer's scalars");
         _runEnds = context.Allocate((long)sizeof(long) * ends.Length, "runs of parameters that decay");
-        _step = context.AllocatePinned(StepFloats * sizeof(float));
-        _norm = context.AllocatePinned(sizeof(float));
+        _step = new PinnedMemory[Ahead];
+        _fetched = new CudaEvent[Ahead];
+        for (var i = 0; i < Ahead; i++)
+            (_step[i], _fetched[i]) = (context.AllocatePinned(StepFloats * sizeof(float)), context.CreateEvent());
+        _norms = context.AllocatePinned(Ahead * sizeof(float));
         stream.Upload<long>(_runEnds.Pointer, ends);
     }
 
@@ -64,10 +71,13 @@ internal sealed class CudaOptimizer : IDisposable
             ]);
     }
 
-    /// <summary>Sends the numbers of a step ahead of its launches.</summary>
-    public void Send(CudaStream stream, in AdamWUpdate update)
+    /// <summary>Sends the numbers of an update ahead of its launches.</summary>
+    /// <param name="stream">The stream of the launches.</param>
+    /// <param name="number">Below <see cref="Ahead"/>; the last update of this number has been awaited.</param>
+    /// <param name="update">The numbers.</param>
+    public void Send(CudaStream stream, int number, in AdamWUpdate update)
     {
-        var step = _step.Span<float>(0, StepFloats);
+        var step = _step[number].Span<float>(0, StepFloats);
         step[0] = update.LearningRate;
         step[1] = update.Beta1;
         step[2] = update.Beta2;
@@ -80,11 +90,19 @@ internal sealed class CudaOptimizer : IDisposable
         stream.Upload(_small.Pointer, step);
     }
 
-    /// <summary>Asks for the norm; it is there once the stream has got to it.</summary>
-    public void FetchNorm(CudaStream stream) => stream.Download(_norm.Span<float>(0, 1), Norm);
+    /// <summary>Asks for an update's norm.</summary>
+    public void FetchNorm(CudaStream stream, int number)
+    {
+        stream.Download(NormOf(number), Norm);
+        stream.Record(_fetched[number]);
+    }
 
-    /// <summary>The norm that was asked for.</summary>
-    public float LastNorm => _norm.Span<float>(0, 1)[0];
+    /// <summary>Waits for the norm that was asked for, and so for all that was asked before.</summary>
+    public float AwaitNorm(int number)
+    {
+        _fetched[number].Synchronize();
+        return NormOf(number)[0];
+    }
 
     /// <summary>Bytes that a kernel of an update moves; 0 for others.</summary>
     public long BytesOf(Kernel kernel)
@@ -98,11 +116,16 @@ internal sealed class CudaOptimizer : IDisposable
     {
         foreach (var state in _states)
             state?.Dispose();
-        _norm.Dispose();
-        _step.Dispose();
+        _norms.Dispose();
+        foreach (var fetched in _fetched)
+            fetched.Dispose();
+        foreach (var step in _step)
+            step.Dispose();
         _runEnds.Dispose();
         _small.Dispose();
     }
+
+    private Span<float> NormOf(int number) => _norms.Span<float>(number * sizeof(float), 1);
 
     /// <summary>Where runs of elements end that decay alike; decaying and other runs alternate. What lies between tensors is zero and may be in either.</summary>
     private static long[] RunEnds(ParameterTable parameters, long length, out bool firstDecays)

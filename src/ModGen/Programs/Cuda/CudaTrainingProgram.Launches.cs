@@ -119,7 +119,7 @@ public abstract partial class CudaTrainingProgram
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (_waiting)
             Wait();
-        return _memory.Losses.Of(_recalled);
+        return _memory.Losses.Of(_recalled.Step, _recalled.Run);
     }
 
     private int CheckLayer(int layer)

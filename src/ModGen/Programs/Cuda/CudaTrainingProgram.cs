@@ -9,6 +9,8 @@ namespace ModGen.Programs;
 /// </summary>
 public abstract partial class CudaTrainingProgram : TrainingProgram
 {
+    // Updates that may be under way: so many times is there what the host and the device exchange.
+    private const int Ahead = CudaOptimizer.Ahead;
     private readonly DecoderModel _model;
     private readonly CudaDevice _device;
     private readonly TrainingArguments _arguments;
@@ -20,8 +22,11 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     private CapturedPass? _evaluate, _first, _next, _update, _logits;
     // No micro-batch has come since the last update: the gradients count as zero, whatever is in their memory.
     private bool _empty = true;
+    // Of the step under way; the losses that are asked for are those of the recalled step and run.
     private int _runs;
-    private int _recalled;
+    private (int Step, int Run) _recalled;
+    private int _sent;
+    private int _awaited;
     private bool _waiting;
     private bool _disposed;
 
@@ -93,7 +98,7 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
         _memory.Batch.Send(_stream, tokens, targets, scale, draw);
         pass.Run(_stream);
         _empty = false;
-        Fetch(++_runs);
+        Fetch(_runs++);
     }
 
     /// <inheritdoc/>
@@ -103,8 +108,7 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
         var pass = _evaluate ??= Capture(AppendEvaluate);
         _memory.Batch.Send(_stream, tokens, targets, 0, draw);
         pass.Run(_stream);
-        // Place 0 is no run of a step.
-        Fetch(0);
+        Fetch(_runs);
     }
 
     /// <inheritdoc/>
@@ -125,19 +129,8 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     /// <inheritdoc/>
     public sealed override double Update(in AdamWUpdate update)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        var pass = _update ??= Capture(AppendUpdate);
-        if (_empty)
-            ZeroGradients();
-        _memory.Optimizer.Send(_stream, update);
-        pass.Run(_stream);
-        _memory.Optimizer.FetchNorm(_stream);
-        Wait();
-        // The losses of the step can still be recalled; the next run begins another.
-        _runs = 0;
-        // A gradient that stopped the update stays, for whoever asks where it came from.
-        _empty = float.IsFinite(_memory.Optimizer.LastNorm);
-        return _memory.Optimizer.LastNorm;
+        SendUpdate(update);
+        return AwaitUpdate();
     }
 
     /// <inheritdoc/>
@@ -175,7 +168,39 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
         Wait();
     }
 
-    internal sealed override void Recall(int run) => _recalled = run + 1;
+    internal sealed override void SendUpdate(in AdamWUpdate update)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_sent - _awaited == Ahead)
+            throw new InvalidOperationException($"{Ahead} updates are under way; wait for one.");
+        var pass = _update ??= Capture(AppendUpdate);
+        if (_empty)
+            ZeroGradients();
+        var step = StepNumber;
+        _memory.Optimizer.Send(_stream, step, update);
+        pass.Run(_stream);
+        _memory.Optimizer.FetchNorm(_stream, step);
+        _sent++;
+        _runs = 0;
+        _empty = true;
+    }
+
+    internal sealed override double AwaitUpdate()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_sent == _awaited)
+            throw new InvalidOperationException("No update is under way.");
+        var step = _awaited++ % Ahead;
+        var norm = _memory.Optimizer.AwaitNorm(step);
+        _recalled = (step, 0);
+        _waiting = false;
+        // A gradient that stopped the update stays, for whoever asks where it came from.
+        if (!float.IsFinite(norm) && _sent == _awaited)
+            _empty = false;
+        return norm;
+    }
+
+    internal sealed override void Recall(int run) => _recalled.Run = run;
 
     internal sealed override IReadOnlyList<LaunchTime> TimeLaunches(int repeats)
     {
@@ -219,11 +244,14 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
         return _memory.Optimizer.State(state) + sizeof(float) * offset;
     }
 
-    private void Fetch(int place)
+    // Of the step that the next update ends.
+    private int StepNumber => _sent % Ahead;
+
+    private void Fetch(int run)
     {
-        _memory.Losses.Fetch(_stream, place);
+        _memory.Losses.Fetch(_stream, StepNumber, run);
         _reports.Clear();
-        _recalled = place;
+        _recalled = (StepNumber, run);
         _waiting = true;
     }
 

@@ -3,8 +3,8 @@ using ModGen.Cuda;
 namespace ModGen.Programs;
 
 /// <summary>
-/// The losses of a run in device memory, where graphs write them, and those of all runs of a step in pinned memory, where
-/// they arrive behind each run.
+/// The losses of a run in device memory, where graphs write them, and those of all runs of two steps in pinned memory, where
+/// they arrive behind each run: one step's are read while the next one's come.
 /// </summary>
 internal sealed class LossSlots : IDisposable
 {
@@ -13,8 +13,7 @@ internal sealed class LossSlots : IDisposable
     private readonly DeviceMemory _device;
     private readonly int _layers;
     private readonly int _floats;
-    private PinnedMemory _host;
-    private int _capacity = FirstRuns;
+    private readonly PinnedMemory[] _host;
 
     public LossSlots(CudaContext context, int layers)
     {
@@ -22,7 +21,7 @@ internal sealed class LossSlots : IDisposable
         _layers = layers;
         _floats = 1 + 2 * layers;
         _device = context.Allocate((long)sizeof(float) * (_floats + 1), "losses");
-        _host = context.AllocatePinned((long)sizeof(float) * _floats * FirstRuns);
+        _host = [context.AllocatePinned(Bytes(FirstRuns)), context.AllocatePinned(Bytes(FirstRuns))];
     }
 
     /// <summary>A float: mean cross-entropy.</summary>
@@ -37,29 +36,32 @@ internal sealed class LossSlots : IDisposable
     /// <summary>A float: the predictor's loss of a layer.</summary>
     public DevicePointer Predictor(int layer) => _device.Pointer + (long)sizeof(float) * (1 + _layers + layer);
 
-    /// <summary>Asks for the losses of the run in front, to be kept under a number.</summary>
-    public void Fetch(CudaStream stream, int run)
+    /// <summary>Asks for the losses of the run in front, to be kept under the numbers of a step, 0 or 1, and a run.</summary>
+    public void Fetch(CudaStream stream, int step, int run)
     {
-        if (run >= _capacity)
-            Grow(stream, run);
-        stream.Download(Of(run), _device.Pointer);
+        if (Bytes(run + 1) > _host[step].Bytes)
+            Grow(stream, step, run);
+        stream.Download(Of(step, run), _device.Pointer);
     }
 
-    /// <summary>The losses kept under a number: cross-entropy, auxiliary losses, predictors' losses. Valid once the stream has got there.</summary>
-    public Span<float> Of(int run) => _host.Span<float>((long)sizeof(float) * run * _floats, _floats);
+    /// <summary>The losses kept under these numbers: cross-entropy, auxiliary losses, predictors' losses. Valid once the stream has got there.</summary>
+    public Span<float> Of(int step, int run) => _host[step].Span<float>(Bytes(run), _floats);
 
     public void Dispose()
     {
-        _host.Dispose();
+        foreach (var host in _host)
+            host.Dispose();
         _device.Dispose();
     }
 
-    private void Grow(CudaStream stream, int run)
+    private long Bytes(int runs) => (long)sizeof(float) * _floats * runs;
+
+    private void Grow(CudaStream stream, int step, int run)
     {
         stream.Synchronize();
-        var larger = _context.AllocatePinned((long)sizeof(float) * _floats * 2 * run);
-        _host.Span<float>(0, _floats * _capacity).CopyTo(larger.Span<float>(0, _floats * _capacity));
-        _host.Dispose();
-        (_host, _capacity) = (larger, 2 * run);
+        var larger = _context.AllocatePinned(Bytes(2 * run));
+        _host[step].Span<byte>(0, (int)_host[step].Bytes).CopyTo(larger.Span<byte>(0, (int)_host[step].Bytes));
+        _host[step].Dispose();
+        _host[step] = larger;
     }
 }

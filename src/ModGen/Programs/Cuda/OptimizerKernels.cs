@@ -24,15 +24,15 @@ internal static class OptimizerKernels
         }
         """);
 
-    /// <summary>Lets a loss that is not finite stop the update as a norm does that is not; one block.</summary>
+    /// <summary>Lets a loss that is not finite stop the update as a norm does that is not, and either of them all updates behind it; one block.</summary>
     public static Kernel Guard { get; } = new("guard_norm", "prelude", 32, """
-        // norm[0] = sum[0] where that is not finite; sum[0] = 0.
+        // norm[0] = sum[0] where that is not finite. Then sum[0] = 0, but where either is not finite it stays so for the next step.
         extern "C" __global__ void __launch_bounds__(32, 1) guard_norm(float* norm, float* sum) {
             wait_for_previous_kernel();
             if (threadIdx.x != 0) return;
             float losses = sum[0];
             if (!(fabsf(losses) < MODGEN_INFINITY)) norm[0] = losses;
-            sum[0] = 0.0f;
+            else sum[0] = fabsf(norm[0]) < MODGEN_INFINITY ? 0.0f : norm[0];
         }
         """);
 
