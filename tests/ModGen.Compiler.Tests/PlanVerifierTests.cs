@@ -9,7 +9,7 @@ namespace ModGen.Compiler.Tests;
 public sealed class PlanVerifierTests
 {
     private readonly SectionPlan _plan = SectionPlanner.PlanTraining(
-        ModelGraph.Build(TestSpec.Features["both"]).Kinds[^1].Training, onePass: false, CpuKernels.BackEnd);
+        ModelGraph.Build(TestSpec.Features["both"]).Kinds[^1].Training, CpuKernels.BackEnd);
 
     public static TheoryData<string> Features => [.. TestSpec.Features.Keys];
 

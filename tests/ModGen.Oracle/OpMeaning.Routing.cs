@@ -94,6 +94,14 @@ public static partial class OpMeaning
 
     private static double[] GatherOf(Tensor x, IEnumerable<int> rows) => [.. rows.SelectMany(row => x.Row(row).ToArray())];
 
+    private static double[] PutBack(double[] result, IEnumerable<int> rows, Tensor y)
+    {
+        var from = 0;
+        foreach (var row in rows)
+            y.Row(from++).CopyTo(result.AsSpan(row * y.Width, y.Width));
+        return result;
+    }
+
     private static double[] ScatterInto(double[] result, IEnumerable<int> rows, Tensor y)
     {
         var from = 0;

@@ -34,6 +34,8 @@ public static class PlanVerifier
             Check(streamOut, null);
         if (plan.Gradients?.GradientOut is { } gradientOut)
             Check(gradientOut, null);
+        if (plan.Rounded.Out is { } rounded)
+            Check(rounded, null);
         var covered = plan.Forward.Concat(plan.Backward).SelectMany(l => l.Nodes).ToList();
         if (covered.Count != graph.Nodes.Count || covered.Distinct().Count() != covered.Count)
             throw new GraphException($"{plan.Section.Name}: {graph.Nodes.Count} nodes, {covered.Count} computed.");

@@ -14,6 +14,7 @@ namespace ModGen.Compiler.Planning;
 /// <param name="Saved">Elements a sequence that each layer keeps for its backward pass.</param>
 /// <param name="Scratch">Largest need of shared scratch, elements a sequence.</param>
 /// <param name="Gradients">The differentiated section, or null.</param>
+/// <param name="Rounded">The gradient of the stream as operands, where it comes and where it goes so.</param>
 public sealed record SectionPlan(
     Section Section,
     TensorGraph Graph,
@@ -24,4 +25,9 @@ public sealed record SectionPlan(
     long ParameterExtent,
     Footprint Saved,
     Footprint Scratch,
-    Autodiff.DifferentiatedSection? Gradients);
+    Autodiff.DifferentiatedSection? Gradients,
+    GradientRounding Rounded = default)
+{
+    /// <summary>True when the section's result lies over the stream that it reads.</summary>
+    public bool UpdatesInPlace => Section.StreamOut is { } streamOut && Storage[streamOut].Kind == StorageKind.StreamIn;
+}

@@ -12,9 +12,16 @@ internal enum StreamUse
     /// <summary>Each section reads one buffer and writes the next: training, where the backward pass needs them all.</summary>
     Layered,
 
-    /// <summary>One buffer that every section updates: inference.</summary>
+    /// <summary>One buffer that the section updates: all sections in inference, routed blocks in training.</summary>
     InPlace,
 }
+
+/// <summary>How a section takes its place in a training step.</summary>
+/// <param name="OnePass">True when its backward pass follows its forward pass at once, as in the head: then nothing is kept between them.</param>
+/// <param name="InPlace">True when it is to update the stream where it lies.</param>
+/// <param name="TakesRounding">True when the gradient of its result comes as operands too.</param>
+/// <param name="LeavesRounding">True when it is to leave the gradient of its input so.</param>
+internal readonly record struct TrainingPlace(bool OnePass = false, bool InPlace = false, bool TakesRounding = false, bool LeavesRounding = false);
 
 /// <summary>Plans one section: covers it with kernels, finds lifetimes, lets results take dead operands' memory, assigns offsets.</summary>
 internal sealed class SectionPlanner
@@ -26,10 +33,11 @@ internal sealed class SectionPlanner
     private readonly IReadOnlyList<Launch> _launches;
     private readonly int _forwardLaunches;
     private readonly StreamUse _streamUse;
+    private readonly GradientRounding _rounded;
     private readonly Dictionary<Value, Storage> _storage = [];
     private readonly BufferGroups _groups;
 
-    private SectionPlanner(Section section, DifferentiatedSection? gradients, bool onePass, BackEnd backEnd, StreamUse streamUse)
+    private SectionPlanner(Section section, DifferentiatedSection? gradients, BackEnd backEnd, StreamUse streamUse, TrainingPlace place)
     {
         _section = section;
         _gradients = gradients;
@@ -37,28 +45,42 @@ internal sealed class SectionPlanner
         GraphVerifier.Verify(gradients?.Graph ?? section.Graph, section.Name);
         var precise = PrecisionGraph.Of(
             Simplifier.Simplify(gradients?.Graph ?? section.Graph), Simplifier.Simplify(section.Graph).Nodes.Count, backEnd.Precisions,
-            [.. section.Reports.Select(r => r.Value)]);
-        _graph = precise.Graph;
+            [.. section.Reports.Select(r => r.Value)],
+            new GradientRounding(place.TakesRounding ? gradients?.GradientIn : null, place.LeavesRounding ? gradients?.GradientOut : null));
+        _graph = !place.InPlace ? precise.Graph
+            : InPlaceRouting.Of(precise.Graph, precise.ForwardNodes, section) ?? throw new GraphException($"{section.Name} cannot update the stream in place.");
         _operands = precise.Operands;
+        _rounded = precise.Rounded;
         GraphVerifier.Verify(_graph, section.Name);
         _launches = Fusion.Cover(_graph, backEnd.Rules, Exported());
         var forward = new HashSet<Node>(_graph.Nodes.Take(precise.ForwardNodes));
-        _forwardLaunches = onePass ? 0 : _launches.TakeWhile(l => l.Nodes.All(forward.Contains)).Count();
-        if (!onePass && _launches.Skip(_forwardLaunches).Any(l => l.Nodes.All(forward.Contains)))
+        _forwardLaunches = place.OnePass ? 0 : _launches.TakeWhile(l => l.Nodes.All(forward.Contains)).Count();
+        if (!place.OnePass && _launches.Skip(_forwardLaunches).Any(l => l.Nodes.All(forward.Contains)))
             throw new GraphException($"{section.Name}: a forward kernel stands behind a backward one.");
         _groups = new BufferGroups(_launches);
     }
 
     /// <summary>Plans a section that is run forward only.</summary>
     public static SectionPlan Plan(Section section, BackEnd backEnd, StreamUse streamUse) =>
-        new SectionPlanner(section, null, onePass: false, backEnd, streamUse).Plan();
+        new SectionPlanner(section, null, backEnd, streamUse, default).Plan();
 
     /// <summary>Plans a section with its backward pass.</summary>
-    /// <param name="section">The section.</param>
-    /// <param name="onePass">True when the backward pass follows the forward pass at once, as in the head: then nothing is kept between them.</param>
-    /// <param name="backEnd">The back end.</param>
-    public static SectionPlan PlanTraining(Section section, bool onePass, BackEnd backEnd) =>
-        new SectionPlanner(section, Differentiator.Differentiate(section), onePass, backEnd, StreamUse.Layered).Plan();
+    public static SectionPlan PlanTraining(Section section, BackEnd backEnd, TrainingPlace place = default) =>
+        new SectionPlanner(section, Differentiator.Differentiate(section), backEnd, place.InPlace ? StreamUse.InPlace : StreamUse.Layered, place).Plan();
+
+    /// <summary>True when the back end's kernels read the gradient of the section's result as an operand.</summary>
+    public static bool WantsRounding(Section section, BackEnd backEnd) =>
+        Differentiator.Differentiate(section) is { GradientIn: { } gradientIn, Graph: var graph } && PrecisionGraph.IsOperandOf(Simplifier.Simplify(graph), backEnd.Precisions, gradientIn);
+
+    /// <summary>True when the section can update the stream in place.</summary>
+    public static bool CanRouteInPlace(Section section, BackEnd backEnd)
+    {
+        if (!backEnd.RoutesInPlace)
+            return false;
+        var graph = Simplifier.Simplify(Differentiator.Differentiate(section).Graph);
+        var precise = PrecisionGraph.Of(graph, Simplifier.Simplify(section.Graph).Nodes.Count, backEnd.Precisions, [.. section.Reports.Select(r => r.Value)]);
+        return InPlaceRouting.Of(precise.Graph, precise.ForwardNodes, section) is not null;
+    }
 
     private SectionPlan Plan()
     {
@@ -74,14 +96,14 @@ internal sealed class SectionPlanner
             _graph,
             _launches.Take(_forwardLaunches).ToList(),
             _launches.Skip(_forwardLaunches).ToList(),
-            _storage, parameters, extent, saved, scratch, _gradients);
+            _storage, parameters, extent, saved, scratch, _gradients, _rounded);
         PlanVerifier.Verify(plan);
         return plan;
     }
 
     private IEnumerable<Value> Exported()
     {
-        IEnumerable<Value?> values = [_section.StreamOut, _gradients?.GradientOut];
+        IEnumerable<Value?> values = [_section.StreamOut, _gradients?.GradientOut, _rounded.Out];
         return values.OfType<Value>()
             .Concat(_section.Reports.Select(r => r.Value))
             .Concat(_gradients?.ParameterGradients.Select(p => p.Gradient) ?? []);
@@ -114,10 +136,10 @@ internal sealed class SectionPlanner
         foreach (var input in _graph.Inputs)
         {
             var kind = input == _section.StreamIn ? StorageKind.StreamIn
-                : input == _gradients?.GradientIn ? StorageKind.StreamGradient
+                : input == _gradients?.GradientIn || input == _rounded.In ? StorageKind.StreamGradient
                 : input == _gradients?.LossScale ? StorageKind.Scalar
                 : StorageKind.External;
-            _storage[input] = new Storage(kind, 0, input.Type.Elements);
+            _storage[input] = new Storage(kind, 0, input.Type.Elements, PrecisionOf(input));
         }
 
         foreach (var value in _launches.SelectMany(l => l.Writes).Where(v => v.Type == TensorType.Scalar))
@@ -160,6 +182,8 @@ internal sealed class SectionPlanner
             _storage[streamOut] = new Storage(StorageKind.StreamOut, 0, streamOut.Type.Elements);
         if (_gradients is { GradientIn: null, GradientOut: { } gradientOut })
             _storage[gradientOut] = new Storage(StorageKind.StreamGradient, 0, gradientOut.Type.Elements);
+        if (_rounded.Out is { } rounded)
+            _storage[rounded] = new Storage(StorageKind.StreamGradient, 0, rounded.Type.Elements, Precision.Operand);
     }
 
     /// <summary>What one section leaves in a shared stream must be where the next one looks for it.</summary>

@@ -12,13 +12,13 @@ public enum StorageKind
     /// <summary>The gradient arena, added to; the offset is the parameter's.</summary>
     ParameterGradient,
 
-    /// <summary>The residual stream before the section.</summary>
+    /// <summary>The residual stream before the section, and behind a section that updates it in place.</summary>
     StreamIn,
 
     /// <summary>The residual stream behind the section.</summary>
     StreamOut,
 
-    /// <summary>The gradient of the residual stream, one buffer that every section updates.</summary>
+    /// <summary>The gradient of the residual stream, one buffer that every section updates; as operands, its rounding, another one.</summary>
     StreamGradient,
 
     /// <summary>Kept from the forward to the backward pass, one place a layer.</summary>

@@ -31,43 +31,52 @@ public sealed record TrainingPlan(
     /// <summary>Plans <paramref name="model"/> for the back end with the given table.</summary>
     public static TrainingPlan Create(ModelGraph model, BackEnd backEnd)
     {
-        var embedding = SectionPlanner.PlanTraining(model.Embedding, onePass: false, backEnd);
-        var blocks = model.Kinds.Select(k => SectionPlanner.PlanTraining(k.Training, onePass: false, backEnd)).ToList();
-        var gradient = SectionPlanner.PlanTraining(model.Loss, onePass: true, backEnd);
+        var places = TrainingPlaces.Of(model, backEnd);
+        var embedding = SectionPlanner.PlanTraining(model.Embedding, backEnd);
+        var blocks = model.Kinds.Select((kind, i) => SectionPlanner.PlanTraining(kind.Training, backEnd, places.Blocks[i])).ToList();
+        var gradient = SectionPlanner.PlanTraining(model.Loss, backEnd, places.Head);
         var loss = SectionPlanner.Plan(model.Loss, backEnd, StreamUse.Layered);
         var logits = SectionPlanner.Plan(model.Logits, backEnd, StreamUse.Layered);
         SectionPlan[] all = [embedding, .. blocks, gradient, loss, logits];
-        return new TrainingPlan(
+        var plan = new TrainingPlan(
             model, embedding, blocks, gradient, loss, logits, LayerSegments.Of(model.KindOfLayer),
             ActivationLayout.Create(model, blocks, all.Select(s => s.Scratch).Aggregate(Footprint.Max)),
             ParameterLayout.Create(model, blocks.Select(b => b.ParameterExtent).ToList()));
+        TrainingPlanVerifier.Verify(plan);
+        return plan;
     }
 }
 
 /// <summary>Where the activations of one sequence lie, in elements.</summary>
-/// <param name="Stream">Residual stream before layer 0; that before layer i is i steps behind.</param>
+/// <param name="Streams">Residual stream before each layer, and behind the last. A layer that updates it in place has one for both.</param>
 /// <param name="StreamStep">Elements of one residual stream.</param>
-/// <param name="StreamGradient">Gradient of the residual stream.</param>
-/// <param name="Scratch">Scratch words shared by all passes; those of operands start at 0.</param>
+/// <param name="StreamGradient">Gradient of the residual stream; that of operands, where sections hand its rounding on, starts at 0.</param>
+/// <param name="Scratch">Scratch shared by all passes, words and operands.</param>
 /// <param name="Saved">For each layer, what it keeps for its backward pass.</param>
 /// <param name="Total">Elements a sequence in all.</param>
 public sealed record ActivationLayout(
-    long Stream, long StreamStep, long StreamGradient, long Scratch, EquatableArray<Footprint> Saved, Footprint Total)
+    EquatableArray<long> Streams, long StreamStep, long StreamGradient, Footprint Scratch, EquatableArray<Footprint> Saved, Footprint Total)
 {
+    /// <summary>True when the stream before layer i lies i steps behind the first, for all i.</summary>
+    public bool HasStreamForEveryLayer => Streams[Streams.Count - 1] == (Streams.Count - 1) * StreamStep;
+
     internal static ActivationLayout Create(ModelGraph model, IReadOnlyList<SectionPlan> blocks, Footprint scratch)
     {
         var step = Storage.Align((long)model.Spec.Context * model.Spec.Width);
-        var gradient = step * (model.Spec.Layers + 1);
-        var scratchAt = gradient + step;
+        var streams = new List<long> { 0 };
+        foreach (var kind in model.KindOfLayer)
+            streams.Add(streams[streams.Count - 1] + (blocks[kind].UpdatesInPlace ? 0 : step));
+        var gradient = streams[streams.Count - 1] + step;
+        var scratchAt = new Footprint(gradient + step, blocks.Any(b => b.Rounded.In is not null) ? step : 0);
         var saved = new List<Footprint>();
-        var end = new Footprint(scratchAt, 0) + scratch;
+        var end = scratchAt + scratch;
         foreach (var kind in model.KindOfLayer)
         {
             saved.Add(end);
             end += blocks[kind].Saved;
         }
 
-        return new ActivationLayout(0, step, gradient, scratchAt, saved.ToEquatableArray(), end);
+        return new ActivationLayout(streams.ToEquatableArray(), step, gradient, scratchAt, saved.ToEquatableArray(), end);
     }
 }
 

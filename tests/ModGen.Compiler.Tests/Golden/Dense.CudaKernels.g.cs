@@ -247,18 +247,19 @@ partial class Dense
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64 = new("rms_norm_gradient_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64Narrow = new("rms_norm_gradient_64_narrow", "prelude rms_norm", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64(
+            extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_narrow(
                 const element* dy, // (rows, 64)
                 const float* x,    // (rows, 64)
                 const float* gain, // (64)
                 const float* rstd, // (rows)
                 float* dx,         // (rows, 64)
+                element* narrow,   // (rows, 64)
                 float* partials,   // (blocks, 64)
                 Rows rows)
             {
-                rms_norm_bwd<64, element, false, false>(dy, x, gain, rstd, nullptr, dx, nullptr, partials, rows);
+                rms_norm_bwd<64, element, false, true>(dy, x, gain, rstd, nullptr, dx, narrow, partials, rows);
             }
             """);
 
@@ -721,17 +722,6 @@ partial class Dense
                 """),
         };
 
-        public static readonly Cuda::Kernel Narrow64 = new("narrow_64", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) narrow_64(
-                const float* x, // (rows, 64)
-                element* y,     // (rows, 64)
-                Rows rows)
-            {
-                narrow<64>(x, y, rows);
-            }
-            """);
-
         public static readonly Cuda::LinearKernel LinearWeightGradient64x192 = new("linear_weight_gradient_64x192", Cuda::LinearPass.WeightGradient, 64, 192)
         {
             Plain = new("linear_weight_gradient_64x192", "prelude linear_stores linear_any", 256,
@@ -1121,22 +1111,6 @@ partial class Dense
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64Add = new("rms_norm_gradient_64_add", "prelude rms_norm", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_add(
-                const element* dy,     // (rows, 64)
-                const float* x,        // (rows, 64)
-                const float* gain,     // (64)
-                const float* rstd,     // (rows)
-                const float* residual, // (rows, 64)
-                float* dx,             // (rows, 64), may be residual
-                float* partials,       // (blocks, 64)
-                Rows rows)
-            {
-                rms_norm_bwd<64, element, true, false>(dy, x, gain, rstd, residual, dx, nullptr, partials, rows);
-            }
-            """);
-
         public static readonly Cuda::DecodeHeadKernel Decode64Head = new("decode_64_head", 64, 256)
         {
             Logits = new("decode_64_head", "prelude sm80 cached_attention decode_products decode_layer", 128,
@@ -1496,6 +1470,6 @@ partial class Dense
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. LinearRotary128x64_6x16.Forms, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, Narrow64, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, RmsNormGradient64Add, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64Narrow, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. LinearRotary128x64_6x16.Forms, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
     }
 }

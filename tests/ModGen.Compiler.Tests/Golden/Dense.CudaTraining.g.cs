@@ -17,10 +17,11 @@ partial class Dense
         // Activations of one sequence, in elements; in a batch, a buffer lies at Batch times its offset. Floats and operands have an arena each.
         private const long Stream = 0; // residual stream before each layer, and behind the last
         private const long StreamStep = 8192;
-        private const long StreamGradient = 40960;
-        private const long Scratch = 49152; // that of operands starts at 0
+        private const long StreamGradient = 40960; // its rounding, of operands, starts at 0
+        private const long Scratch = 49152;
+        private const long ScratchOperands = 8192;
         private const long SequenceFloats = 85120;
-        private const long SequenceOperands = 483328;
+        private const long SequenceOperands = 491520;
 
         public CudaTraining(Dense model, Runtime::CudaDevice device, int batch)
             : base(model, device, batch, SequenceFloats, SequenceOperands)
@@ -40,7 +41,7 @@ partial class Dense
         {
             var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
             var finalGain = Weights(213504); // (64)
-            var normed = Operands(0); // (B, 128, 64)
+            var normed = Operands(ScratchOperands); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
@@ -74,7 +75,7 @@ partial class Dense
         {
             var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
             var finalGain = Weights(213504); // (64)
-            var normed = Operands(0); // (B, 128, 64)
+            var normed = Operands(ScratchOperands); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
@@ -87,12 +88,12 @@ partial class Dense
         {
             var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
             var finalGain = Weights(213504); // (64)
-            var normed = Operands(0); // (B, 128, 64)
+            var normed = Operands(ScratchOperands); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var head = WeightOperands(213568); // (256, 64)
-            var dnormed = Operands(8192); // (B, 128, 64)
+            var dnormed = Operands(ScratchOperands + 8192); // (B, 128, 64)
             var dhead = Gradients(213568); // (256, 64)
             var rows = Batch * 128;
             var losses = WorkspaceHeld(4L * rows); // (rows) nats
@@ -112,7 +113,8 @@ partial class Dense
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
             var dfinalGain = Gradients(213504); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx]);
+            var dxNarrow = Operands(0); // (B, 128, 64)
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Narrow, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx, dxNarrow]);
         }
 
         /// <summary>Rows of the embedding by token id.</summary>
@@ -159,7 +161,7 @@ partial class Dense
             AttentionForward(CudaKernels.Attention4x16Over2At128, rotated, attended, logSumExp);
 
             var outputWeight = WeightOperands(weights + 8256); // (64, 64)
-            var attention = Operands(0); // (B, 128, 64)
+            var attention = Operands(ScratchOperands); // (B, 128, 64)
             Linear(CudaKernels.Linear64x64, attended, outputWeight, attention, Rows(Batch * 128));
 
             var mlpGain = Weights(weights + 12352); // (64)
@@ -184,11 +186,8 @@ partial class Dense
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
             var savedOperands = SavedOperandsAt(layer);
-            var dnext = Floats(StreamGradient); // (B, 128, 64)
-            var dnextNarrow = Operands(0); // (B, 128, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [dnext, dnextNarrow, Rows(Batch * 128)]);
-
             var hidden = Operands(savedOperands + 90112); // (B, 128, 192)
+            var dnextNarrow = Operands(0); // (B, 128, 64)
             var ddownWeight = Gradients(weights + 36992); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, dnextNarrow, hidden, ddownWeight, Rows(Batch * 128));
 
@@ -198,7 +197,7 @@ partial class Dense
             SwiGluInputGradient(CudaKernels.SwigluInputGradient64x192, dnextNarrow, downWeight, gateUp, dgateUp, Rows(Batch * 128));
 
             var gateUpWeight = WeightOperands(weights + 12416); // (384, 64)
-            var dmiddleNormed = Operands(0); // (B, 128, 64)
+            var dmiddleNormed = Operands(ScratchOperands); // (B, 128, 64)
             Linear(CudaKernels.LinearInputGradient384x64, dgateUp, gateUpWeight, dmiddleNormed, Rows(Batch * 128));
 
             var middleNormed = Operands(savedOperands + 32768); // (B, 128, 64)
@@ -208,13 +207,14 @@ partial class Dense
             var middle = Floats(saved + 640); // (B, 128, 64)
             var mlpGain = Weights(weights + 12352); // (64)
             var middleRstd = Floats(saved + 8832); // (B, 128)
+            var dnext = Floats(StreamGradient); // (B, 128, 64)
             var dmiddle2 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var dmlpGain = Gradients(weights + 12352); // (64)
-            var dmiddle2Narrow = Operands(8192); // (B, 128, 64)
+            var dmiddle2Narrow = Operands(ScratchOperands + 8192); // (B, 128, 64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow]);
 
             var outputWeight = WeightOperands(weights + 8256); // (64, 64)
-            var dattended = Operands(0); // (B, 128, 64)
+            var dattended = Operands(ScratchOperands); // (B, 128, 64)
             Linear(CudaKernels.LinearInputGradient64x64, dmiddle2Narrow, outputWeight, dattended, Rows(Batch * 128));
 
             var attended = Operands(savedOperands + 24576); // (B, 128, 64)
@@ -223,11 +223,11 @@ partial class Dense
 
             var rotated = Operands(savedOperands + 8192); // (B, 128, 128)
             var logSumExp = Floats(saved + 128); // (B, 4, 128)
-            var dqkv = Operands(8192); // (B, 128, 128)
+            var dqkv = Operands(ScratchOperands + 8192); // (B, 128, 128)
             AttentionBackward(CudaKernels.Attention4x16Over2At128, CudaKernels.RotaryGradient6x16Of128, Positions, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 64); // (128, 64)
-            var dnormed = Operands(0); // (B, 128, 64)
+            var dnormed = Operands(ScratchOperands); // (B, 128, 64)
             Linear(CudaKernels.LinearInputGradient128x64, dqkv, qkvWeight, dnormed, Rows(Batch * 128));
 
             var normed = Operands(savedOperands); // (B, 128, 64)
@@ -239,7 +239,8 @@ partial class Dense
             var rstd = Floats(saved); // (B, 128)
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
             var dattentionGain = Gradients(weights); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2]);
+            var dx2Narrow = Operands(0); // (B, 128, 64), over dnextNarrow
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2, dx2Narrow]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)
@@ -272,7 +273,7 @@ partial class Dense
         /// <summary>Offset of the operands that a layer keeps for its backward pass.</summary>
         private static long SavedOperandsAt(int layer)
         {
-            return 24576L + layer * 114688L;
+            return 32768L + layer * 114688L;
         }
     }
 }

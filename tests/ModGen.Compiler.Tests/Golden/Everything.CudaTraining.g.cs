@@ -15,11 +15,11 @@ partial class Everything
     private sealed class CudaTraining : Programs::CudaTrainingProgram
     {
         // Activations of one sequence, in elements; in a batch, a buffer lies at Batch times its offset. Floats and operands have an arena each.
-        private const long Stream = 0; // residual stream before each layer, and behind the last
-        private const long StreamStep = 8192;
-        private const long StreamGradient = 32768;
-        private const long Scratch = 40960; // that of operands starts at 0
-        private const long SequenceFloats = 53488;
+        private const long Stream = 0; // residual stream before the first layer; routed blocks update it in place
+        private const long StreamEnd = 8192; // behind the last
+        private const long StreamGradient = 16384;
+        private const long Scratch = 24576; // that of operands starts at 0
+        private const long SequenceFloats = 37104;
         private const long SequenceOperands = 95744;
 
         public CudaTraining(Everything model, Runtime::CudaDevice device, int batch)
@@ -37,7 +37,7 @@ partial class Everything
 
         protected override void Loss()
         {
-            var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamEnd); // (B, 128, 64)
             var finalGain = Weights(178272); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
@@ -70,7 +70,7 @@ partial class Everything
 
         protected override void Head()
         {
-            var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamEnd); // (B, 128, 64)
             var finalGain = Weights(178272); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
@@ -83,7 +83,7 @@ partial class Everything
         /// <summary>The loss, and the gradient of the stream behind the last layer.</summary>
         private void HeadBackward()
         {
-            var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamEnd); // (B, 128, 64)
             var finalGain = Weights(178272); // (64)
             var normed = Operands(0); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
@@ -142,7 +142,7 @@ partial class Everything
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
             var savedOperands = SavedOperandsAt(layer);
-            var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
             Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128)]);
@@ -204,8 +204,8 @@ partial class Everything
             var gates = Floats(saved + 4576); // (B, 32)
             Launch(CudaKernels.GatesSigmoid32Of128, Blocks(Batch * 32, 2048), [scores, selected, gates, Rows(Batch * 32)]);
 
-            var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter64_32Of128Scaled, Blocks(Batch * 128, 8), [x, selected, delta, gates, next, Rows(Batch * 128)]);
+            var next = Floats(StreamBefore(layer)); // (B, 128, 64), over x
+            Launch(CudaKernels.Scatter64_32Of128ScaledInPlace, Blocks(Batch * 32, 8), [x, selected, delta, gates, next, Rows(Batch * 32)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -284,9 +284,6 @@ partial class Everything
             var dattentionGain = Gradients(weights + 1136); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 32), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
-            var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd64_32Of128Float, Blocks(Batch * 32, 8), [dgathered2, selected, dx2, Rows(Batch * 32)]);
-
             var predictorLogits = Floats(saved + 160); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
             Launch(CudaKernels.RoutingLossGradient32Of128, Blocks(Batch * 128, 2048), [predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128]);
@@ -316,11 +313,11 @@ partial class Everything
             var dpredictorBias = Gradients(weights + 1088); // (16)
             LaunchWithColumnSums(CudaKernels.ColumnSums16, CudaKernels.AddColumnPartials16, 16, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
 
-            var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
+            var next = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
-            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dx2
+            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RouterGradient64, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores, dx4]);
+            LaunchWithColumnSums(CudaKernels.RoutedGradient64_32Of128, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), [next, gathered, selected, dgathered2, routerWeight, dscores, dx4]);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -329,7 +326,7 @@ partial class Everything
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
             var savedOperands = SavedOperandsAt(layer);
-            var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
             Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128)]);
@@ -393,7 +390,7 @@ partial class Everything
             var gates = Floats(saved + 2416); // (B, 16)
             Launch(CudaKernels.GatesTanh16Of128, Blocks(Batch * 16, 2048), [scores, selected, gates, Rows(Batch * 16)]);
 
-            var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
+            var next = Floats(StreamBehind(layer)); // (B, 128, 64)
             Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), [x, selected, delta, gates, next, Rows(Batch * 128)]);
         }
 
@@ -509,7 +506,7 @@ partial class Everything
             var dscores3 = Floats(Scratch + 1040); // (B, 128)
             Launch(CudaKernels.RoutingLossGradient16Of128Add, Blocks(Batch * 128, 2048), [scores, selected, Scale, 0.5f, dscores3, Batch * 128]);
 
-            var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var dx4 = Floats(StreamGradient); // (B, 128, 64), over dx2
             var drouterWeight = Gradients(weights); // (1, 64)
@@ -528,7 +525,7 @@ partial class Everything
             var selected = Integers(saved + 128); // (B, 8) int
             Launch(CudaKernels.Top8Of128, Batch, [scores, selected]);
 
-            var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var attentionGain = Weights(weights); // (64)
             var gathered = Floats(saved + 144); // (B, 8, 64)
             var normed = Operands(savedOperands); // (B, 8, 64)
@@ -562,8 +559,8 @@ partial class Everything
             var delta = Operands(0); // (B, 8, 64)
             LinearSum(CudaKernels.LinearSum64x192, hidden, downWeight, attention, delta, Rows(Batch * 8));
 
-            var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter64_8Of128, Blocks(Batch * 128, 8), [x, selected, delta, next, Rows(Batch * 128)]);
+            var next = Floats(StreamBefore(layer)); // (B, 128, 64), over x
+            Launch(CudaKernels.Scatter64_8Of128InPlace, Blocks(Batch * 8, 8), [x, selected, delta, next, Rows(Batch * 8)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -683,14 +680,34 @@ partial class Everything
             return 124896L;
         }
 
+        /// <summary>Offset of the residual stream before a layer.</summary>
+        private static long StreamBefore(int layer)
+        {
+            if (layer < 1)
+                return 0L;
+            if (layer < 2)
+                return 0L;
+            return 8192L;
+        }
+
+        /// <summary>Offset of the residual stream behind a layer.</summary>
+        private static long StreamBehind(int layer)
+        {
+            if (layer < 1)
+                return 0L;
+            if (layer < 2)
+                return 8192L;
+            return 8192L;
+        }
+
         /// <summary>Offset of the floats that a layer keeps for its backward pass.</summary>
         private static long SavedAt(int layer)
         {
             if (layer < 1)
-                return 45216L;
+                return 28832L;
             if (layer < 2)
-                return 49824L;
-            return 52256L;
+                return 33440L;
+            return 35872L;
         }
 
         /// <summary>Offset of the operands that a layer keeps for its backward pass.</summary>

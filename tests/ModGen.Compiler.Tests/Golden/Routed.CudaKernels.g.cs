@@ -721,17 +721,6 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel Narrow64 = new("narrow_64", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) narrow_64(
-                const float* x, // (rows, 64)
-                element* y,     // (rows, 64)
-                Rows rows)
-            {
-                narrow<64>(x, y, rows);
-            }
-            """);
-
         public static readonly Cuda::LinearKernel LinearWeightGradient64x192 = new("linear_weight_gradient_64x192", Cuda::LinearPass.WeightGradient, 64, 192)
         {
             Plain = new("linear_weight_gradient_64x192", "prelude linear_stores linear_any", 256,
@@ -1318,17 +1307,17 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter64_16Of128Scaled = new("scatter_64_16_of_128_scaled", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_16Of128ScaledInPlace = new("scatter_64_16_of_128_scaled_in_place", "prelude rows", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_16_of_128_scaled(
+            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_16_of_128_scaled_in_place(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (selected rows)
                 const element* f,    // (selected rows, 64)
                 const float* gate,   // (selected rows)
-                float* y,            // (stream rows, 64)
+                float* y,            // (stream rows, 64), the same as x
                 Rows rows)
             {
-                scatter_add_scaled<64, 128, 16, element, true, false>(x, selected, f, gate, y, rows);
+                scatter_add_scaled<64, 128, 16, element, true, true>(x, selected, f, gate, y, rows);
             }
             """);
 
@@ -1373,15 +1362,14 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel ScatterAdd64_16Of128Float = new("scatter_add_64_16_of_128_float", "prelude rows", 256,
+        public static readonly Cuda::Kernel Narrow64 = new("narrow_64", "prelude elementwise", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scatter_add_64_16_of_128_float(
-                const float* y,      // (rows, 64)
-                const int* selected, // (rows)
-                float* into,         // (stream rows, 64), added to
+            extern "C" __global__ void __launch_bounds__(256, 1) narrow_64(
+                const float* x, // (rows, 64)
+                element* y,     // (rows, 64)
                 Rows rows)
             {
-                scatter_add<64, 128, 16, float>(y, selected, into, rows);
+                narrow<64>(x, y, rows);
             }
             """);
 
@@ -1399,17 +1387,21 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel RouterGradient64 = new("router_gradient_64", "prelude routing", 256,
+        public static readonly Cuda::Kernel RoutedGradient64_16Of128Narrow = new("routed_gradient_64_16_of_128_narrow", "prelude routing", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) router_gradient_64(
-                const float* x,        // (rows, 64)
-                const float* w,        // (64)
-                const float* d_scores, // (rows)
-                float* dx,             // (rows, 64), added to
-                float* partials,       // (blocks, 64)
+            extern "C" __global__ void __launch_bounds__(256, 1) routed_gradient_64_16_of_128_narrow(
+                const float* x,         // (rows, 64) behind the block
+                const float* gathered,  // (selected rows, 64)
+                const int* selected,    // (selected rows)
+                const float* dgathered, // (selected rows, 64)
+                const float* w,         // (64)
+                const float* d_scores,  // (rows)
+                float* dx,              // (rows, 64), added to
+                element* narrow,        // (rows, 64)
+                float* partials,        // (blocks, 64)
                 Rows rows)
             {
-                router_bwd<64>(x, w, d_scores, dx, partials, rows);
+                router_bwd<64, 128, 16, true, true>(x, gathered, selected, dgathered, w, d_scores, dx, narrow, partials, rows);
             }
             """);
 
@@ -2033,6 +2025,6 @@ partial class Routed
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, Narrow64, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesIdentityGradient16Of128, Add64FloatFloat, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128Add, RouterGradient64, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, Decode64RouteIdentity, .. Decode64Routed.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, GatesIdentityGradient16Of128, Add64FloatFloat, Narrow64, RoutingLossGradient16Of128Add, RoutedGradient64_16Of128Narrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, Decode64RouteIdentity, .. Decode64Routed.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
     }
 }

@@ -15,12 +15,13 @@ partial class Routed
     private sealed class CudaTraining : Programs::CudaTrainingProgram
     {
         // Activations of one sequence, in elements; in a batch, a buffer lies at Batch times its offset. Floats and operands have an arena each.
-        private const long Stream = 0; // residual stream before each layer, and behind the last
-        private const long StreamStep = 8192;
-        private const long StreamGradient = 40960;
-        private const long Scratch = 49152; // that of operands starts at 0
-        private const long SequenceFloats = 73872;
-        private const long SequenceOperands = 311296;
+        private const long Stream = 0; // residual stream before the first layer; routed blocks update it in place
+        private const long StreamEnd = 16384; // behind the last
+        private const long StreamGradient = 24576; // its rounding, of operands, starts at 0
+        private const long Scratch = 32768;
+        private const long ScratchOperands = 8192;
+        private const long SequenceFloats = 57488;
+        private const long SequenceOperands = 319488;
 
         public CudaTraining(Routed model, Runtime::CudaDevice device, int batch)
             : base(model, device, batch, SequenceFloats, SequenceOperands)
@@ -39,9 +40,9 @@ partial class Routed
 
         protected override void Loss()
         {
-            var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamEnd); // (B, 128, 64)
             var finalGain = Weights(230016); // (64)
-            var normed = Operands(0); // (B, 128, 64)
+            var normed = Operands(ScratchOperands); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
@@ -74,9 +75,9 @@ partial class Routed
 
         protected override void Head()
         {
-            var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamEnd); // (B, 128, 64)
             var finalGain = Weights(230016); // (64)
-            var normed = Operands(0); // (B, 128, 64)
+            var normed = Operands(ScratchOperands); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
@@ -87,14 +88,14 @@ partial class Routed
         /// <summary>The loss, and the gradient of the stream behind the last layer.</summary>
         private void HeadBackward()
         {
-            var x = Floats(Stream + Layers * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamEnd); // (B, 128, 64)
             var finalGain = Weights(230016); // (64)
-            var normed = Operands(0); // (B, 128, 64)
+            var normed = Operands(ScratchOperands); // (B, 128, 64)
             var rstd = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, finalGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var head = WeightOperands(230080); // (256, 64)
-            var dnormed = Operands(8192); // (B, 128, 64)
+            var dnormed = Operands(ScratchOperands + 8192); // (B, 128, 64)
             var dhead = Gradients(230080); // (256, 64)
             var rows = Batch * 128;
             var losses = WorkspaceHeld(4L * rows); // (rows) nats
@@ -146,7 +147,7 @@ partial class Routed
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
             var savedOperands = SavedOperandsAt(layer);
-            var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var attentionGain = Weights(weights); // (64)
             var normed = Operands(savedOperands); // (B, 128, 64)
             var rstd = Floats(saved); // (B, 128)
@@ -161,7 +162,7 @@ partial class Routed
             AttentionForward(CudaKernels.Attention4x16At128, rotated, attended, logSumExp);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
-            var attention = Operands(0); // (B, 128, 64)
+            var attention = Operands(ScratchOperands); // (B, 128, 64)
             Linear(CudaKernels.Linear64x64, attended, outputWeight, attention, Rows(Batch * 128));
 
             var mlpGain = Weights(weights + 16448); // (64)
@@ -176,7 +177,7 @@ partial class Routed
             LinearSwiGlu(CudaKernels.LinearSwiglu192x64, middleNormed, gateUpWeight, gateUp, hidden, Rows(Batch * 128));
 
             var downWeight = WeightOperands(weights + 41088); // (64, 192)
-            var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
+            var next = Floats(StreamBehind(layer)); // (B, 128, 64)
             LinearSum(CudaKernels.LinearSum64x192Float, hidden, downWeight, middle, next, Rows(Batch * 128));
         }
 
@@ -186,11 +187,8 @@ partial class Routed
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
             var savedOperands = SavedOperandsAt(layer);
-            var dnext = Floats(StreamGradient); // (B, 128, 64)
-            var dnextNarrow = Operands(0); // (B, 128, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [dnext, dnextNarrow, Rows(Batch * 128)]);
-
             var hidden = Operands(savedOperands + 98304); // (B, 128, 192)
+            var dnextNarrow = Operands(0); // (B, 128, 64)
             var ddownWeight = Gradients(weights + 41088); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, dnextNarrow, hidden, ddownWeight, Rows(Batch * 128));
 
@@ -200,7 +198,7 @@ partial class Routed
             SwiGluInputGradient(CudaKernels.SwigluInputGradient64x192, dnextNarrow, downWeight, gateUp, dgateUp, Rows(Batch * 128));
 
             var gateUpWeight = WeightOperands(weights + 16512); // (384, 64)
-            var dmiddleNormed = Operands(0); // (B, 128, 64)
+            var dmiddleNormed = Operands(ScratchOperands); // (B, 128, 64)
             Linear(CudaKernels.LinearInputGradient384x64, dgateUp, gateUpWeight, dmiddleNormed, Rows(Batch * 128));
 
             var middleNormed = Operands(savedOperands + 40960); // (B, 128, 64)
@@ -210,13 +208,14 @@ partial class Routed
             var middle = Floats(saved + 640); // (B, 128, 64)
             var mlpGain = Weights(weights + 16448); // (64)
             var middleRstd = Floats(saved + 8832); // (B, 128)
+            var dnext = Floats(StreamGradient); // (B, 128, 64)
             var dmiddle2 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var dmlpGain = Gradients(weights + 16448); // (64)
-            var dmiddle2Narrow = Operands(8192); // (B, 128, 64)
+            var dmiddle2Narrow = Operands(ScratchOperands + 8192); // (B, 128, 64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow]);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
-            var dattended = Operands(0); // (B, 128, 64)
+            var dattended = Operands(ScratchOperands); // (B, 128, 64)
             Linear(CudaKernels.LinearInputGradient64x64, dmiddle2Narrow, outputWeight, dattended, Rows(Batch * 128));
 
             var attended = Operands(savedOperands + 32768); // (B, 128, 64)
@@ -225,18 +224,18 @@ partial class Routed
 
             var rotated = Operands(savedOperands + 8192); // (B, 128, 192)
             var logSumExp = Floats(saved + 128); // (B, 4, 128)
-            var dqkv = Operands(8192); // (B, 128, 192)
+            var dqkv = Operands(ScratchOperands + 8192); // (B, 128, 192)
             AttentionBackward(CudaKernels.Attention4x16At128, CudaKernels.RotaryGradient8x16Of192, Positions, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
-            var dnormed = Operands(0); // (B, 128, 64)
+            var dnormed = Operands(ScratchOperands); // (B, 128, 64)
             Linear(CudaKernels.LinearInputGradient192x64, dqkv, qkvWeight, dnormed, Rows(Batch * 128));
 
             var normed = Operands(savedOperands); // (B, 128, 64)
             var dqkvWeight = Gradients(weights + 64); // (192, 64)
             Linear(CudaKernels.LinearWeightGradient192x64, dqkv, normed, dqkvWeight, Rows(Batch * 128));
 
-            var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var attentionGain = Weights(weights); // (64)
             var rstd = Floats(saved); // (B, 128)
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
@@ -250,7 +249,7 @@ partial class Routed
             var weights = WeightsAt(layer);
             var saved = SavedAt(layer);
             var savedOperands = SavedOperandsAt(layer);
-            var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
+            var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
             Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128)]);
@@ -296,8 +295,8 @@ partial class Routed
             var gates = Floats(saved + 2288); // (B, 16)
             Launch(CudaKernels.GatesIdentity16Of128, Blocks(Batch * 16, 2048), [scores, selected, gates, Rows(Batch * 16)]);
 
-            var next = Floats(Stream + (layer + 1) * StreamStep); // (B, 128, 64)
-            Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), [x, selected, delta, gates, next, Rows(Batch * 128)]);
+            var next = Floats(StreamBefore(layer)); // (B, 128, 64), over x
+            Launch(CudaKernels.Scatter64_16Of128ScaledInPlace, Blocks(Batch * 16, 8), [x, selected, delta, gates, next, Rows(Batch * 16)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -312,7 +311,7 @@ partial class Routed
             var gates = Floats(saved + 2288); // (B, 16)
             var ddelta = Floats(Scratch); // (B, 16, 64)
             var dgates = Floats(Scratch + 1024); // (B, 16)
-            var ddeltaNarrow = Operands(0); // (B, 16, 64)
+            var ddeltaNarrow = Operands(ScratchOperands); // (B, 16, 64)
             Launch(CudaKernels.GatherScaleGradient64_16Of128Narrow, Blocks(Batch * 16, 8), [dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16)]);
 
             var dscores = Floats(Scratch + 1040); // (B, 128)
@@ -328,7 +327,7 @@ partial class Routed
             SwiGluInputGradient(CudaKernels.SwigluInputGradient64x192, ddeltaNarrow, downWeight, gateUp, dgateUp, Rows(Batch * 16));
 
             var gateUpWeight = WeightOperands(weights + 16576); // (384, 64)
-            var dmiddleNormed = Operands(0); // (B, 16, 64)
+            var dmiddleNormed = Operands(ScratchOperands); // (B, 16, 64)
             Linear(CudaKernels.LinearInputGradient384x64, dgateUp, gateUpWeight, dmiddleNormed, Rows(Batch * 16));
 
             var middleNormed = Operands(savedOperands + 6144); // (B, 16, 64)
@@ -345,11 +344,11 @@ partial class Routed
             var dattention = Floats(Scratch); // (B, 16, 64)
             Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 1024L, 2048), [ddelta, dmiddle, dattention, Rows(Batch * 16)]);
 
-            var dattentionNarrow = Operands(0); // (B, 16, 64)
+            var dattentionNarrow = Operands(ScratchOperands); // (B, 16, 64)
             Launch(CudaKernels.Narrow64, Blocks(Batch * 1024L, 2048), [dattention, dattentionNarrow, Rows(Batch * 16)]);
 
             var outputWeight = WeightOperands(weights + 12416); // (64, 64)
-            var dattended = Operands(1024); // (B, 16, 64)
+            var dattended = Operands(ScratchOperands + 1024); // (B, 16, 64)
             Linear(CudaKernels.LinearInputGradient64x64, dattentionNarrow, outputWeight, dattended, Rows(Batch * 16));
 
             var attended = Operands(savedOperands + 4096); // (B, 16, 64)
@@ -358,11 +357,11 @@ partial class Routed
 
             var rotated = Operands(savedOperands + 1024); // (B, 16, 192)
             var logSumExp = Floats(saved + 1184); // (B, 4, 16)
-            var dqkv = Operands(2048); // (B, 16, 192)
+            var dqkv = Operands(ScratchOperands + 2048); // (B, 16, 192)
             AttentionBackward(CudaKernels.Attention4x16At16, CudaKernels.RotaryGradient8x16Of192, selected, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 128); // (192, 64)
-            var dnormed = Operands(0); // (B, 16, 64)
+            var dnormed = Operands(ScratchOperands); // (B, 16, 64)
             Linear(CudaKernels.LinearInputGradient192x64, dqkv, qkvWeight, dnormed, Rows(Batch * 16));
 
             var normed = Operands(savedOperands); // (B, 16, 64)
@@ -376,18 +375,16 @@ partial class Routed
             var dattentionGain = Gradients(weights + 64); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
-            var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), [dgathered2, selected, dx2, Rows(Batch * 16)]);
-
             var scores = Floats(saved); // (B, 128)
             var dscores3 = Floats(Scratch + 1040); // (B, 128)
             Launch(CudaKernels.RoutingLossGradient16Of128Add, Blocks(Batch * 128, 2048), [scores, selected, Scale, 0.01f, dscores3, Batch * 128]);
 
-            var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
+            var next = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
-            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dx2
+            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RouterGradient64, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores3, dx4]);
+            var dx4Narrow = Operands(0); // (B, 128, 64)
+            LaunchWithColumnSums(CudaKernels.RoutedGradient64_16Of128Narrow, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), [next, gathered, selected, dgathered2, routerWeight, dscores3, dx4, dx4Narrow]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)
@@ -415,16 +412,28 @@ partial class Routed
             return 16384L + layer / 2 * 106816L + (layer % 2) switch { 0 => 0L, _ => 53376L };
         }
 
+        /// <summary>Offset of the residual stream before a layer.</summary>
+        private static long StreamBefore(int layer)
+        {
+            return layer / 2 * 8192L + (layer % 2) switch { 0 => 0L, _ => 8192L };
+        }
+
+        /// <summary>Offset of the residual stream behind a layer.</summary>
+        private static long StreamBehind(int layer)
+        {
+            return 8192L + layer / 2 * 8192L + (layer % 2) switch { 0 => 0L, _ => 0L };
+        }
+
         /// <summary>Offset of the floats that a layer keeps for its backward pass.</summary>
         private static long SavedAt(int layer)
         {
-            return 51344L + layer / 2 * 11264L + (layer % 2) switch { 0 => 0L, _ => 8960L };
+            return 34960L + layer / 2 * 11264L + (layer % 2) switch { 0 => 0L, _ => 8960L };
         }
 
         /// <summary>Offset of the operands that a layer keeps for its backward pass.</summary>
         private static long SavedOperandsAt(int layer)
         {
-            return 32768L + layer / 2 * 139264L + (layer % 2) switch { 0 => 0L, _ => 122880L };
+            return 40960L + layer / 2 * 139264L + (layer % 2) switch { 0 => 0L, _ => 122880L };
         }
     }
 }

@@ -45,10 +45,10 @@ internal sealed class TrainingFile(TrainingPlan plan)
         var spec = Model.Spec;
         var memory = plan.Memory;
         _writer.Line("// Activations of one sequence, in floats; in a batch, a buffer lies at Batch times its offset.");
-        _writer.Line($"private const long Stream = {memory.Stream}; // residual stream before each layer, and behind the last");
+        _writer.Line($"private const long Stream = {memory.Streams[0]}; // residual stream before each layer, and behind the last");
         _writer.Line($"private const long StreamStep = {memory.StreamStep};");
         _writer.Line($"private const long StreamGradient = {memory.StreamGradient};");
-        _writer.Line($"private const long Scratch = {memory.Scratch};");
+        _writer.Line($"private const long Scratch = {memory.Scratch.Words};");
         _writer.Line($"private const long SequenceFloats = {memory.Total.Words};");
         _writer.Line($"private const long LargestTensor = {LargestTensor()};");
         _writer.Line();

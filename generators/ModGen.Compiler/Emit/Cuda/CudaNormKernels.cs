@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using ModGen.Compiler.Graph;
 using ModGen.Compiler.Ops;
 using ModGen.Compiler.Planning;
 using static ModGen.Compiler.Emit.Cuda.CudaTexts;
@@ -17,8 +18,8 @@ internal static class CudaNormKernels
             n => [Read("x", n.Inputs[0]), Read("gain", n.Inputs[1]), Write("y", n.Outputs[0]), Write("rstd", n.Outputs[1])], Forward),
         CudaKernel.FusedNarrow("rms_norm_gradient_add_narrow", "dx", FusedPatterns.RmsNormGradientAdd, Gradient),
         CudaKernel.Fused("rms_norm_gradient_add", FusedPatterns.RmsNormGradientAdd, Gradient),
-        CudaKernel.For<RmsNormGradient>("rms_norm_gradient",
-            n => [Read("dy", n.Inputs[0]), Read("x", n.Inputs[1]), Read("gain", n.Inputs[2]), Read("rstd", n.Inputs[3]), Write("dx", n.Outputs[0]), Write("dgain", n.Outputs[1])], Gradient),
+        CudaKernel.FusedNarrow("rms_norm_gradient_narrow", "dx", Backward, Gradient),
+        CudaKernel.Fused("rms_norm_gradient", Backward, Gradient),
     ];
 
     private static IEnumerable<string> Forward(CudaCall c)
@@ -50,6 +51,13 @@ internal static class CudaNormKernels
         return c.ByRow(text, "gathered",
             c["x"], c["indices"], c["gain"], c["gathered"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
     }
+
+    private static KernelMatch? Backward(Matcher m, Node node) =>
+        node.Op is RmsNormGradient
+            ? new KernelMatch(
+                [node],
+                [Read("dy", node.Inputs[0]), Read("x", node.Inputs[1]), Read("gain", node.Inputs[2]), Read("rstd", node.Inputs[3]), Write("dx", node.Outputs[0]), Write("dgain", node.Outputs[1])])
+            : null;
 
     private static IEnumerable<string> Gradient(CudaCall c)
     {

@@ -12,6 +12,8 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
 
     private ModelGraph Model => plan.Model;
 
+    private bool RoundsGradient => plan.Memory.Scratch.Operands > 0;
+
     public string Write()
     {
         var spec = Model.Spec;
@@ -38,10 +40,21 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
     {
         var memory = plan.Memory;
         _writer.Line("// Activations of one sequence, in elements; in a batch, a buffer lies at Batch times its offset. Floats and operands have an arena each.");
-        _writer.Line($"private const long Stream = {Literal.Of(memory.Stream)}; // residual stream before each layer, and behind the last");
-        _writer.Line($"private const long StreamStep = {Literal.Of(memory.StreamStep)};");
-        _writer.Line($"private const long StreamGradient = {Literal.Of(memory.StreamGradient)};");
-        _writer.Line($"private const long Scratch = {Literal.Of(memory.Scratch)}; // that of operands starts at 0");
+        if (memory.HasStreamForEveryLayer)
+        {
+            _writer.Line($"private const long Stream = {Literal.Of(memory.Streams[0])}; // residual stream before each layer, and behind the last");
+            _writer.Line($"private const long StreamStep = {Literal.Of(memory.StreamStep)};");
+        }
+        else
+        {
+            _writer.Line($"private const long Stream = {Literal.Of(memory.Streams[0])}; // residual stream before the first layer; routed blocks update it in place");
+            _writer.Line($"private const long StreamEnd = {Literal.Of(memory.Streams[memory.Streams.Count - 1])}; // behind the last");
+        }
+
+        _writer.Line($"private const long StreamGradient = {Literal.Of(memory.StreamGradient)};{(RoundsGradient ? " // its rounding, of operands, starts at 0" : "")}");
+        _writer.Line($"private const long Scratch = {Literal.Of(memory.Scratch.Words)};{(RoundsGradient ? "" : " // that of operands starts at 0")}");
+        if (RoundsGradient)
+            _writer.Line($"private const long ScratchOperands = {Literal.Of(memory.Scratch.Operands)};");
         _writer.Line($"private const long SequenceFloats = {Literal.Of(memory.Total.Words)};");
         _writer.Line($"private const long SequenceOperands = {Literal.Of(memory.Total.Operands)};");
         _writer.Line();
@@ -142,16 +155,19 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
         };
     }
 
-    private static string Activation(SectionPlan section, Storage storage, TensorType type)
+    private string Activation(SectionPlan section, Storage storage, TensorType type)
     {
-        var isLast = section.Section.StreamOut is null;
+        var isWord = storage.Precision == Precision.Word;
+        var everyLayer = plan.Memory.HasStreamForEveryLayer;
         var offset = storage.Kind switch
         {
-            StorageKind.StreamIn => isLast ? "Stream + Layers * StreamStep" : "Stream + layer * StreamStep",
-            StorageKind.StreamOut => section.Section.StreamIn is null ? "Stream" : "Stream + (layer + 1) * StreamStep",
-            StorageKind.StreamGradient => "StreamGradient",
-            StorageKind.Scratch => CudaPlaces.Behind(storage.Precision == Precision.Word ? "Scratch" : "0", storage.Offset),
-            StorageKind.Saved => CudaPlaces.Behind(storage.Precision == Precision.Word ? "saved" : "savedOperands", storage.Offset),
+            StorageKind.StreamIn when section.Section.StreamOut is null => everyLayer ? "Stream + Layers * StreamStep" : "StreamEnd",
+            StorageKind.StreamIn => everyLayer ? "Stream + layer * StreamStep" : "StreamBefore(layer)",
+            StorageKind.StreamOut when section.Section.StreamIn is null => "Stream",
+            StorageKind.StreamOut => everyLayer ? "Stream + (layer + 1) * StreamStep" : "StreamBehind(layer)",
+            StorageKind.StreamGradient => isWord ? "StreamGradient" : "0",
+            StorageKind.Scratch => CudaPlaces.Behind(isWord ? "Scratch" : RoundsGradient ? "ScratchOperands" : "0", storage.Offset),
+            StorageKind.Saved => CudaPlaces.Behind(isWord ? "saved" : "savedOperands", storage.Offset),
             _ => throw new GraphException($"{section.Section.Name}: no pointer for {storage}."),
         };
         return CudaPlaces.Activation(storage, type, offset);
@@ -189,6 +205,17 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
     {
         _writer.Line();
         LayerLoops.WriteOffsets(_writer, "WeightsAt", "Offset of a layer's parameters.", plan.Segments, plan.Parameters.Layers);
+        if (!plan.Memory.HasStreamForEveryLayer)
+        {
+            _writer.Line();
+            LayerLoops.WriteOffsets(_writer, "StreamBefore", "Offset of the residual stream before a layer.", plan.Segments, plan.Memory.Streams);
+            if (plan.Blocks.Any(b => !b.UpdatesInPlace))
+            {
+                _writer.Line();
+                LayerLoops.WriteOffsets(_writer, "StreamBehind", "Offset of the residual stream behind a layer.", plan.Segments, plan.Memory.Streams.Skip(1).ToEquatableArray());
+            }
+        }
+
         _writer.Line();
         LayerLoops.WriteOffsets(_writer, "SavedAt", "Offset of the floats that a layer keeps for its backward pass.", plan.Segments, plan.Memory.Saved.Select(s => s.Words).ToEquatableArray());
         _writer.Line();
