@@ -14,6 +14,7 @@ public static partial class OpMeaning
         IMeaningful own => own.Evaluate(x, context),
         Add => [Map(x[0], i => x[0].Values[i] + x[1].Values[i])],
         Scale scale => [Map(x[0], i => scale.Factor * x[0].Values[i])],
+        Narrow => [Map(x[0], i => x[0].Values[i])], // how it rounds is the device's
         StopGradient => [Map(x[0], i => x[0].Values[i])],
         Silu => [Map(x[0], i => x[0].Values[i] * Sigmoid(x[0].Values[i]))],
         SiluGradient => [Map(x[0], i => x[1].Values[i] * SiluSlope(x[0].Values[i]))],

@@ -1,0 +1,106 @@
+using ModGen.Compiler.Graph;
+using ModGen.Compiler.Ops;
+using ModGen.Compiler.Planning;
+
+namespace ModGen.Oracle;
+
+/// <summary>
+/// Runs a training plan in float64 on one memory, as a device would: every launch reads its operands from where the plan puts
+/// them, computes its nodes and writes its results there. What no launch has written is NaN. So it holds to the meaning of the
+/// graph what the planner decided: fusion, lifetimes, places, and what sections leave for each other.
+/// </summary>
+public sealed class PlanInterpreter
+{
+    // The embedding's index: it stands before layer 0.
+    private const int Before = -1;
+
+    private readonly TrainingPlan _plan;
+    private readonly ModelParameters _parameters;
+    private readonly ModelInterpreter.Batch _batch;
+    private readonly int _sequences;
+    private readonly Dictionary<Precision, double[]> _memory;
+
+    public PlanInterpreter(TrainingPlan plan, ModelParameters parameters, ModelInterpreter.Batch batch)
+    {
+        (_plan, _parameters, _batch) = (plan, parameters, batch);
+        _sequences = batch.Tokens.Length / plan.Model.Spec.Context;
+        _memory = new[] { Precision.Word, Precision.Operand }.ToDictionary(p => p, p => new double[plan.Memory.Total[p] * _sequences]);
+        foreach (var arena in _memory.Values)
+            Array.Fill(arena, double.NaN);
+        Gradients = ModelParameters.Zeros(plan.Model);
+    }
+
+    /// <summary>What the backward pass has added up.</summary>
+    public ModelParameters Gradients { get; }
+
+    /// <summary>Forward and backward pass.</summary>
+    public void Run()
+    {
+        var layers = _plan.Model.Spec.Layers;
+        Run(_plan.Embedding, _plan.Embedding.Forward, Before);
+        for (var layer = 0; layer < layers; layer++)
+            Run(SectionOf(layer), SectionOf(layer).Forward, layer);
+        Run(_plan.LossAndGradient, _plan.LossAndGradient.Backward, layers);
+        for (var layer = layers - 1; layer >= 0; layer--)
+            Run(SectionOf(layer), SectionOf(layer).Backward, layer);
+        Run(_plan.Embedding, _plan.Embedding.Backward, Before);
+    }
+
+    private SectionPlan SectionOf(int layer) => _plan.Blocks[_plan.Model.KindOfLayer[layer]];
+
+    private void Run(SectionPlan section, IReadOnlyList<Launch> launches, int layer)
+    {
+        foreach (var launch in launches)
+        {
+            var values = launch.Reads.Distinct().ToDictionary(v => v, v => Load(section, v, layer));
+            GraphInterpreter.Run(launch.Nodes, values, new OpContext(layer, _batch.Draw));
+            foreach (var written in launch.Writes)
+                Store(section, written, layer, values[written]);
+        }
+    }
+
+    private Tensor Load(SectionPlan section, Value value, int layer)
+    {
+        if (value.Parameter is not null)
+            return _parameters.Stack(value, layer);
+        var storage = section.Storage[value];
+        return storage.Kind switch
+        {
+            StorageKind.Scalar => new Tensor(value.Type, [1]), // the only one that is read is what the losses' gradient is multiplied with
+            StorageKind.External => Tensor.Integers(value.Type, Given(value.Name)),
+            _ => new Tensor(value.Type, _memory[storage.Precision].AsSpan(At(storage, layer), (int)storage.Length * _sequences).ToArray()),
+        };
+    }
+
+    private void Store(SectionPlan section, Value value, int layer, Tensor result)
+    {
+        var storage = section.Storage[value];
+        if (storage.Kind == StorageKind.ParameterGradient)
+            Gradients.AddStacked(section.Gradients!.ParameterGradients.First(p => p.Gradient == value).Parameter, layer, result.Values);
+        else if (storage.Kind is not (StorageKind.Scalar or StorageKind.External))
+            result.Values.CopyTo(_memory[storage.Precision].AsSpan(At(storage, layer)));
+    }
+
+    private int At(Storage storage, int layer)
+    {
+        var memory = _plan.Memory;
+        var place = storage.Kind switch
+        {
+            StorageKind.StreamIn => memory.Streams[layer],
+            StorageKind.StreamOut => memory.Streams[layer + 1],
+            StorageKind.StreamGradient => storage.Precision == Precision.Word ? memory.StreamGradient : 0,
+            StorageKind.Scratch => memory.Scratch[storage.Precision] + storage.Offset,
+            StorageKind.Saved => memory.Saved[layer][storage.Precision] + storage.Offset,
+            _ => throw new GraphException($"No place for {storage}."),
+        };
+        return checked((int)(place * _sequences));
+    }
+
+    private int[] Given(string name) => name switch
+    {
+        "tokens" => _batch.Tokens,
+        "targets" => _batch.Targets,
+        "positions" => [.. Enumerable.Range(0, _batch.Tokens.Length).Select(i => i % _plan.Model.Spec.Context)],
+        _ => throw new ArgumentException($"No section should ask for {name}.", nameof(name)),
+    };
+}
