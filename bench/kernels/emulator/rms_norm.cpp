@@ -64,13 +64,13 @@ template <int Width, int Length, int Selected> void check_gather(int sequences) 
     expect("norm of plain rows " + name, again == gathered && y_again == y);
 }
 
-template <int Width, class Dy, bool Add, bool Narrow> void check_backward(int rows, int blocks) {
-    std::string name = std::string("norm back ") + (Add ? "and residual " : "") + std::to_string(rows) + " x " + std::to_string(Width);
+template <int Width, class Dy, bool Add, bool Narrow, bool Apart = false> void check_backward(int rows, int blocks) {
+    std::string name = std::string("norm back ") + (Apart ? "and residual apart " : Add ? "and residual " : "") + std::to_string(rows) + " x " + std::to_string(Width);
     i64 size = i64(rows) * Width;
     auto x = some<float>(size, 2.0f), gain = some<float>(Width, 0.1f, 1.0f), gradient = some<float>(Width), residual = some<float>(size, 0.5f);
     auto dy = some<Dy>(size);
     auto n = norm(x.wide(), gain, Width);
-    std::vector<double> dx(static_cast<size_t>(size)), dgain = gradient.wide();
+    std::vector<double> dx(static_cast<size_t>(size)), alone(static_cast<size_t>(size)), dgain = gradient.wide();
     Values<float> rstd(rows);
     for (int row = 0; row < rows; row++) {
         rstd[row] = float(n.rstd[size_t(row)]);
@@ -80,14 +80,15 @@ template <int Width, class Dy, bool Add, bool Narrow> void check_backward(int ro
             dgain[size_t(i % Width)] += as_double(dy[i]) * x[i] * n.rstd[size_t(row)];
         }
         for (i64 i = row * i64(Width); i < (row + 1) * i64(Width); i++)
-            dx[size_t(i)] = n.rstd[size_t(row)] * (as_double(dy[i]) * gain[i % Width] - x[i] * n.rstd[size_t(row)] * along) + (Add ? residual[i] : 0.0f);
+            alone[size_t(i)] = n.rstd[size_t(row)] * (as_double(dy[i]) * gain[i % Width] - x[i] * n.rstd[size_t(row)] * along);
+        for (i64 i = row * i64(Width); i < (row + 1) * i64(Width); i++) dx[size_t(i)] = alone[size_t(i)] + (Add ? residual[i] : 0.0f);
     }
     Values<float> out(size), partials(i64(blocks) * Width);
     Values<element> narrowed(size);
-    float* to = Add ? residual.data() : out.data();
-    emulator::launch(blocks, 256, [&] { rms_norm_bwd<Width, Dy, Add, Narrow>(dy.data(), x.data(), gain.data(), rstd.data(), residual.data(), to, narrowed.data(), partials.data(), Rows{nullptr, rows}); });
+    float* to = Add && !Apart ? residual.data() : out.data();
+    emulator::launch(blocks, 256, [&] { rms_norm_bwd<Width, Dy, Add, Narrow, Apart>(dy.data(), x.data(), gain.data(), rstd.data(), residual.data(), to, narrowed.data(), partials.data(), Rows{nullptr, rows}); });
     emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials<Width>(partials.data(), gradient.data(), blocks); });
-    hold(name, Add ? residual : out, dx);
+    hold(name, Add && !Apart ? residual : out, Apart ? alone : dx);
     hold(name + " gain", gradient, dgain);
     if (Narrow) hold(name + " narrow", narrowed, dx);
 }
@@ -109,5 +110,7 @@ int main() {
     check_backward<4100, element, false, true>(5, 2);
     check_backward<250, float, true, true>(21, 2);
     check_backward<33, element, false, false>(50, 7);
+    check_backward<256, element, true, true, true>(37, 3);
+    check_backward<1152, float, true, true, true>(13, 2);
     return failures == 0 ? 0 : 1;
 }

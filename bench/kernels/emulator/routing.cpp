@@ -112,6 +112,14 @@ template <int Length, int Selected> void check_loss(int sequences, float deviati
     hold("routing loss back " + name, only, back);
     emulator::launch(ceil_div(rows, 2048), 256, [&] { routing_loss_bwd<Length, Selected, true>(logits.data(), selected.data(), scale.data(), 0.01f, d.data(), rows); });
     hold("routing loss back, added " + name, d, added);
+    auto gate = some<float>(sequences * Selected), dgate = some<float>(sequences * Selected);
+    Values<float> apart(rows), together(rows);
+    emulator::launch(ceil_div(rows, 2048), 256, [&] { gate_bwd<Gate::Sigmoid, Length, Selected>(gate.data(), dgate.data(), selected.data(), apart.data(), Rows{nullptr, rows}); });
+    emulator::launch(ceil_div(rows, 2048), 256, [&] { routing_loss_bwd<Length, Selected, true>(logits.data(), selected.data(), scale.data(), 0.01f, apart.data(), rows); });
+    emulator::launch(ceil_div(rows, 2048), 256, [&] {
+        scores_bwd<Gate::Sigmoid, Length, Selected>(gate.data(), dgate.data(), logits.data(), selected.data(), scale.data(), 0.01f, together.data(), rows);
+    });
+    expect("scores back " + name + " as gate and loss back", together == apart);
     logits[rows / 2] = NAN;
     emulator::launch(1, 1024, [&] { routing_loss<Length, Selected>(logits.data(), selected.data(), loss.data(), rows); });
     expect("routing loss shows NaN " + name, is_unwritten(loss[0]));

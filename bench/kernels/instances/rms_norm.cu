@@ -12,6 +12,9 @@
     NORM bwd_##WIDTH(const element* dy, const float* x, const float* gain, const float* rstd, const float* residual, float* dx, element* dx_narrow, float* partials, Rows rows) { \
         rms_norm_bwd<WIDTH, element, true, true>(dy, x, gain, rstd, residual, dx, dx_narrow, partials, rows);                                              \
     }                                                                                                                                                      \
+    NORM bwd_apart_##WIDTH(const element* dy, const float* x, const float* gain, const float* rstd, const float* residual, float* dx, element* dx_narrow, float* partials, Rows rows) { \
+        rms_norm_bwd<WIDTH, element, true, true, true>(dy, x, gain, rstd, residual, dx, dx_narrow, partials, rows);                                        \
+    }                                                                                                                                                      \
     NORM bwd_alone_##WIDTH(const float* dy, const float* x, const float* gain, const float* rstd, float* dx, float* partials, Rows rows) {                 \
         rms_norm_bwd<WIDTH, float, false, false>(dy, x, gain, rstd, nullptr, dx, nullptr, partials, rows);                                                 \
     }

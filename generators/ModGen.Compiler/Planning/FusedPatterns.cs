@@ -122,6 +122,21 @@ internal static class FusedPatterns
             ]);
     }
 
+    /// <summary>The gradient of a norm, which stays, and the rounding of its sum with another gradient, which alone is read of that.</summary>
+    public static KernelMatch? RmsNormGradientApart(Matcher m, Node node)
+    {
+        if (node.Op is not Add || m.Producer<Ops.RmsNormGradient>(node.Inputs[1]) is not { } norm || norm.Output != node.Inputs[1])
+            return null;
+        if (m.Use<Narrow>(node.Output) is not { } narrow || !m.OnlyFeeds(node.Output, narrow))
+            return null;
+        return new KernelMatch(
+            [norm, node, narrow],
+            [
+                Read("dy", norm.Inputs[0]), Read("x", norm.Inputs[1]), Read("gain", norm.Inputs[2]), Read("rstd", norm.Inputs[3]), Read("residual", node.Inputs[0]),
+                Write("dx", norm.Output), Write("dgain", norm.Outputs[1]), Write("narrow", narrow.Output),
+            ]);
+    }
+
     public static KernelMatch? GatherScaleGradient(Matcher m, Node node)
     {
         if (node.Op is not RowDot || m.Producer<GatherRows>(node.Inputs[0]) is not { } gather || m.Use<ScaleRows>(gather.Output) is not { } scale)
@@ -176,6 +191,22 @@ internal static class FusedPatterns
                 Read("y", node.Inputs[0]), Read("gathered", node.Inputs[1]), Read("indices", node.Inputs[2]), Read("dgathered", scatter.Inputs[0]),
                 Read("weight", input.Inputs[1]), Read("dscores", node.Inputs[3]), Read("into", entered.Inputs[0]),
                 Overwrite("dx", add.Output, over: entered.Inputs[0]), Write("dweight", node.Output),
+            ]);
+    }
+
+    /// <summary>The gradient of scores that both gate their block and have a loss of their own.</summary>
+    public static KernelMatch? ScoresGradient(Matcher m, Node node)
+    {
+        if (node.Op is not Add || m.SoleProducer<Ops.RoutingLossGradient>(node.Inputs[1]) is not { } loss || m.SoleProducer<GateGradient>(node.Inputs[0]) is not { } gate)
+            return null;
+        if (loss.Inputs[1] != gate.Inputs[2])
+            return null;
+        var scale = m.SoleProducer<Scale>(loss.Inputs[2]);
+        return new KernelMatch(
+            scale is null ? [gate, loss, node] : [gate, scale, loss, node],
+            [
+                Read("gates", gate.Inputs[0]), Read("dgates", gate.Inputs[1]), Read("logits", loss.Inputs[0]), Read("indices", loss.Inputs[1]),
+                Read("scale", scale?.Inputs[0] ?? loss.Inputs[2]), Write("dscores", node.Output),
             ]);
     }
 

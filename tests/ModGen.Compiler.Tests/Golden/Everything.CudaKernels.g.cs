@@ -1125,15 +1125,20 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel Add64FloatFloat = new("add_64_float_float", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64ApartNarrow = new("rms_norm_gradient_64_apart_narrow", "prelude rms_norm", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) add_64_float_float(
-                const float* a, // (rows, 64)
-                const float* b, // (rows, 64)
-                float* sum,     // (rows, 64), may be a or b
+            extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_apart_narrow(
+                const element* dy,     // (rows, 64)
+                const float* x,        // (rows, 64)
+                const float* gain,     // (64)
+                const float* rstd,     // (rows)
+                const float* residual, // (rows, 64)
+                float* dx,             // (rows, 64)
+                element* narrow,       // (rows, 64), with residual
+                float* partials,       // (blocks, 64)
                 Rows rows)
             {
-                add<64, float, float, float>(a, b, sum, rows);
+                rms_norm_bwd<64, element, true, true, true>(dy, x, gain, rstd, residual, dx, narrow, partials, rows);
             }
             """);
 
@@ -1762,19 +1767,6 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel GatesTanhGradient16Of128 = new("gates_tanh_gradient_16_of_128", "prelude routing", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) gates_tanh_gradient_16_of_128(
-                const float* gate,   // (selected rows)
-                const float* d_gate, // (selected rows)
-                const int* selected, // (selected rows)
-                float* d_scores,     // (rows)
-                Rows rows)
-            {
-                gate_bwd<Gate::Tanh, 128, 16>(gate, d_gate, selected, d_scores, rows);
-            }
-            """);
-
         public static readonly Cuda::Kernel ScatterAdd64_16Of128Float = new("scatter_add_64_16_of_128_float", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_add_64_16_of_128_float(
@@ -1909,17 +1901,19 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel RoutingLossGradient16Of128Add = new("routing_loss_gradient_16_of_128_add", "prelude routing", 256,
+        public static readonly Cuda::Kernel ScoresGradientTanh16Of128 = new("scores_gradient_tanh_16_of_128", "prelude routing", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) routing_loss_gradient_16_of_128_add(
-                const float* logits, // (rows)
+            extern "C" __global__ void __launch_bounds__(256, 1) scores_gradient_tanh_16_of_128(
+                const float* gate,   // (selected rows)
+                const float* d_gate, // (selected rows)
+                const float* scores, // (rows)
                 const int* selected, // (selected rows)
                 const float* scale,  // (1)
                 float weight,
-                float* d_logits,     // (rows), added to
+                float* d_scores,     // (rows)
                 int rows)
             {
-                routing_loss_bwd<128, 16, true>(logits, selected, scale, weight, d_logits, rows);
+                scores_bwd<Gate::Tanh, 128, 16>(gate, d_gate, scores, selected, scale, weight, d_scores, rows);
             }
             """);
 
@@ -2555,6 +2549,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128ScaledInPlace, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, Add64FloatFloat, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RoutedGradient64_32Of128, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, GatesTanhGradient16Of128, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, RoutingLossGradient16Of128Add, RouterGradient64, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128InPlace, Gather64_8Of128Float, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, Decode64RouteSigmoid, .. Decode64Routed.Forms, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, Decode64RouteTanh, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128ScaledInPlace, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64ApartNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RoutedGradient64_32Of128, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, ScoresGradientTanh16Of128, RouterGradient64, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128InPlace, Gather64_8Of128Float, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, Decode64RouteSigmoid, .. Decode64Routed.Forms, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, Decode64RouteTanh, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

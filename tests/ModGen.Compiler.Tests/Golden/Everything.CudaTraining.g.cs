@@ -248,16 +248,11 @@ partial class Everything
             var middleRstd = Floats(saved + 4544); // (B, 32)
             var dmiddle = Floats(Scratch + 2208); // (B, 32, 64)
             var dmlpGain = Gradients(weights + 17584); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 32), [dmiddleNormed, middle, mlpGain, middleRstd, dmiddle]);
-
-            var dattention = Floats(Scratch); // (B, 32, 64)
-            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 2048L, 2048), [ddelta, dmiddle, dattention, Rows(Batch * 32)]);
-
-            var dattentionNarrow = Operands(0); // (B, 32, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 2048L, 2048), [dattention, dattentionNarrow, Rows(Batch * 32)]);
+            var dattentionNarrow = Operands(2048); // (B, 32, 64)
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 32), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
 
             var outputWeight = WeightOperands(weights + 13488); // (64, 64)
-            var dattended = Operands(2048); // (B, 32, 64)
+            var dattended = Operands(0); // (B, 32, 64)
             Linear(CudaKernels.LinearInputGradient64x64, dattentionNarrow, outputWeight, dattended, Rows(Batch * 32));
 
             var attended = Operands(savedOperands + 20480); // (B, 32, 64)
@@ -266,7 +261,7 @@ partial class Everything
 
             var rotated = Operands(savedOperands + 14336); // (B, 32, 192)
             var logSumExp = Floats(saved + 2368); // (B, 4, 32)
-            var dqkv = Operands(4096); // (B, 32, 192)
+            var dqkv = Operands(2048); // (B, 32, 192)
             AttentionBackward(CudaKernels.Attention4x16At32, CudaKernels.RotaryGradient8x16Of192, selected, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 1200); // (192, 64)
@@ -409,9 +404,6 @@ partial class Everything
             var ddeltaNarrow = Operands(0); // (B, 16, 64)
             Launch(CudaKernels.GatherScaleGradient64_16Of128Narrow, Blocks(Batch * 16, 8), [dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16)]);
 
-            var dscores = Floats(Scratch + 1040); // (B, 128)
-            Launch(CudaKernels.GatesTanhGradient16Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
-
             var hidden = Operands(savedOperands + 23552); // (B, 16, 192)
             var ddownWeight = Gradients(weights + 41712); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, ddeltaNarrow, hidden, ddownWeight, Rows(Batch * 16));
@@ -432,18 +424,13 @@ partial class Everything
             var middle = Floats(saved + 1376); // (B, 16, 64)
             var mlpGain = Weights(weights + 17072); // (64)
             var middleRstd = Floats(saved + 2400); // (B, 16)
-            var dmiddle = Floats(Scratch + 1168); // (B, 16, 64)
+            var dmiddle = Floats(Scratch + 1040); // (B, 16, 64)
             var dmlpGain = Gradients(weights + 17072); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, dmiddle]);
-
-            var dattention = Floats(Scratch); // (B, 16, 64)
-            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 1024L, 2048), [ddelta, dmiddle, dattention, Rows(Batch * 16)]);
-
-            var dattentionNarrow = Operands(0); // (B, 16, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 1024L, 2048), [dattention, dattentionNarrow, Rows(Batch * 16)]);
+            var dattentionNarrow = Operands(1024); // (B, 16, 64)
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
 
             var outputWeight = WeightOperands(weights + 12976); // (64, 64)
-            var dattended = Operands(1024); // (B, 16, 64)
+            var dattended = Operands(0); // (B, 16, 64)
             Linear(CudaKernels.LinearInputGradient64x64, dattentionNarrow, outputWeight, dattended, Rows(Batch * 16));
 
             var attended = Operands(savedOperands + 14336); // (B, 16, 64)
@@ -452,7 +439,7 @@ partial class Everything
 
             var rotated = Operands(savedOperands + 11264); // (B, 16, 192)
             var logSumExp = Floats(saved + 1312); // (B, 4, 16)
-            var dqkv = Operands(2048); // (B, 16, 192)
+            var dqkv = Operands(1024); // (B, 16, 192)
             AttentionBackward(CudaKernels.Attention4x16At16, CudaKernels.RotaryGradient8x16Of192, selected, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 688); // (192, 64)
@@ -466,7 +453,7 @@ partial class Everything
             var gathered = Floats(saved + 272); // (B, 16, 64)
             var attentionGain = Weights(weights + 624); // (64)
             var rstd = Floats(saved + 1296); // (B, 16)
-            var dgathered2 = Floats(Scratch + 1168); // (B, 16, 64)
+            var dgathered2 = Floats(Scratch + 1040); // (B, 16, 64)
             var dattentionGain = Gradients(weights + 624); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
@@ -503,8 +490,8 @@ partial class Everything
             LaunchWithColumnSums(CudaKernels.ColumnSums8, CudaKernels.AddColumnPartials8, 8, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
 
             var scores = Floats(saved); // (B, 128)
-            var dscores3 = Floats(Scratch + 1040); // (B, 128)
-            Launch(CudaKernels.RoutingLossGradient16Of128Add, Blocks(Batch * 128, 2048), [scores, selected, Scale, 0.5f, dscores3, Batch * 128]);
+            var dscores3 = Floats(Scratch); // (B, 128)
+            Launch(CudaKernels.ScoresGradientTanh16Of128, Blocks(Batch * 128, 2048), [gates, dgates, scores, selected, Scale, 0.5f, dscores3, Batch * 128]);
 
             var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
@@ -599,16 +586,11 @@ partial class Everything
             var middleRstd = Floats(saved + 1216); // (B, 8)
             var dmiddle = Floats(Scratch + 512); // (B, 8, 64)
             var dmlpGain = Gradients(weights + 16448); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 8), [dmiddleNormed, middle, mlpGain, middleRstd, dmiddle]);
-
-            var dattention = Floats(Scratch); // (B, 8, 64)
-            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 512L, 2048), [ddelta, dmiddle, dattention, Rows(Batch * 8)]);
-
-            var dattentionNarrow = Operands(0); // (B, 8, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 512L, 2048), [dattention, dattentionNarrow, Rows(Batch * 8)]);
+            var dattentionNarrow = Operands(512); // (B, 8, 64)
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 8), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
-            var dattended = Operands(512); // (B, 8, 64)
+            var dattended = Operands(0); // (B, 8, 64)
             Linear(CudaKernels.LinearInputGradient64x64, dattentionNarrow, outputWeight, dattended, Rows(Batch * 8));
 
             var attended = Operands(savedOperands + 2048); // (B, 8, 64)
@@ -617,7 +599,7 @@ partial class Everything
 
             var rotated = Operands(savedOperands + 512); // (B, 8, 192)
             var logSumExp = Floats(saved + 672); // (B, 4, 8)
-            var dqkv = Operands(1024); // (B, 8, 192)
+            var dqkv = Operands(512); // (B, 8, 192)
             AttentionBackward(CudaKernels.Attention4x16At8, CudaKernels.RotaryGradient8x16Of192, selected, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)

@@ -1337,53 +1337,36 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel GatesIdentityGradient16Of128 = new("gates_identity_gradient_16_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64ApartNarrow = new("rms_norm_gradient_64_apart_narrow", "prelude rms_norm", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) gates_identity_gradient_16_of_128(
+            extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_apart_narrow(
+                const element* dy,     // (rows, 64)
+                const float* x,        // (rows, 64)
+                const float* gain,     // (64)
+                const float* rstd,     // (rows)
+                const float* residual, // (rows, 64)
+                float* dx,             // (rows, 64)
+                element* narrow,       // (rows, 64), with residual
+                float* partials,       // (blocks, 64)
+                Rows rows)
+            {
+                rms_norm_bwd<64, element, true, true, true>(dy, x, gain, rstd, residual, dx, narrow, partials, rows);
+            }
+            """);
+
+        public static readonly Cuda::Kernel ScoresGradientIdentity16Of128 = new("scores_gradient_identity_16_of_128", "prelude routing", 256,
+            """
+            extern "C" __global__ void __launch_bounds__(256, 1) scores_gradient_identity_16_of_128(
                 const float* gate,   // (selected rows)
                 const float* d_gate, // (selected rows)
-                const int* selected, // (selected rows)
-                float* d_scores,     // (rows)
-                Rows rows)
-            {
-                gate_bwd<Gate::Identity, 128, 16>(gate, d_gate, selected, d_scores, rows);
-            }
-            """);
-
-        public static readonly Cuda::Kernel Add64FloatFloat = new("add_64_float_float", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) add_64_float_float(
-                const float* a, // (rows, 64)
-                const float* b, // (rows, 64)
-                float* sum,     // (rows, 64), may be a or b
-                Rows rows)
-            {
-                add<64, float, float, float>(a, b, sum, rows);
-            }
-            """);
-
-        public static readonly Cuda::Kernel Narrow64 = new("narrow_64", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) narrow_64(
-                const float* x, // (rows, 64)
-                element* y,     // (rows, 64)
-                Rows rows)
-            {
-                narrow<64>(x, y, rows);
-            }
-            """);
-
-        public static readonly Cuda::Kernel RoutingLossGradient16Of128Add = new("routing_loss_gradient_16_of_128_add", "prelude routing", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) routing_loss_gradient_16_of_128_add(
-                const float* logits, // (rows)
+                const float* scores, // (rows)
                 const int* selected, // (selected rows)
                 const float* scale,  // (1)
                 float weight,
-                float* d_logits,     // (rows), added to
+                float* d_scores,     // (rows)
                 int rows)
             {
-                routing_loss_bwd<128, 16, true>(logits, selected, scale, weight, d_logits, rows);
+                scores_bwd<Gate::Identity, 128, 16>(gate, d_gate, scores, selected, scale, weight, d_scores, rows);
             }
             """);
 
@@ -2025,6 +2008,6 @@ partial class Routed
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, GatesIdentityGradient16Of128, Add64FloatFloat, Narrow64, RoutingLossGradient16Of128Add, RoutedGradient64_16Of128Narrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, Decode64RouteIdentity, .. Decode64Routed.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64ApartNarrow, ScoresGradientIdentity16Of128, RoutedGradient64_16Of128Narrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, Decode64RouteIdentity, .. Decode64Routed.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
     }
 }

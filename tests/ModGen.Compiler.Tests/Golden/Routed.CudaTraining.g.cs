@@ -20,7 +20,7 @@ partial class Routed
         private const long StreamGradient = 24576; // its rounding, of operands, starts at 0
         private const long Scratch = 32768;
         private const long ScratchOperands = 8192;
-        private const long SequenceFloats = 57488;
+        private const long SequenceFloats = 57360;
         private const long SequenceOperands = 319488;
 
         public CudaTraining(Routed model, Runtime::CudaDevice device, int batch)
@@ -314,9 +314,6 @@ partial class Routed
             var ddeltaNarrow = Operands(ScratchOperands); // (B, 16, 64)
             Launch(CudaKernels.GatherScaleGradient64_16Of128Narrow, Blocks(Batch * 16, 8), [dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 16)]);
 
-            var dscores = Floats(Scratch + 1040); // (B, 128)
-            Launch(CudaKernels.GatesIdentityGradient16Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
-
             var hidden = Operands(savedOperands + 13312); // (B, 16, 192)
             var ddownWeight = Gradients(weights + 41152); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, ddeltaNarrow, hidden, ddownWeight, Rows(Batch * 16));
@@ -337,18 +334,13 @@ partial class Routed
             var middle = Floats(saved + 1248); // (B, 16, 64)
             var mlpGain = Weights(weights + 16512); // (64)
             var middleRstd = Floats(saved + 2272); // (B, 16)
-            var dmiddle = Floats(Scratch + 1168); // (B, 16, 64)
+            var dmiddle = Floats(Scratch + 1040); // (B, 16, 64)
             var dmlpGain = Gradients(weights + 16512); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, dmiddle]);
-
-            var dattention = Floats(Scratch); // (B, 16, 64)
-            Launch(CudaKernels.Add64FloatFloat, Blocks(Batch * 1024L, 2048), [ddelta, dmiddle, dattention, Rows(Batch * 16)]);
-
-            var dattentionNarrow = Operands(ScratchOperands); // (B, 16, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 1024L, 2048), [dattention, dattentionNarrow, Rows(Batch * 16)]);
+            var dattentionNarrow = Operands(ScratchOperands + 1024); // (B, 16, 64)
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
 
             var outputWeight = WeightOperands(weights + 12416); // (64, 64)
-            var dattended = Operands(ScratchOperands + 1024); // (B, 16, 64)
+            var dattended = Operands(ScratchOperands); // (B, 16, 64)
             Linear(CudaKernels.LinearInputGradient64x64, dattentionNarrow, outputWeight, dattended, Rows(Batch * 16));
 
             var attended = Operands(savedOperands + 4096); // (B, 16, 64)
@@ -357,7 +349,7 @@ partial class Routed
 
             var rotated = Operands(savedOperands + 1024); // (B, 16, 192)
             var logSumExp = Floats(saved + 1184); // (B, 4, 16)
-            var dqkv = Operands(ScratchOperands + 2048); // (B, 16, 192)
+            var dqkv = Operands(ScratchOperands + 1024); // (B, 16, 192)
             AttentionBackward(CudaKernels.Attention4x16At16, CudaKernels.RotaryGradient8x16Of192, selected, rotated, attended, logSumExp, dattended, dqkv);
 
             var qkvWeight = WeightOperands(weights + 128); // (192, 64)
@@ -371,13 +363,13 @@ partial class Routed
             var gathered = Floats(saved + 144); // (B, 16, 64)
             var attentionGain = Weights(weights + 64); // (64)
             var rstd = Floats(saved + 1168); // (B, 16)
-            var dgathered2 = Floats(Scratch + 1168); // (B, 16, 64)
+            var dgathered2 = Floats(Scratch + 1040); // (B, 16, 64)
             var dattentionGain = Gradients(weights + 64); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var scores = Floats(saved); // (B, 128)
-            var dscores3 = Floats(Scratch + 1040); // (B, 128)
-            Launch(CudaKernels.RoutingLossGradient16Of128Add, Blocks(Batch * 128, 2048), [scores, selected, Scale, 0.01f, dscores3, Batch * 128]);
+            var dscores3 = Floats(Scratch); // (B, 128)
+            Launch(CudaKernels.ScoresGradientIdentity16Of128, Blocks(Batch * 128, 2048), [gates, dgates, scores, selected, Scale, 0.01f, dscores3, Batch * 128]);
 
             var next = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
@@ -427,7 +419,7 @@ partial class Routed
         /// <summary>Offset of the floats that a layer keeps for its backward pass.</summary>
         private static long SavedAt(int layer)
         {
-            return 34960L + layer / 2 * 11264L + (layer % 2) switch { 0 => 0L, _ => 8960L };
+            return 34832L + layer / 2 * 11264L + (layer % 2) switch { 0 => 0L, _ => 8960L };
         }
 
         /// <summary>Offset of the operands that a layer keeps for its backward pass.</summary>

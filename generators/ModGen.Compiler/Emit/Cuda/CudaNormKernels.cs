@@ -18,6 +18,7 @@ internal static class CudaNormKernels
             n => [Read("x", n.Inputs[0]), Read("gain", n.Inputs[1]), Write("y", n.Outputs[0]), Write("rstd", n.Outputs[1])], Forward),
         CudaKernel.FusedNarrow("rms_norm_gradient_add_narrow", "dx", FusedPatterns.RmsNormGradientAdd, Gradient),
         CudaKernel.Fused("rms_norm_gradient_add", FusedPatterns.RmsNormGradientAdd, Gradient),
+        CudaKernel.Fused("rms_norm_gradient_apart_narrow", FusedPatterns.RmsNormGradientApart, Gradient),
         CudaKernel.FusedNarrow("rms_norm_gradient_narrow", "dx", Backward, Gradient),
         CudaKernel.Fused("rms_norm_gradient", Backward, Gradient),
     ];
@@ -62,6 +63,7 @@ internal static class CudaNormKernels
     private static IEnumerable<string> Gradient(CudaCall c)
     {
         var (width, dy, adds, narrows) = (c.Width("x"), c.Element("dy"), c.Has("residual"), c.Has("narrow"));
+        var apart = c.Launch.Kernel == "rms_norm_gradient_apart_narrow";
         List<EntryParameter> parameters =
         [
             Pointer($"const {dy}", "dy", $"(rows, {Literal.Of(width)})"), Pointer("const float", "x", $"(rows, {Literal.Of(width)})"),
@@ -74,18 +76,18 @@ internal static class CudaNormKernels
             arguments.Add(c["residual"]);
         }
 
-        parameters.Add(Pointer("float", "dx", $"(rows, {Literal.Of(width)}){(adds ? ", may be residual" : "")}"));
+        parameters.Add(Pointer("float", "dx", $"(rows, {Literal.Of(width)}){(adds && !apart ? ", may be residual" : "")}"));
         arguments.Add(c["dx"]);
         if (narrows)
         {
-            parameters.Add(Pointer("element", "narrow", $"(rows, {Literal.Of(width)})"));
+            parameters.Add(Pointer("element", "narrow", $"(rows, {Literal.Of(width)}){(apart ? ", with residual" : "")}"));
             arguments.Add(c["narrow"]);
         }
 
         parameters.Add(Pointer("float", "partials", $"(blocks, {Literal.Of(width)})"));
         parameters.Add(Rows);
-        var name = $"rms_norm_gradient_{Literal.Of(width)}{Suffix(dy)}{(adds ? "_add" : "")}{(narrows ? "_narrow" : "")}";
-        var body = $"rms_norm_bwd<{Literal.Of(width)}, {dy}, {Flag(adds)}, {Flag(narrows)}>(dy, x, gain, rstd, {(adds ? "residual" : "nullptr")}, dx, {(narrows ? "narrow" : "nullptr")}, partials, rows);";
+        var name = $"rms_norm_gradient_{Literal.Of(width)}{Suffix(dy)}{(apart ? "_apart" : adds ? "_add" : "")}{(narrows ? "_narrow" : "")}";
+        var body = $"rms_norm_bwd<{Literal.Of(width)}, {dy}, {Flag(adds)}, {Flag(narrows)}{(apart ? ", true" : "")}>(dy, x, gain, rstd, {(adds ? "residual" : "nullptr")}, dx, {(narrows ? "narrow" : "nullptr")}, partials, rows);";
         var text = Entry(name, "rms_norm", body, [.. parameters]);
         return c.WithColumnSums(text, "x", width, c["dgain"], [.. arguments]);
     }

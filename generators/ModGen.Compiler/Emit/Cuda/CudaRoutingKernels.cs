@@ -21,6 +21,7 @@ internal static class CudaRoutingKernels
         CudaKernel.Fused("scatter_add", FusedPatterns.ScatterAdd, ScatterAdd),
         CudaKernel.FusedNarrow("router_gradient_narrow", "dx", FusedPatterns.RouterGradient, RouterGradient),
         CudaKernel.Fused("router_gradient", FusedPatterns.RouterGradient, RouterGradient),
+        CudaKernel.Fused("scores_gradient", FusedPatterns.ScoresGradient, ScoresGradient),
         CudaKernel.Fused("routing_loss_gradient_add", FusedPatterns.RoutingLossGradientAdd, c => LossGradient(c, adds: true)),
         CudaKernel.Fused("routing_loss_gradient", FusedPatterns.RoutingLossGradient, c => LossGradient(c, adds: false)),
     ];
@@ -156,10 +157,23 @@ internal static class CudaRoutingKernels
             Pointer("const float", "logits", "(rows)"), Pointer("const int", "selected", "(selected rows)"), Pointer("const float", "scale", "(1)"), Value("float", "weight"),
             Pointer("float", "d_logits", $"(rows){(adds ? ", added to" : "")}"), Value("int", "rows")),
             $"routing_loss_bwd<{length}, {selected}, {Flag(adds)}>(logits, selected, scale, weight, d_logits, rows);");
-        var weight = c.Launch.FindOp<Scale>() is { } scale ? Literal.Float(scale.Factor) : "1f";
         var rows = c.MostElements("logits");
-        return [c.Statement(text, $"Blocks({rows}, 2048)", c["logits"], c["indices"], c["scale"], weight, c["dlogits"], rows)];
+        return [c.Statement(text, $"Blocks({rows}, 2048)", c["logits"], c["indices"], c["scale"], WeightOf(c), c["dlogits"], rows)];
     }
+
+    private static IEnumerable<string> ScoresGradient(CudaCall c)
+    {
+        var (kind, length, selected) = (c.Op<GateGradient>().Kind, c.Type("logits").Extents[0], c.Selected("indices"));
+        var text = new CudaText($"scores_gradient_{kind.ToString().ToLowerInvariant()}{Selection(length, selected)}", "prelude routing", 256, EquatableArray.Of(
+            Pointer("const float", "gate", "(selected rows)"), Pointer("const float", "d_gate", "(selected rows)"), Pointer("const float", "scores", "(rows)"),
+            Pointer("const int", "selected", "(selected rows)"), Pointer("const float", "scale", "(1)"), Value("float", "weight"), Pointer("float", "d_scores", "(rows)"), Value("int", "rows")),
+            $"scores_bwd<Gate::{kind}, {length}, {selected}>(gate, d_gate, scores, selected, scale, weight, d_scores, rows);");
+        var rows = c.MostElements("logits");
+        return [c.Statement(text, $"Blocks({rows}, 2048)", c["gates"], c["dgates"], c["logits"], c["indices"], c["scale"], WeightOf(c), c["dscores"], rows)];
+    }
+
+    /// <summary>A loss term's weight, where it is fused into its gradient.</summary>
+    private static string WeightOf(CudaCall c) => c.Launch.FindOp<Scale>() is { } scale ? Literal.Float(scale.Factor) : "1f";
 
     private static IEnumerable<string> RandomScores(CudaCall c)
     {

@@ -65,12 +65,14 @@ __device__ __forceinline__ void rms_norm_gather_fwd(const float* x, const int* s
     });
 }
 
-// dx = the gradient of the norm (Add: + residual, which may be dx) and dx_narrow the same as operands (Narrow).
+// dx = the gradient of the norm (Add: + residual, which may be dx) and dx_narrow the same as operands (Narrow). Apart: the residual
+// is added in dx_narrow alone.
 // gain_partials (gridDim.x, Width) = each block's part of the gain's gradient; add_column_partials adds them up.
 // 256 threads, any number of blocks; with the registers this takes, one a processor.
-template <int Width, class Dy, bool Add, bool Narrow>
+template <int Width, class Dy, bool Add, bool Narrow, bool Apart = false>
 __device__ __forceinline__ void rms_norm_bwd(const Dy* dy, const float* x, const float* gain, const float* rstd, const float* residual, float* dx,
                                              element* dx_narrow, float* gain_partials, Rows rows) {
+    static_assert(!Apart || (Add && Narrow), "what the residual is added to alone is dx_narrow");
     using Team = RowTeam<Width>;
     constexpr int Turns = Team::Turns, Group = Team::Group;
     __shared__ float scratch[2][8];
@@ -110,9 +112,10 @@ __device__ __forceinline__ void rms_norm_bwd(const Dy* dy, const float* x, const
             for (int j = 0; j < Group; j++) {
                 float change = scale * (d[i][j] * g[j] - n[i][j] * mean);
                 out[i][j] = Add ? out[i][j] + change : change;
+                n[i][j] = change;
             }
         }
-        Team::write(dx + start, out);
+        Team::write(dx + start, Apart ? n : out);
         if constexpr (Narrow) Team::write(dx_narrow + start, out);
     }
     sum_teams<Width>(dgain, parts, gain_partials + i64(blockIdx.x) * Width);

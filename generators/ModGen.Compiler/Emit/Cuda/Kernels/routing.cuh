@@ -135,19 +135,20 @@ __device__ __forceinline__ void gates(const float* scores, const int* selected, 
     });
 }
 
-// dscores (all rows of the stream) = dgates . g', from the gate's value, where selected, and 0 elsewhere.
+// g' . dgate from the gate's value.
+template <Gate Kind>
+__device__ __forceinline__ float gate_gradient(float gate, float dgate) {
+    return dgate * (Kind == Gate::Identity ? 1.0f : Kind == Gate::Sigmoid ? gate * (1.0f - gate) : (1.0f - gate) * (1.0f + gate));
+}
+
+// dscores (all rows of the stream) = dgates . g' where selected, and 0 elsewhere.
 template <Gate Kind, int Length, int Selected>
 __device__ __forceinline__ void gate_bwd(const float* gates, const float* dgates, const int* selected, float* dscores, Rows rows) {
     static_assert(Length > 0, "a row of the stream finds its place in the selection of its sequence");
     for_values(rows, [&](int row) {
         int sequence = row / Length, at = find_position(selected + i64(sequence) * Selected, Selected, row % Length);
-        float d = 0.0f;
-        if (at >= 0) {
-            float gate = gates[i64(sequence) * Selected + at];
-            float slope = Kind == Gate::Identity ? 1.0f : Kind == Gate::Sigmoid ? gate * (1.0f - gate) : (1.0f - gate) * (1.0f + gate);
-            d = dgates[i64(sequence) * Selected + at] * slope;
-        }
-        dscores[row] = d;
+        i64 compact = i64(sequence) * Selected + at;
+        dscores[row] = at >= 0 ? gate_gradient<Kind>(gates[compact], dgates[compact]) : 0.0f;
     });
 }
 
@@ -171,13 +172,30 @@ __device__ __forceinline__ void routing_loss(const float* logits, const int* sel
     if (threadIdx.x == 0) loss[0] = sum / float(rows);
 }
 
+// (sigmoid(logit) - member) . scale
+__device__ __forceinline__ float routing_loss_gradient(float logit, bool member, float scale) {
+    return (1.0f / (1.0f + expf(-logit)) - (member ? 1.0f : 0.0f)) * scale;
+}
+
 // dlogits (Add: +)= (sigmoid(logit) - member) . *scale . weight / rows.
 template <int Length, int Selected, bool Add>
 __device__ __forceinline__ void routing_loss_bwd(const float* logits, const int* selected, const float* scale, float weight, float* dlogits, int rows) {
     for_values(Rows{nullptr, rows}, [&](int row) {
         int sequence = row / Length;
         bool member = find_position(selected + i64(sequence) * Selected, Selected, row % Length) >= 0;
-        float d = (1.0f / (1.0f + expf(-logits[row])) - (member ? 1.0f : 0.0f)) * (*scale * weight / float(rows));
+        float d = routing_loss_gradient(logits[row], member, *scale * weight / float(rows));
         dlogits[row] = Add ? dlogits[row] + d : d;
+    });
+}
+
+// Both of scores that gate their block and have a loss: dscores = what gate_bwd gives + what routing_loss_bwd gives.
+template <Gate Kind, int Length, int Selected>
+__device__ __forceinline__ void scores_bwd(const float* gates, const float* dgates, const float* scores, const int* selected, const float* scale, float weight,
+                                           float* dscores, int rows) {
+    for_values(Rows{nullptr, rows}, [&](int row) {
+        int sequence = row / Length, at = find_position(selected + i64(sequence) * Selected, Selected, row % Length);
+        i64 compact = i64(sequence) * Selected + at;
+        float d = at >= 0 ? gate_gradient<Kind>(gates[compact], dgates[compact]) : 0.0f;
+        dscores[row] = d + routing_loss_gradient(scores[row], at >= 0, *scale * weight / float(rows));
     });
 }
