@@ -75,7 +75,7 @@ public class LinearKernelTests
         using var machine = new FakeMachine();
         using var context = machine.Open();
         using var single = machine.Platform.Open(0, float32: true);
-        var kernel = new FusedLinear("fused", LinearKernels.Of(LinearPass.InputGradient, 1024, 2816), FakeMachine.Named("rest"), 2816) { Hopper = FakeMachine.Named("fused"), Stages = 3, ExtraSharedBytes = 34816 };
+        var kernel = new FusedLinear("fused", LinearKernels.Of(LinearPass.InputGradient, 1024, 2816), FakeMachine.Named("rest"), 2816) { Hopper = FakeMachine.Named("fused"), Overlapped = true };
         Assert.Null(kernel.Choose(single, new RowCount(4096)));
         Assert.Null(kernel.Choose(context, new RowCount(4096, Counter)));
         var chosen = Assert.NotNull(kernel.Choose(context, new RowCount(4096)));

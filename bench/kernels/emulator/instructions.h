@@ -15,6 +15,7 @@ inline uint4 load_in_place(const uint4* from) { return *from; }
 inline float4 load_in_place(const float4* from) { return *from; }
 inline uint4 load_streaming(const uint4* from) { return *from; }
 inline float4 load_streaming(const float4* from) { return *from; }
+inline void store_where(bool wanted, uint4* to, uint4 v) { if (wanted) *to = v; }
 inline void prefetch_to_second_level(const void*) { }
 inline void forget(uint4&) { }
 inline void wait_for_previous_kernel() { }

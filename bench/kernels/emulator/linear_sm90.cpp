@@ -3,12 +3,10 @@
 
 constexpr int Blocks = 2;  // fewer than there are tiles, so that a block makes several; clusters are of one block here
 
-TensorMap map_of(std::vector<bf16>& matrix, int columns, int rows, int box_rows, int first = 0, int pitch = 0) {
-    return TensorMap{reinterpret_cast<unsigned char*>(matrix.data() + first), columns, rows, 1, box_rows, pitch};
-}
+TensorMap map_of(std::vector<bf16>& matrix, int columns, int rows, int box_rows) { return TensorMap{reinterpret_cast<unsigned char*>(matrix.data()), columns, rows, 1, box_rows}; }
 
 template <class Tile> TensorMap map_a(Product64& p) { return Tile::MnMajorA ? map_of(p.a, p.m, p.k, 64) : map_of(p.a, p.k, p.m, Tile::Rows); }
-template <class Tile> TensorMap map_b(Product64& p) { return Tile::MnMajorB ? map_of(p.b, p.n, p.k, 64) : map_of(p.b, p.k, p.n, Tile::Split > 0 ? Tile::Columns / 2 : Tile::Columns); }
+template <class Tile> TensorMap map_b(Product64& p) { return Tile::MnMajorB ? map_of(p.b, p.n, p.k, 64) : map_of(p.b, p.k, p.n, Tile::Columns); }
 
 template <class Tile> std::string named(const char* what, const Product64& p) { return describe("sm90", what, p) + ", " + std::to_string(Tile::Rows) + " x " + std::to_string(Tile::Columns); }
 
@@ -52,54 +50,6 @@ template <int Columns, int Consumers> void weight_gradient(int rows, int outputs
         if (turn != 0) { failures++; std::printf("FAILED a turn was left at %u\n", turn); break; }
 }
 
-// Branches are the (rows, 2 F) product, F of the gate and F of the other; H = silu(gate) . up.
-template <int F> void swiglu(int rows, int inputs) {
-    using Tile = LinearTile<256, false, false, 3, 1, 8, 2, F>;
-    auto p = make_product(rows, 2 * F, inputs, false, false);
-    for (auto& x : p.b) x = to_bf16(to_float(x) / 16);
-    for (auto& x : p.c) x /= 16;
-    std::vector<double> want(size_t(rows) * F);
-    for (int r = 0; r < rows; r++)
-        for (int c = 0; c < F; c++) {
-            double gate = p.c[size_t(r) * 2 * F + c], up = p.c[size_t(r) * 2 * F + F + c];
-            want[size_t(r) * F + c] = gate / (1 + exp(-gate)) * up;
-        }
-    auto h = poisoned<bf16>(want.size()), branches = poisoned<bf16>(p.c.size());
-    TensorMap map = map_of(h, F, rows, 64), gate = map_of(branches, F, rows, 64, 0, 2 * F), up = map_of(branches, F, rows, 64, F, 2 * F);
-    run<Tile>(p, 1, Blocks, [&] { return SwiGluStore<true>{map, gate, up}; });
-    hold_product(named<Tile>("SwiGLU", p), h, want);
-    hold_product(named<Tile>("SwiGLU's branches", p), branches, p.c);
-    std::fill(h.begin(), h.end(), poison());
-    std::fill(branches.begin(), branches.end(), poison());
-    run<Tile>(p, 1, 1, [&] { return SwiGluStore<true, 2>{map, gate, up}; });
-    hold_product(named<Tile>("SwiGLU, two buffers", p), h, want);
-    hold_product(named<Tile>("SwiGLU's branches, two buffers", p), branches, p.c);
-    std::fill(h.begin(), h.end(), poison());
-    run<Tile>(p, 1, Blocks, [&] { return SwiGluStore<false>{map, map, map}; });
-    hold_product(named<Tile>("SwiGLU alone", p), h, want);
-}
-
-// Gradients take the place of the branches.
-template <int Columns> void swiglu_gradient(int rows, int f, int outputs) {
-    using Tile = LinearTile<Columns, false, true, 3, 1>;
-    auto p = make_product(rows, f, outputs, false, true);
-    std::vector<bf16> branches = poisoned<bf16>(size_t(rows) * 2 * f);
-    std::vector<double> want(size_t(rows) * 2 * f);
-    std::mt19937 random{7};
-    std::normal_distribution<float> normal;
-    for (size_t i = 0; i < want.size(); i++) branches[i] = to_bf16(normal(random));
-    for (int r = 0; r < rows; r++)
-        for (int c = 0; c < f; c++) {
-            size_t at = size_t(r) * 2 * f + c;
-            double g = as_double(branches[at]), u = as_double(branches[at + f]), s = 1 / (1 + exp(-g)), d = p.c[size_t(r) * f + c];
-            want[at] = d * u * s * (1 + g * (1 - s));
-            want[at + f] = d * g * s;
-        }
-    TensorMap gate = map_of(branches, f, rows, 64, 0, 2 * f), up = map_of(branches, f, rows, 64, f, 2 * f);
-    run<Tile>(p, 1, Blocks, [&] { return SwiGluGradientStore<Columns>{gate, up, gate, up}; });
-    hold_product(named<Tile>("SwiGLU's gradient", p), branches, want);
-}
-
 // Two heads of queries, one of keys, turned; one of values, not.
 template <int Head> void rotary(int rows, int inputs) {
     using Tile = LinearTile<256, false, false, 3, 1>;
@@ -133,9 +83,6 @@ int main() {
     input_gradient<64>(40, 72, 72);
     weight_gradient<256, 2>(333, 136, 264, 1);
     weight_gradient<128, 3>(450, 200, 136, 3);
-    swiglu<320>(150, 128);
-    swiglu_gradient<256>(150, 328, 136);
-    swiglu_gradient<192>(300, 328, 136);
     rotary<16>(40, 64);
     rotary<32>(70, 64);
     rotary<64>(150, 64);

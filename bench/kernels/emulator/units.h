@@ -146,8 +146,8 @@ template <int Registers> void registers_shrink() { }
 
 // ---- sm_90: the copy engine ---------------------------------------------------------------------------------------
 
-// bf16, rows of `pitch` elements (0: dense), boxes of 64 columns.
-struct alignas(64) TensorMap { unsigned char* base; i64 columns, rows, sequences; int box_rows; i64 pitch = 0; };
+// bf16, dense rows, boxes of 64 columns.
+struct alignas(64) TensorMap { unsigned char* base; i64 columns, rows, sequences; int box_rows; };
 
 inline void prefetch(const TensorMap&) { }
 inline u32 swizzled(int row, int chunk) { return u32(row * 128 + ((chunk ^ (row & 7)) << 4)); }
@@ -159,7 +159,7 @@ template <class Visit> void each_of_box(const TensorMap& map, unsigned char* til
         for (int c = 0; c < 64; c++) {
             i64 column = x + c, row = y + r;
             bool inside = column >= 0 && column < map.columns && row >= 0 && row < map.rows && z >= 0 && z < map.sequences;
-            visit(inside ? map.base + ((z * map.rows + row) * (map.pitch > 0 ? map.pitch : map.columns) + column) * 2 : nullptr, tile + swizzled(r, c / 8) + c % 8 * 2);
+            visit(inside ? map.base + ((z * map.rows + row) * map.columns + column) * 2 : nullptr, tile + swizzled(r, c / 8) + c % 8 * 2);
         }
 }
 

@@ -4,7 +4,7 @@ import torch
 
 from .device import PROCESSORS, Module, sources, tensor_map
 from .linear import Tile, choose
-from .measure import check, race, rotations
+from .measure import check, check_equal, race, rotations
 
 LENGTH, HEAD = 2048, 64
 MAP = "const __grid_constant__ TensorMap "
@@ -13,22 +13,18 @@ CASES = {
     "plain qkv": ("forward", 3072, 1024, MAP + "y", "StoreBf16{y}"),
     "rotary": ("forward", 3072, 1024, MAP + "y, const int* positions, const float2* table", "RotaryStore<64, 2048>{y, positions, table, m}"),
     "plain up": ("forward", 5632, 1024, MAP + "y", "StoreBf16{y}"),
-    "swiglu": ("forward", 5632, 1024, MAP + "h", "SwiGluStore<false>{h, h, h}"),
-    "swiglu, kept": ("forward", 5632, 1024, MAP + "h, " + MAP + "gate, " + MAP + "up", "SwiGluStore<true>{h, gate, up}"),
-    "swiglu, kept, two buffers": ("forward", 5632, 1024, MAP + "h, " + MAP + "gate, " + MAP + "up", "SwiGluStore<true, 2>{h, gate, up}"),
+    "swiglu": ("forward", 5632, 1024, "bf16* h, bf16* branches", "OverlappedSwiGlu{h, branches, n / 2}"),
     "plain d_h": ("input", 1024, 2816, MAP + "y", "StoreBf16{y}"),
-    "swiglu gradient": ("input", 1024, 2816, MAP + "d_gate, " + MAP + "d_up, " + MAP + "gate, " + MAP + "up", "SwiGluGradientStore<256>{d_gate, d_up, gate, up}"),
-    "swiglu gradient, 192": ("input", 1024, 2816, MAP + "d_gate, " + MAP + "d_up, " + MAP + "gate, " + MAP + "up", "SwiGluGradientStore<192>{d_gate, d_up, gate, up}"),
+    "swiglu gradient": ("input", 1024, 2816, "const bf16* branches, bf16* d_branches", "OverlappedSwiGluGradient{branches, d_branches, n}"),
     "plain down": ("forward", 1024, 2816, MAP + "y", "StoreBf16{y}"),
     "residual": ("forward", 1024, 2816, "const float* residual, float* x", "PairStore<AddTo<float, float>>{AddTo<float, float>{residual, x, n}, m, n}"),
 }
-EXTRA = {"swiglu gradient": 2 * 17408, "swiglu gradient, 192": 2 * 33792, "swiglu, kept, two buffers": 2 * 16384}
 ENTRY = """
 extern "C" __global__ void __cluster_dims__(%(cluster)d, 1, 1) __launch_bounds__(384, 1)
 linear(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, int m, %(parameters)s) {
     constexpr int n = %(n)d;
     (void)n;
-    linear_sm90<%(tile)s>(a, b, m, n, %(k)d, 1, %(epilogue)s);
+    %(call)s, %(epilogue)s);
 }
 """
 
@@ -39,22 +35,25 @@ class Case:
         self.kind, outputs, inputs, parameters, epilogue = CASES[name]
         self.n, self.k = (outputs, inputs) if self.kind == "forward" else (inputs, outputs)
         tile = choose(self.kind, rows, outputs, inputs)
-        extra = EXTRA.get(name, 0)  # scratch beyond that of a plain store, which takes the place of a stage
-        if extra:
-            tile = Tile(192 if name.endswith("192") else 256, stages=3, cluster=tile.cluster)
-        self.split = self.n // 2 if name.startswith("swiglu") and self.kind == "forward" else 0
+        overlapped = name.startswith("swiglu")
+        if overlapped:  # results in shared memory take the place of a stage
+            tile = Tile(256, stages=3, cluster=tile.cluster)
+        self.split = self.n // 2 if overlapped and self.kind == "forward" else 0
         text = tile.text(False, self.kind == "input")
-        fields = dict(cluster=tile.cluster, parameters=parameters, n=self.n, k=self.k, epilogue=epilogue, tile=text[:-1] + f", {self.split}>" if self.split else text)
-        self.module = Module(sources("prelude", "sm90", "wgmma", "linear_stores", "linear_sm90", "linear_epilogues_sm90", "linear_fused_epilogues_sm90") + ENTRY % fields)
-        self.launch = self.module.kernel("linear", tile.shared(store=True) + extra)
+        text = text[:-1] + f", {self.split}>" if self.split else text
+        call = f"linear_overlapped_sm90<{text}>(a, b, m, n, {self.k}" if overlapped else f"linear_sm90<{text}>(a, b, m, n, {self.k}, 1"
+        fields = dict(cluster=tile.cluster, parameters=parameters, n=self.n, call=call, epilogue=epilogue)
+        self.module = Module(sources("prelude", "sm90", "wgmma", "linear_stores", "linear_sm90", "linear_epilogues_sm90", "linear_fused_epilogues_sm90",
+                                     "linear_overlapped_sm90", "linear_overlapped_epilogues_sm90") + ENTRY % fields)
+        self.launch = self.module.kernel("linear", tile.shared(store=True) + (tile.rows * tile.columns if overlapped else 0))
         self.tile, self.grid = tile, PROCESSORS // tile.cluster * tile.cluster
 
     def tensors(self):
         make = lambda *s: torch.randn(*s, device="cuda").bfloat16()
         t = dict(a=make(self.rows, self.k), b=(make(self.n, self.k) if self.kind == "forward" else make(self.k, self.n)) * self.k ** -0.5, y=make(self.rows, self.n))
-        if self.name.startswith("swiglu gradient"):
+        if self.name == "swiglu gradient":
             t["branches"], t["y"] = make(self.rows, 2 * self.n), make(self.rows, 2 * self.n)
-        elif self.name.startswith("swiglu"):
+        elif self.name == "swiglu":
             t["branches"], t["h"] = make(self.rows, self.n), make(self.rows, self.n // 2)
         if self.name == "residual":
             t["residual"], t["x"] = torch.randn(self.rows, self.n, device="cuda"), torch.randn(self.rows, self.n, device="cuda")
@@ -68,11 +67,10 @@ class Case:
         cluster = self.tile.cluster
         boxes_b = (64, 64 // cluster) if self.kind == "input" else (64, self.tile.columns // (2 if self.split else cluster))
         maps = tensor_map(t["a"], (64, 128)), tensor_map(t["b"], boxes_b)
-        halves = lambda name: [tensor_map(half, (64, 64)) for half in t[name].chunk(2, -1)]
-        store = lambda name: tensor_map(t[name], (64, 64))
-        rest = {"rotary": lambda: [store("y"), t["positions"], t["table"]], "swiglu": lambda: [store("h")],
-                "swiglu, kept": lambda: [store("h"), *halves("branches")], "swiglu gradient": lambda: [*halves("y"), *halves("branches")],
-                "residual": lambda: [t["residual"], t["x"]]}.get(self.name.removesuffix(", two buffers").removesuffix(", 192"), lambda: [store("y")])()
+        rest = {"rotary": ("positions", "table"), "swiglu": ("h", "branches"), "swiglu gradient": ("branches", "y"), "residual": ("residual", "x")}.get(self.name, ())
+        rest = [t[name] for name in rest]
+        if self.name == "rotary" or self.name.startswith("plain"):
+            rest.insert(0, tensor_map(t["y"], (64, 64)))
         return lambda: self.launch(self.grid, 384, *maps, self.rows, *rest)
 
     def expected(self, t):
@@ -84,13 +82,13 @@ class Case:
             lower, upper = heads[..., :HEAD // 2], heads[..., HEAD // 2:]
             turned = torch.cat([lower * cos - upper * sin, upper * cos + lower * sin], -1)
             return [("y", torch.cat([turned[:, :2048 // HEAD], heads[:, 2048 // HEAD:]], 1).flatten(1))]
-        if self.name.startswith("swiglu gradient"):
+        if self.name == "swiglu gradient":
             gate, up = t["branches"].double().chunk(2, -1)
             s = gate.sigmoid()
             return [("y", torch.cat([c * up * s * (1 + gate * (1 - s)), c * gate * s], -1))]
-        if self.name.startswith("swiglu"):
+        if self.name == "swiglu":
             gate, up = c.chunk(2, -1)
-            return [("h", gate * gate.sigmoid() * up)] + ([("branches", c)] if "kept" in self.name else [])
+            return [("h", gate * gate.sigmoid() * up), ("branches", c)]
         return [("x", c + t["residual"].double())] if self.name == "residual" else [("y", c)]
 
 
@@ -100,18 +98,22 @@ def verify_all():
             case = Case(name, rows)
             t = case.tensors()
             expected = case.expected(t)
-            for what, _ in expected:
-                t[what].fill_(float("nan"))
-            case.bind(t)()
-            for what, want in expected:
-                check(f"{name} {rows}: {what}", t[what], want, 1e-5 if what == "x" else 4e-3)
+            runs = []
+            for _ in range(2):
+                for what, _ in expected:
+                    t[what].fill_(float("nan"))
+                case.bind(t)()
+                runs.append([t[what].clone() for what, _ in expected])
+            for first, second, (what, want) in zip(*runs, expected):
+                check(f"{name} {rows}: {what}", first, want, 1e-5 if what == "x" else 4e-3)
+                check_equal(f"{name} {rows}: {what}, repeated", second, first)
 
 
 def run(explore):
     record = []
     for rows in (32768, 4096):
-        for plain, fused in (("plain qkv", ("rotary",)), ("plain up", ("swiglu", "swiglu, kept", "swiglu, kept, two buffers")),
-                             ("plain d_h", ("swiglu gradient", "swiglu gradient, 192")), ("plain down", ("residual",))):
+        for plain, fused in (("plain qkv", ("rotary",)), ("plain up", ("swiglu",)),
+                             ("plain d_h", ("swiglu gradient",)), ("plain down", ("residual",))):
             cases = [Case(name, rows) for name in (plain, *fused)]
             contestants = {}
             for case in cases:

@@ -10,16 +10,15 @@ namespace ModGen.Cuda;
 /// <param name="Width">Elements of a row that <paramref name="Rest"/> runs over.</param>
 public sealed record FusedLinear(string Name, LinearKernel Product, Kernel Rest, int Width)
 {
+    // Results that wait in shared memory take the place of a stage.
+    private const int Stages = 4, OverlappedStages = 3;
     private const int Swizzle = 128, OperandBytes = 2;
 
     /// <summary>Both in one.</summary>
     public required Kernel Hopper { get; init; }
 
-    /// <summary>Stages of the ring that the fused kernel was written with.</summary>
-    public int Stages { get; init; } = 4;
-
-    /// <summary>Shared memory that its results need beyond those of a plain product.</summary>
-    public int ExtraSharedBytes { get; init; }
+    /// <summary>Whether what is done to results runs beside the next tile's product (linear_overlapped_sm90).</summary>
+    public bool Overlapped { get; init; }
 
     /// <summary>Whether its tile takes half of its columns from either half of the weights.</summary>
     public bool Split { get; init; }
@@ -34,8 +33,8 @@ public sealed record FusedLinear(string Name, LinearKernel Product, Kernel Rest,
         if (Product.Choose(context, rows).Hopper is null)
             return null;
         var n = Product.Pass == LinearPass.Forward ? Product.Outputs : Product.Inputs;
-        var tile = LinearTiles.Widest(rows.Most, n, Stages, context.Processors);
-        var kernel = Hopper with { Threads = tile.Threads, Cluster = tile.Cluster, SharedBytes = tile.SharedBytes(staged: true) + ExtraSharedBytes };
+        var tile = LinearTiles.Widest(rows.Most, n, Overlapped ? OverlappedStages : Stages, context.Processors);
+        var kernel = Hopper with { Threads = tile.Threads, Cluster = tile.Cluster, SharedBytes = Overlapped ? tile.OverlappedSharedBytes : tile.SharedBytes(staged: true) };
         return new ChosenLinear(kernel, tile.Blocks(context.Processors), tile.Define, Hopper: tile);
     }
 
@@ -51,15 +50,6 @@ public sealed record FusedLinear(string Name, LinearKernel Product, Kernel Rest,
 
     /// <summary>A result of operands, (rows, width).</summary>
     public static Argument MapResult(CudaContext context, DevicePointer result, int rows, int width) => Map(context, result, rows, width, HopperTile.BoxC);
-
-    /// <summary>Both halves of the columns of a result of operands, (rows, 2 · width).</summary>
-    public static (Argument First, Argument Second) MapHalves(CudaContext context, DevicePointer result, int rows, int width)
-    {
-        return (Half(result), Half(result + (long)OperandBytes * width));
-
-        Argument Half(DevicePointer first) =>
-            TensorMap.Create(context, first, OperandBytes, [width, rows], [2L * OperandBytes * width], [HopperTile.BoxC.Columns, HopperTile.BoxC.Rows], Swizzle);
-    }
 
     private static TensorMap Map(CudaContext context, DevicePointer matrix, int rows, int width, (int Columns, int Rows) box) =>
         TensorMap.Create(context, matrix, OperandBytes, [width, rows], [(long)OperandBytes * width], [box.Columns, box.Rows], Swizzle);

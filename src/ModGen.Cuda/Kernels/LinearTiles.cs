@@ -130,6 +130,9 @@ public readonly record struct HopperTile(int Columns, int Stages, int Cluster, i
     /// <param name="staged">Whether results leave through the copy engine (StoreBf16 and the fused stores built on it).</param>
     public int SharedBytes(bool staged) => 1024 + Stages * (Rows + Columns) * 128 + (staged ? Consumers * StagingBytes : 1024) + 1024;
 
+    /// <summary>Dynamic shared memory of a block of linear_overlapped_sm90, which keeps a tile's results there.</summary>
+    public int OverlappedSharedBytes => 1024 + Stages * (Rows + Columns) * 128 + Rows * Columns * sizeof(ushort) + 1024;
+
     /// <summary>Blocks of the grid: as many as run at once, in whole clusters.</summary>
     public int Blocks(int processors) => Math.Max(1, processors / Cluster) * Cluster;
 

@@ -777,21 +777,20 @@ partial class Everything
 
         public static readonly Cuda::FusedLinear LinearSwiglu192x64 = new("linear_swiglu_192x64", Linear384x64, Swiglu192, 192)
         {
-            Hopper = new("linear_swiglu_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90", 384,
+            Hopper = new("linear_swiglu_192x64", "prelude sm90 wgmma linear_sm90 linear_overlapped_sm90 linear_overlapped_epilogues_sm90", 384,
                 """
                 extern "C" __global__ void __launch_bounds__(384, 1) linear_swiglu_192x64(
-                    const __grid_constant__ TensorMap x,      // (rows, 64)
-                    const __grid_constant__ TensorMap w,      // (2 x 192, 64)
-                    const __grid_constant__ TensorMap hidden, // (rows, 192)
-                    const __grid_constant__ TensorMap gate,   // (rows, 192), of 2 x 192
-                    const __grid_constant__ TensorMap up,     // (rows, 192), of 2 x 192
+                    const __grid_constant__ TensorMap x, // (rows, 64)
+                    const __grid_constant__ TensorMap w, // (2 x 192, 64)
+                    bf16* hidden,                        // (rows, 192)
+                    bf16* branches,                      // (rows, 384): gate, up
                     int rows)
                 {
-                    linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER, 8, 2, 192>>(
-                        x, w, rows, 384, 64, 1, SwiGluStore<true>{hidden, gate, up});
+                    linear_overlapped_sm90<LinearTile<256, false, false, 3, LINEAR_CLUSTER, 8, 2, 192>>(
+                        x, w, rows, 384, 64, OverlappedSwiGlu{hidden, branches, 192});
                 }
                 """),
-            Split = true,
+            Overlapped = true, Split = true,
         };
 
         public static readonly Cuda::LinearKernel Linear64x192 = new("linear_64x192", Cuda::LinearPass.Forward, 64, 192)
@@ -1025,22 +1024,20 @@ partial class Everything
 
         public static readonly Cuda::FusedLinear SwigluInputGradient64x192 = new("swiglu_input_gradient_64x192", LinearInputGradient64x192, SwigluGradient192, 192)
         {
-            Hopper = new("swiglu_input_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90", 384,
+            Hopper = new("swiglu_input_gradient_64x192", "prelude sm90 wgmma linear_sm90 linear_overlapped_sm90 linear_overlapped_epilogues_sm90", 384,
                 """
                 extern "C" __global__ void __launch_bounds__(384, 1) swiglu_input_gradient_64x192(
-                    const __grid_constant__ TensorMap dy,     // (rows, 64)
-                    const __grid_constant__ TensorMap w,      // (64, 192)
-                    const __grid_constant__ TensorMap d_gate, // (rows, 192), of 2 x 192, may be gate
-                    const __grid_constant__ TensorMap d_up,   // (rows, 192), of 2 x 192, may be up
-                    const __grid_constant__ TensorMap gate,   // (rows, 192), of 2 x 192
-                    const __grid_constant__ TensorMap up,     // (rows, 192), of 2 x 192
+                    const __grid_constant__ TensorMap dy, // (rows, 64)
+                    const __grid_constant__ TensorMap w,  // (64, 192)
+                    const bf16* branches,                 // (rows, 384): gate, up
+                    bf16* d_branches,                     // (rows, 384), may be branches
                     int rows)
                 {
-                    linear_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(
-                        dy, w, rows, 192, 64, 1, SwiGluGradientStore<256>{d_gate, d_up, gate, up});
+                    linear_overlapped_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(
+                        dy, w, rows, 192, 64, OverlappedSwiGluGradient{branches, d_branches, 192});
                 }
                 """),
-            Stages = 3, ExtraSharedBytes = 34816,
+            Overlapped = true,
         };
 
         public static readonly Cuda::LinearKernel LinearInputGradient384x64 = new("linear_input_gradient_384x64", Cuda::LinearPass.InputGradient, 384, 64)

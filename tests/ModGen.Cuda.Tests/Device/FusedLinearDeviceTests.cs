@@ -7,6 +7,7 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
 {
     private const int Width = 264, Inputs = 136, HeadWidth = 64, Heads = 3, Positions = 100;
     private const string Families = "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90";
+    private const string OverlappedFamilies = "prelude sm90 wgmma linear_sm90 linear_overlapped_sm90 linear_overlapped_epilogues_sm90";
     private const string Map = "const __grid_constant__ TensorMap ";
 
     [Theory]
@@ -18,8 +19,9 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
         var kernel = new FusedLinear("linear_swiglu", LinearKernels.Of(LinearPass.Forward, 2 * Width, Inputs),
             Entry("prelude elementwise", "const element* x, element* y, Rows rows", $"swiglu_fwd<{Width}>(x, y, rows);", 256), Width)
         {
-            Hopper = Entry(Families, $"{Map}x, {Map}w, {Map}h, {Map}gate, {Map}up, int rows",
-                $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER, 8, 2, {Width}>>(x, w, rows, {2 * Width}, {Inputs}, 1, SwiGluStore<true>{{h, gate, up}});", 384),
+            Hopper = Entry(OverlappedFamilies, $"{Map}x, {Map}w, bf16* h, bf16* branches, int rows",
+                $"linear_overlapped_sm90<LinearTile<256, false, false, 3, LINEAR_CLUSTER, 8, 2, {Width}>>(x, w, rows, {2 * Width}, {Inputs}, OverlappedSwiGlu{{h, branches, {Width}}});", 384),
+            Overlapped = true,
             Split = true,
         };
         using var bench = new Bench(device.Hopper(), rows);
@@ -27,8 +29,7 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
         DevicePointer[] branches = [bench.Space(rows * 2 * Width), bench.Space(rows * 2 * Width)], h = [bench.Space(rows * Width), bench.Space(rows * Width)];
         var chosen = kernel.Choose(bench.Context, new RowCount(rows))!.Value;
         var (a, b) = kernel.Map(bench.Context, chosen.Hopper!.Value, x, w, rows);
-        var (gate, up) = FusedLinear.MapHalves(bench.Context, branches[0], rows, Width);
-        bench.Run(list => list.Add(chosen.Kernel, chosen.Blocks, [a, b, FusedLinear.MapResult(bench.Context, h[0], rows, Width), gate, up, rows], chosen.Define));
+        bench.Run(list => list.Add(chosen.Kernel, chosen.Blocks, [a, b, h[0], branches[0], rows], chosen.Define));
         bench.RunApart(kernel, rows, x, w, branches[1], [branches[1], h[1], new RowCount(rows)]);
         bench.Compare("branches", rows * 2 * Width, branches[0], branches[1]);
         bench.Compare("h", rows * Width, h[0], h[1]);
@@ -43,18 +44,16 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
         var kernel = new FusedLinear("swiglu_input_gradient", LinearKernels.Of(LinearPass.InputGradient, Inputs, Width),
             Entry("prelude elementwise", "const element* x, const element* dy, element* dx, Rows rows", $"swiglu_bwd<{Width}>(x, dy, dx, rows);", 256), Width)
         {
-            Hopper = Entry(Families, $"{Map}dy, {Map}w, {Map}d_gate, {Map}d_up, {Map}gate, {Map}up, int rows",
-                $"linear_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(dy, w, rows, {Width}, {Inputs}, 1, SwiGluGradientStore<256>{{d_gate, d_up, gate, up}});", 384),
-            Stages = 3,
-            ExtraSharedBytes = 34816,
+            Hopper = Entry(OverlappedFamilies, $"{Map}dy, {Map}w, const bf16* branches, bf16* d_branches, int rows",
+                $"linear_overlapped_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(dy, w, rows, {Width}, {Inputs}, OverlappedSwiGluGradient{{branches, d_branches, {Width}}});", 384),
+            Overlapped = true,
         };
         using var bench = new Bench(device.Hopper(), rows);
         var (dy, w, branches, dh, apart) = (bench.Random(rows * Inputs, 1), bench.Random(Inputs * Width, 0.2), bench.Random(rows * 2 * Width, 2), bench.Space(rows * Width), bench.Space(rows * 2 * Width));
         bench.RunApart(kernel, rows, dy, w, dh, [branches, dh, apart, new RowCount(rows)]);
         var chosen = kernel.Choose(bench.Context, new RowCount(rows))!.Value;
         var (a, b) = kernel.Map(bench.Context, chosen.Hopper!.Value, dy, w, rows);
-        var (gate, up) = FusedLinear.MapHalves(bench.Context, branches, rows, Width);
-        bench.Run(list => list.Add(chosen.Kernel, chosen.Blocks, [a, b, gate, up, gate, up, rows], chosen.Define));
+        bench.Run(list => list.Add(chosen.Kernel, chosen.Blocks, [a, b, branches, branches, rows], chosen.Define));
         bench.Compare("gradients", rows * 2 * Width, branches, apart);
     }
 

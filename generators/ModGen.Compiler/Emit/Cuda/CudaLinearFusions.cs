@@ -13,6 +13,7 @@ namespace ModGen.Compiler.Emit.Cuda;
 internal static class CudaLinearFusions
 {
     private const string Families = "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90";
+    private const string OverlappedFamilies = "prelude sm90 wgmma linear_sm90 linear_overlapped_sm90 linear_overlapped_epilogues_sm90";
     private const string MapType = "const __grid_constant__ TensorMap";
     private const int Threads = 384, TileColumns = 256;
 
@@ -47,11 +48,11 @@ internal static class CudaLinearFusions
         var product = c.Catalog.Add(CudaLinearKernels.Forward(2 * width, inputs, "element", CudaLinearKernels.Stored.Plain));
         var rest = c.Catalog.Add(new SingleEntry(CudaElementwiseKernels.SwiGluForward(width)));
         var (f, n) = (Literal.Of(width), Literal.Of(2 * width));
-        var fused = new CudaText($"linear_swiglu_{f}x{Literal.Of(inputs)}", Families, Threads, EquatableArray.Of(
-            Map("x", $"(rows, {Literal.Of(inputs)})"), Map("w", $"(2 x {f}, {Literal.Of(inputs)})"), Map("hidden", $"(rows, {f})"),
-            Map("gate", $"(rows, {f}), of 2 x {f}"), Map("up", $"(rows, {f}), of 2 x {f}"), Value("int", "rows")),
-            $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER, 8, 2, {f}>>(\n    x, w, rows, {n}, {Literal.Of(inputs)}, 1, SwiGluStore<true>{{hidden, gate, up}});");
-        var entry = c.Catalog.Add(new FusedLinearEntry(fused.Name, product, rest, width, fused, "Split = true"));
+        var fused = new CudaText($"linear_swiglu_{f}x{Literal.Of(inputs)}", OverlappedFamilies, Threads, EquatableArray.Of(
+            Map("x", $"(rows, {Literal.Of(inputs)})"), Map("w", $"(2 x {f}, {Literal.Of(inputs)})"), Pointer("bf16", "hidden", $"(rows, {f})"),
+            Pointer("bf16", "branches", $"(rows, {n}): gate, up"), Value("int", "rows")),
+            $"linear_overlapped_sm90<LinearTile<256, false, false, 3, LINEAR_CLUSTER, 8, 2, {f}>>(\n    x, w, rows, {n}, {Literal.Of(inputs)}, OverlappedSwiGlu{{hidden, branches, {f}}});");
+        var entry = c.Catalog.Add(new FusedLinearEntry(fused.Name, product, rest, width, fused, "Overlapped = true, Split = true"));
         yield return $"LinearSwiGlu({entry}, {c["x"]}, {c["weight"]}, {c["branches"]}, {c["y"]}, {c.Rows("x")});";
     }
 
@@ -61,12 +62,12 @@ internal static class CudaLinearFusions
         var product = c.Catalog.Add(CudaLinearKernels.InputGradient(outputs, width));
         var rest = c.Catalog.Add(new SingleEntry(CudaElementwiseKernels.SwiGluBackward(width)));
         var f = Literal.Of(width);
-        var half = $"(rows, {f}), of 2 x {f}";
-        var fused = new CudaText($"swiglu_input_gradient_{Literal.Of(outputs)}x{f}", Families, Threads, EquatableArray.Of(
-            Map("dy", $"(rows, {Literal.Of(outputs)})"), Map("w", $"({Literal.Of(outputs)}, {f})"), Map("d_gate", half + ", may be gate"), Map("d_up", half + ", may be up"),
-            Map("gate", half), Map("up", half), Value("int", "rows")),
-            $"linear_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(\n    dy, w, rows, {f}, {Literal.Of(outputs)}, 1, SwiGluGradientStore<256>{{d_gate, d_up, gate, up}});");
-        var entry = c.Catalog.Add(new FusedLinearEntry(fused.Name, product, rest, width, fused, "Stages = 3, ExtraSharedBytes = 34816"));
+        var shape = $"(rows, {Literal.Of(2 * width)})";
+        var fused = new CudaText($"swiglu_input_gradient_{Literal.Of(outputs)}x{f}", OverlappedFamilies, Threads, EquatableArray.Of(
+            Map("dy", $"(rows, {Literal.Of(outputs)})"), Map("w", $"({Literal.Of(outputs)}, {f})"),
+            Pointer("const bf16", "branches", shape + ": gate, up"), Pointer("bf16", "d_branches", shape + ", may be branches"), Value("int", "rows")),
+            $"linear_overlapped_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(\n    dy, w, rows, {f}, {Literal.Of(outputs)}, OverlappedSwiGluGradient{{branches, d_branches, {f}}});");
+        var entry = c.Catalog.Add(new FusedLinearEntry(fused.Name, product, rest, width, fused, "Overlapped = true"));
         yield return $"SwiGluInputGradient({entry}, {c["dy"]}, {c["weight"]}, {c["branches"]}, {c["dx"]}, {c.Rows("dy")});";
     }
 

@@ -51,8 +51,7 @@ internal static class OperationLaunches
         else if (!writer.IsMeasuring)
         {
             var (a, b) = kernel.Map(writer.Context, tile, x, weight, rows.Most);
-            var (gate, up) = FusedLinear.MapHalves(writer.Context, branches, rows.Most, kernel.Width);
-            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, FusedLinear.MapResult(writer.Context, result, rows.Most, kernel.Width), gate, up, rows.Most], chosen.Define, kernel.Product.Flops(rows));
+            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, result, branches, rows.Most], chosen.Define, kernel.Product.Flops(rows));
         }
     }
 
@@ -70,9 +69,7 @@ internal static class OperationLaunches
         else if (!writer.IsMeasuring)
         {
             var (a, b) = kernel.Map(writer.Context, tile, dy, weight, rows.Most);
-            var (gate, up) = FusedLinear.MapHalves(writer.Context, branches, rows.Most, kernel.Width);
-            var (dGate, dUp) = FusedLinear.MapHalves(writer.Context, result, rows.Most, kernel.Width);
-            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, dGate, dUp, gate, up, rows.Most], chosen.Define, kernel.Product.Flops(rows));
+            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, branches, result, rows.Most], chosen.Define, kernel.Product.Flops(rows));
         }
     }
 

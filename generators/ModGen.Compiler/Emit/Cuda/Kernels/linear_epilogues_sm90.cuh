@@ -1,11 +1,10 @@
 // Epilogues of linear_sm90: what becomes of a warpgroup's 64 x Columns accumulators.
 
 // Stores a warpgroup's tile as bfloat16 through shared memory and TMA, two panels of 64 columns at a time. `map` has boxes
-// {64, 64}, 128-byte swizzle. The scratch (16 KB) is written again only when the stores before have read it, but for the last
-// Pending of them, which are known to read another.
+// {64, 64}, 128-byte swizzle. The scratch (16 KB) is written again only when the stores before have read it.
 constexpr int StoreStaging = 2 * 64 * 64 * 2;
 
-template <int Columns, int Pending = 0>
+template <int Columns>
 __device__ __forceinline__ void store_tile(const float (&acc)[Columns / 2], const TensorMap& map, int row, int column,
                                            unsigned char* staging, int warpgroup, int thread) {
     int lane = thread % 32, my_row = thread / 32 * 16 + (lane & 15), my_chunk = lane >> 4;
@@ -13,7 +12,7 @@ __device__ __forceinline__ void store_tile(const float (&acc)[Columns / 2], cons
 #pragma unroll
     for (int panel = 0; panel < Columns / 64; panel++) {
         if (panel % 2 == 0) {
-            if (thread == 0) store_wait_read<Pending>();
+            if (thread == 0) store_wait_read<0>();
             named_barrier(1 + warpgroup, 128);
         }
 #pragma unroll

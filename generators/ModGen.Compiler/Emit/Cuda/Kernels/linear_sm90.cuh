@@ -68,9 +68,8 @@ struct LinearShared {
     u64 full[Tile::Stages], empty[Tile::Stages];
 };
 
-// What an epilogue sees of its place: the warpgroup's first row and column of C, scratch in shared memory, and whether the
-// number of tiles that this block has made before is odd.
-struct LinearPlace { int row, column, slice, slices, tile, warpgroup, thread; unsigned char* staging; u32 parity; };
+// What an epilogue sees of its place: the warpgroup's first row and column of C, and scratch in shared memory.
+struct LinearPlace { int row, column, slice, slices, tile, warpgroup, thread; unsigned char* staging; };
 
 // What every epilogue has, and those that need nothing before the product leave as it is. staging_bytes: shared scratch a
 // warpgroup. setup: called once, by one thread, for each warpgroup's scratch. begin: called by the consumers before the
@@ -78,7 +77,6 @@ struct LinearPlace { int row, column, slice, slices, tile, warpgroup, thread; un
 struct LinearEpilogue {
     struct Nothing { };
     template <class Tile> static constexpr int staging_bytes = 16;
-    __device__ __forceinline__ void setup(unsigned char*) const { }
     template <class Tile> __device__ __forceinline__ Nothing begin(const LinearPlace&) const { return {}; }
     __device__ __forceinline__ void drain(int) const { }
 };
@@ -129,6 +127,48 @@ __device__ __forceinline__ void linear_multiply(float (&acc)[Tile::Columns / 2],
         Wgmma<Tile::Columns, Tile::MnMajorA, Tile::MnMajorB>::ss(acc, da + i * step_a, db + i * step_b, i > 0 || accumulate);
 }
 
+// What the producer does: fills the ring with the operands of one unit after the other.
+template <class Tile, class Shared>
+__device__ __forceinline__ void linear_produce(Shared& shared, const TensorMap& map_a, const TensorMap& map_b, LinearSchedule<Tile> schedule, int rank) {
+    LinearUnit unit;
+    RingPosition<Tile::Stages> ring;
+    while (schedule.next(unit)) {
+        int row = (unit.m * Tile::Cluster + rank) * Tile::Rows, column = unit.n * Tile::Columns;
+#pragma unroll 1
+        for (int step = unit.step; step < unit.last; step++, ring.advance()) {
+            barrier_wait(&shared.empty[ring.stage], ring.phase ^ 1);
+            linear_load<Tile>(shared.a[ring.stage], shared.b[ring.stage], map_a, map_b, &shared.full[ring.stage], row, column,
+                              step * Tile::Depth, rank);
+        }
+    }
+}
+
+// What a consumer does: a unit's products for its 64 rows, from the ring.
+template <class Tile, class Shared>
+__device__ __forceinline__ void linear_reduce(float (&acc)[Tile::Columns / 2], Shared& shared, RingPosition<Tile::Stages>& ring, const LinearUnit& unit,
+                                              int warpgroup, int thread) {
+    auto release = [&](int stage) {
+        if constexpr (Tile::Cluster > 1) { if (thread < Tile::Cluster) barrier_arrive_remote(&shared.empty[stage], thread); }
+        else { if (thread == 0) barrier_arrive(&shared.empty[stage]); }
+    };
+    int previous = ring.stage, step = unit.step;
+    // Up to eight steps the compiler would unroll whole, and its assembler then takes up to half a minute over them.
+#pragma unroll 1
+    do {
+        barrier_wait(&shared.full[ring.stage], ring.phase);
+        wgmma_fence();
+        linear_multiply<Tile>(acc, shared.a[ring.stage], shared.b[ring.stage], warpgroup, step > unit.step);
+        wgmma_commit();
+        wgmma_wait<1>();
+        if (step > unit.step) release(previous);
+        previous = ring.stage;
+        ring.advance();
+    } while (++step < unit.last);
+    wgmma_wait<0>();
+    pin(acc);
+    release(previous);
+}
+
 template <class Tile, class Epilogue>
 __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const TensorMap& map_b, int m, int n, int k, int slices,
                                             const Epilogue& epilogue) {
@@ -146,59 +186,28 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
             barrier_init(&shared.full[i], 1);
             barrier_init(&shared.empty[i], Tile::Consumers * Tile::Cluster);
         }
-        for (int i = 0; i < Tile::Consumers; i++) epilogue.setup(shared.staging[i]);
         barrier_init_fence();
     }
     if constexpr (Tile::Cluster > 1) cluster_sync(); else __syncthreads();
     wait_for_previous_kernel();
 
     LinearSchedule<Tile> schedule(m, n, k, slices);
-    LinearUnit unit;
-    RingPosition<Tile::Stages> ring;
-
     if (warpgroup == 0) {
         registers_shrink<Tile::Consumers == 2 ? 40 : 32>();
-        if (thread == 0) {
-            while (schedule.next(unit)) {
-                int row = (unit.m * Tile::Cluster + rank) * Tile::Rows, column = unit.n * Tile::Columns;
-#pragma unroll 1
-                for (int step = unit.step; step < unit.last; step++, ring.advance()) {
-                    barrier_wait(&shared.empty[ring.stage], ring.phase ^ 1);
-                    linear_load<Tile>(shared.a[ring.stage], shared.b[ring.stage], map_a, map_b, &shared.full[ring.stage], row, column,
-                                      step * Tile::Depth, rank);
-                }
-            }
-        }
+        if (thread == 0) linear_produce<Tile>(shared, map_a, map_b, schedule, rank);
     } else {
         registers_grow<Tile::Consumers == 2 ? 232 : 160>();
         warpgroup -= 1;
         float acc[Tile::Columns / 2];
 #pragma unroll
         for (int i = 0; i < Tile::Columns / 2; i++) acc[i] = 0.0f;
-        auto release = [&](int stage) {
-            if constexpr (Tile::Cluster > 1) { if (thread < Tile::Cluster) barrier_arrive_remote(&shared.empty[stage], thread); }
-            else { if (thread == 0) barrier_arrive(&shared.empty[stage]); }
-        };
-        for (u32 parity = 0; schedule.next(unit); parity ^= 1) {
+        LinearUnit unit;
+        RingPosition<Tile::Stages> ring;
+        while (schedule.next(unit)) {
             LinearPlace place{(unit.m * Tile::Cluster + rank) * Tile::Rows + warpgroup * 64, unit.n * Tile::Columns, unit.slice, slices,
-                              unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup], parity};
+                              unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup]};
             auto ready = epilogue.template begin<Tile>(place);
-            int previous = ring.stage, step = unit.step;
-            // Up to eight steps the compiler would unroll whole, and its assembler then takes up to half a minute over them.
-#pragma unroll 1
-            do {
-                barrier_wait(&shared.full[ring.stage], ring.phase);
-                wgmma_fence();
-                linear_multiply<Tile>(acc, shared.a[ring.stage], shared.b[ring.stage], warpgroup, step > unit.step);
-                wgmma_commit();
-                wgmma_wait<1>();
-                if (step > unit.step) release(previous);
-                previous = ring.stage;
-                ring.advance();
-            } while (++step < unit.last);
-            wgmma_wait<0>();
-            pin(acc);
-            release(previous);
+            linear_reduce<Tile>(acc, shared, ring, unit, warpgroup, thread);
             epilogue.template apply<Tile>(acc, place, ready);
         }
         epilogue.drain(thread);

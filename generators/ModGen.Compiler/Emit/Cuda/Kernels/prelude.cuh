@@ -73,6 +73,12 @@ __device__ __forceinline__ float4 load_streaming(const float4* from) {
     return v;
 }
 
+// A store without a branch around it and around what leads to it, which would keep neighbours' work from overlapping.
+__device__ __forceinline__ void store_where(bool wanted, uint4* to, uint4 v) {
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %0, 0; @p st.global.v4.u32 [%1], {%2, %3, %4, %5}; }"
+                 :: "r"(u32(wanted)), "l"(to), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
+}
+
 // A load that stays where it is written. (One through the read-only path is moved behind the wait below, which is the one
 // place it must not go.)
 __device__ __forceinline__ uint4 load_in_place(const uint4* from) {
