@@ -70,6 +70,21 @@ public class LinearKernelTests
     }
 
     [Fact]
+    public void Few_outputs_run_over_their_rows_in_either_precision()
+    {
+        using var machine = new FakeMachine();
+        using var single = machine.Platform.Open(0, float32: true);
+        using var context = machine.Open();
+        var kernel = LinearKernels.Of(LinearPass.Forward, 1, 64) with { Portable = null, Hopper = null, FewOutputs = true };
+        foreach (var device in new[] { single, context })
+        {
+            Assert.Equal((kernel.Plain, 4 * device.Processors), (kernel.Choose(device, new RowCount(65536)).Kernel, kernel.Choose(device, new RowCount(65536)).Blocks));
+            Assert.Equal(5, kernel.Choose(device, new RowCount(40)).Blocks);
+            Assert.Equal(kernel.Few, kernel.Choose(device, new RowCount(32, Counter)).Kernel);
+        }
+    }
+
+    [Fact]
     public void A_fusion_is_two_launches_where_its_product_is_not_Hopper_s()
     {
         using var machine = new FakeMachine();

@@ -94,7 +94,7 @@ template <int Width> void check_sums(int rows, int blocks) {
     for (i64 i = 0; i < dy.size(); i++) want[size_t(i % Width)] += as_double(dy[i]);
     Values<float> partials(i64(blocks) * Width);
     emulator::launch(blocks, 256, [&] { column_sums<Width>(dy.data(), partials.data(), Rows{nullptr, rows}); });
-    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials<Width>(partials.data(), gradient.data(), blocks); });
+    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), gradient.data(), Width, blocks, 1); });
     hold(named("column sums", rows, Width), gradient, want, 1e-6);
 }
 

@@ -87,7 +87,7 @@ template <int Width, class Dy, bool Add, bool Narrow, bool Apart = false> void c
     Values<element> narrowed(size);
     float* to = Add && !Apart ? residual.data() : out.data();
     emulator::launch(blocks, 256, [&] { rms_norm_bwd<Width, Dy, Add, Narrow, Apart>(dy.data(), x.data(), gain.data(), rstd.data(), residual.data(), to, narrowed.data(), partials.data(), Rows{nullptr, rows}); });
-    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials<Width>(partials.data(), gradient.data(), blocks); });
+    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), gradient.data(), Width, blocks, 1); });
     hold(name, Add && !Apart ? residual : out, Apart ? alone : dx);
     hold(name + " gain", gradient, dgain);
     if (Narrow) hold(name + " narrow", narrowed, dx);

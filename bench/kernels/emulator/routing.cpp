@@ -21,11 +21,11 @@ template <int Width> void check_router(int rows, int blocks) {
     emulator::launch(ceil_div(rows, 8), 256, [&] { router_scores<Width>(x.data(), w.data(), scores.data(), all); });
     hold("router " + name, scores, want);
     emulator::launch(blocks, 256, [&] { router_bwd<Width, 0, 0, false, false>(x.data(), nullptr, nullptr, nullptr, w.data(), d.data(), dx.data(), nullptr, partials.data(), all); });
-    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials<Width>(partials.data(), gradient.data(), blocks); });
+    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), gradient.data(), Width, blocks, 1); });
     hold("router back " + name, dx, back);
     hold("router back " + name + " weight", gradient, dw);
     emulator::launch(blocks, 256, [&] { router_bwd<Width, 0, 0, false, true>(x.data(), nullptr, nullptr, nullptr, w.data(), d.data(), dx_too.data(), narrow.data(), partials.data(), all); });
-    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials<Width>(partials.data(), gradient_too.data(), blocks); });
+    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), gradient_too.data(), Width, blocks, 1); });
     hold("router back " + name + " narrow", narrow, back);
     expect("router back " + name + " with and without narrow", dx_too == dx && gradient_too == gradient);
 }
@@ -60,7 +60,7 @@ template <int Width, int Length, int Selected, bool Narrow> void check_routed(in
     emulator::launch(blocks, 256, [&] {
         router_bwd<Width, Length, Selected, true, Narrow>(y.data(), gathered.data(), selected.data(), entered.data(), w.data(), d.data(), dx.data(), narrow.data(), partials.data(), Rows{nullptr, rows});
     });
-    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials<Width>(partials.data(), gradient.data(), blocks); });
+    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), gradient.data(), Width, blocks, 1); });
     hold("routed back " + name, dx, back);
     hold("routed back " + name + " weight", gradient, dw);
     if (Narrow) hold("routed back " + name + " narrow", narrow, back);
@@ -68,7 +68,7 @@ template <int Width, int Length, int Selected, bool Narrow> void check_routed(in
     for (int i = 0; i < compact; i++)
         for (int c = 0; c < Width; c++) alone[(i64(i) / Selected * Length + selected[i]) * Width + c] += entered[i64(i) * Width + c];
     emulator::launch(blocks, 256, [&] { router_bwd<Width, 0, 0, false, false>(x.data(), nullptr, nullptr, nullptr, w.data(), d.data(), alone.data(), nullptr, partials.data(), Rows{nullptr, rows}); });
-    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials<Width>(partials.data(), alone_gradient.data(), blocks); });
+    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), alone_gradient.data(), Width, blocks, 1); });
     expect("routed back " + name + " as out of place", alone == dx && alone_gradient == gradient);
 }
 
@@ -106,7 +106,12 @@ template <int Length, int Selected> void check_loss(int sequences, float deviati
         back.push_back((1.0 / (1.0 + exp(-x)) - member[size_t(row)]) * 0.5 * 0.01f / rows);
         added.push_back(back.back() + d[row]);
     }
-    emulator::launch(1, 1024, [&] { routing_loss<Length, Selected>(logits.data(), selected.data(), loss.data(), rows); });
+    auto launch_loss = [&](int blocks) {
+        Values<float> partials(blocks);
+        emulator::launch(blocks, 256, [&] { routing_loss<Length, Selected>(logits.data(), selected.data(), partials.data(), Rows{nullptr, rows}); });
+        emulator::launch(1, 256, [&] { add_column_partials(partials.data(), loss.data(), 1, blocks, 0); });
+    };
+    launch_loss(3);
     hold("routing loss " + name, loss, want);
     emulator::launch(ceil_div(rows, 2048), 256, [&] { routing_loss_bwd<Length, Selected, false>(logits.data(), selected.data(), scale.data(), 0.01f, only.data(), rows); });
     hold("routing loss back " + name, only, back);
@@ -121,7 +126,7 @@ template <int Length, int Selected> void check_loss(int sequences, float deviati
     });
     expect("scores back " + name + " as gate and loss back", together == apart);
     logits[rows / 2] = NAN;
-    emulator::launch(1, 1024, [&] { routing_loss<Length, Selected>(logits.data(), selected.data(), loss.data(), rows); });
+    launch_loss(1);
     expect("routing loss shows NaN " + name, is_unwritten(loss[0]));
 }
 

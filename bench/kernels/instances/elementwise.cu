@@ -9,11 +9,11 @@
     FLAT silu_bwd_##WIDTH(const element* x, const element* dy, element* dx, Rows rows) { silu_bwd<WIDTH>(x, dy, dx, rows); }           \
     FLAT swiglu_##WIDTH(const element* gate_up, element* hidden, Rows rows) { swiglu_fwd<WIDTH>(gate_up, hidden, rows); }              \
     FLAT swiglu_bwd_##WIDTH(const element* gate_up, const element* d, element* d_gate_up, Rows rows) { swiglu_bwd<WIDTH>(gate_up, d, d_gate_up, rows); } \
-    FLAT sums_##WIDTH(const element* dy, float* partials, Rows rows) { column_sums<WIDTH>(dy, partials, rows); }                       \
-    FLAT partials_##WIDTH(const float* partials, float* gradient, int blocks) { add_column_partials<WIDTH>(partials, gradient, blocks); }
+    FLAT sums_##WIDTH(const element* dy, float* partials, Rows rows) { column_sums<WIDTH>(dy, partials, rows); }
 INSTANCE(2816)
 INSTANCE(36)
 INSTANCE(250)
 INSTANCE(33)
+FLAT partials(const float* partials, float* gradient, int width, int blocks, int add) { add_column_partials(partials, gradient, width, blocks, add); }
 FLAT turn(element* x, const int* positions, const float2* table, Rows rows) { rotary<20, 64, 1536, false>(x, positions, table, rows); }
 FLAT turn_back(element* x, const int* positions, const float2* table, Rows rows) { rotary<3, 6, 27, true>(x, positions, table, rows); }

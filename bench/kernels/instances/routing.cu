@@ -19,7 +19,7 @@ FLAT tanh_back(const float* g, const float* dg, const int* selected, float* dsco
 FLAT loss_back(const float* logits, const int* selected, const float* scale, float* dlogits, int rows) {
     routing_loss_bwd<2048, 256, true>(logits, selected, scale, 0.01f, dlogits, rows);
 }
-extern "C" __global__ void __launch_bounds__(1024, 1) loss(const float* logits, const int* selected, float* loss, int rows) { routing_loss<2048, 256>(logits, selected, loss, rows); }
+FLAT loss(const float* logits, const int* selected, float* partials, Rows rows) { routing_loss<2048, 256>(logits, selected, partials, rows); }
 FLAT scores_back(const float* g, const float* dg, const float* scores, const int* selected, const float* scale, float* dscores, int rows) {
     scores_bwd<Gate::Sigmoid, 2048, 256>(g, dg, scores, selected, scale, 0.01f, dscores, rows);
 }

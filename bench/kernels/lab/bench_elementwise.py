@@ -23,7 +23,7 @@ class Case:
             entry("turn", "element* x, const int* positions, const float2* table, Rows rows", f"rotary<{heads}, {head}, {stride}, false>(x, positions, table, rows)"),
             entry("turn_back", "element* x, const int* positions, const float2* table, Rows rows", f"rotary<{heads}, {head}, {stride}, true>(x, positions, table, rows)"),
             entry("sums", "const element* dy, float* partials, Rows rows", f"column_sums<{width}>(dy, partials, rows)"),
-            entry("partials", "const float* partials, float* gradient, int blocks", f"add_column_partials<{width}>(partials, gradient, blocks)")], float32)
+            entry("partials", "const float* partials, float* gradient, int width, int blocks, int add", "add_column_partials(partials, gradient, width, blocks, add)")], float32)
         angle = torch.outer(torch.arange(CONTEXT).double(), 10000.0 ** (-torch.arange(0, head, 2).double() / head))
         self.table = torch.stack([angle.cos(), angle.sin()], -1).float().cuda().contiguous()
 
@@ -46,7 +46,7 @@ class Case:
                 ("swiglu_back", lambda t: f.swiglu_back(flat(rows, w), t["gate_up"], t["b"], t["d_gate_up"], all_rows), n * 5 * size),
                 ("turn", lambda t: f.turn(flat(rows, pairs), t["qkv"], t["positions"], self.table, all_rows), rows * pairs * 4 * size),
                 ("turn_back", lambda t: f.turn_back(flat(rows, pairs), t["qkv"], t["positions"], self.table, all_rows), rows * pairs * 4 * size),
-                ("sums", lambda t: (f.sums(2 * PROCESSORS, t["b"], t["partials"], all_rows), f.partials(-(-w // 32), t["partials"], t["gradient"], 2 * PROCESSORS)), n * size)]
+                ("sums", lambda t: (f.sums(2 * PROCESSORS, t["b"], t["partials"], all_rows), f.partials(-(-w // 32), t["partials"], t["gradient"], w, 2 * PROCESSORS, 1)), n * size)]
 
 
 def turned(case, t, sign):

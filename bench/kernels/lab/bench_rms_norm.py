@@ -22,7 +22,7 @@ class Case:
             entry("norm_add", ADD, f"rms_norm_add_fwd<{width}>(x, a, gain, sum, y, rstd, rows, epsilon)", least=least[1]),
             entry("norm_gather", GATHER, f"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon)", least=least[2]),
             entry("back", BACK, BACK_CALL % (width, "false", "false")), entry("back_add", BACK, BACK_CALL % (width, "true", "true"), least=least[3]),
-            entry("gain", "const float* partials, float* gradient, int blocks", f"add_column_partials<{width}>(partials, gradient, blocks)")], float32)
+            entry("gain", "const float* partials, float* gradient, int width, int blocks, int add", "add_column_partials(partials, gradient, width, blocks, add)")], float32)
 
     def tensors(self):
         rows, w, compact, f = self.rows, self.width, self.sequences * self.k, self.family
@@ -44,7 +44,7 @@ class Case:
     def backward(self, t, name="back_add", rows=None):
         rows = rows or self.rows
         getattr(self.family, name)(PROCESSORS, t["dy"], t["x"], t["gain"], t["rstd"], t["dx"], t["dx"], t["narrow"], t["partials"], known(rows))
-        self.family.gain(-(-self.width // 32), t["partials"], t["gradient"], PROCESSORS)
+        self.family.gain(-(-self.width // 32), t["partials"], t["gradient"], self.width, PROCESSORS, 1)
 
 
 def normed(x, gain):

@@ -21,10 +21,10 @@ class Case:
             entry("router_back_narrow", ROUTER_BACK, f"router_bwd<{width}, 0, 0, false, true>(x, nullptr, nullptr, nullptr, w, d, dx, narrow, partials, rows)"),
             entry("routed_back", ROUTED_BACK, f"router_bwd<{width}, {shape}, true, false>(x, gathered, selected, entered, w, d, dx, nullptr, partials, rows)"),
             entry("routed_back_narrow", ROUTED_BACK, f"router_bwd<{width}, {shape}, true, true>(x, gathered, selected, entered, w, d, dx, narrow, partials, rows)"),
-            entry("partials", "const float* p, float* g, int blocks", f"add_column_partials<{width}>(p, g, blocks)"),
+            entry("partials", "const float* p, float* g, int width, int blocks, int add", "add_column_partials(p, g, width, blocks, add)"),
             entry("gate", "const float* r, const int* selected, float* g, Rows rows", f"gates<Gate::Sigmoid, {shape}>(r, selected, g, rows)"),
             entry("gate_back", "const float* g, const float* dg, const int* selected, float* dr, Rows rows", f"gate_bwd<Gate::Sigmoid, {shape}>(g, dg, selected, dr, rows)"),
-            entry("loss", "const float* r, const int* selected, float* loss, int rows", f"routing_loss<{shape}>(r, selected, loss, rows)", threads=1024),
+            entry("loss", "const float* r, const int* selected, float* partials, Rows rows", f"routing_loss<{shape}>(r, selected, partials, rows)"),
             entry("loss_back", "const float* r, const int* selected, const float* scale, float* dr, int rows", f"routing_loss_bwd<{shape}, true>(r, selected, scale, 0.5f, dr, rows)"),
             entry("chance", "const int* positions, float* r, const u64* draw, Rows rows", f"random_scores<{length}>(positions, r, draw, 3, 0.875f, rows)"),
             entry("enter", SELECT, "causal_select(logits, p, s, use, forced, e, ep, es, active, flags, rows)", threads=1024)])
@@ -37,7 +37,7 @@ class Case:
 
     def calls(self):
         f, rows, few = self.family, known(self.rows), known(self.compact)
-        sums = lambda t: f.partials(-(-self.width // 32), t["partials"], t["gradient"], PROCESSORS)
+        sums = lambda t: f.partials(-(-self.width // 32), t["partials"], t["gradient"], self.width, PROCESSORS, 1)
         back = lambda kernel, t: (kernel(PROCESSORS, t["x"], t["w"], t["d"], t["dx"], t["narrow"], t["partials"], rows), sums(t))
         routed = lambda kernel, t: (kernel(PROCESSORS, t["x"], t["gathered"], t["selected"], t["entered"], t["w"], t["d"], t["dx"], t["narrow"], t["partials"], rows), sums(t))
         return dict(router=lambda t: f.router(by_warps(self.rows), t["x"], t["w"], t["r"], rows),
@@ -45,7 +45,7 @@ class Case:
                     routed_back=lambda t: routed(f.routed_back, t), routed_back_narrow=lambda t: routed(f.routed_back_narrow, t),
                     gate=lambda t: f.gate(flat(self.compact), t["logits"], t["selected"], t["gates"], few),
                     gate_back=lambda t: f.gate_back(flat(self.rows), t["gates"], t["dgates"], t["selected"], t["dr"], rows),
-                    loss=lambda t: f.loss(1, t["logits"], t["selected"], t["loss"], self.rows, threads=1024),
+                    loss=lambda t: (f.loss(PROCESSORS, t["logits"], t["selected"], t["partials"], rows), f.partials(1, t["partials"], t["loss"], 1, PROCESSORS, 0)),
                     loss_back=lambda t: f.loss_back(flat(self.rows), t["logits"], t["selected"], t["scale"], t["dr"], self.rows),
                     chance=lambda t: f.chance(flat(self.rows), t["positions"], t["r"], t["draw"], rows))
 

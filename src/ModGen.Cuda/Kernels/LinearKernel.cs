@@ -17,7 +17,7 @@ public enum LinearPass
 /// A product of a linear layer in the forms that it was written in: which one runs depends on the device, its precision and
 /// the number of rows. All take (A, B, C, rows, …): the Hopper form A and B as tensor maps and the rows as an int, the others
 /// pointers and a <see cref="RowCount"/>. Weight gradients take behind the rows whether they add to C or store it, an int, and
-/// on tensor cores turns behind that.
+/// on tensor cores turns behind that; those of few outputs take partial sums in the place of C and nothing else.
 /// </summary>
 /// <param name="Name">Name of the product.</param>
 /// <param name="Pass">Which product.</param>
@@ -25,10 +25,13 @@ public enum LinearPass
 /// <param name="Inputs">Inputs of the layer: columns of W.</param>
 public sealed record LinearKernel(string Name, LinearPass Pass, int Outputs, int Inputs)
 {
-    private const int PlainTile = 64, FewRows = 32, FewOutputs = 16, Swizzle = 128;
+    private const int PlainTile = 64, FewRows = 32, FewRowsOutputs = 16, Swizzle = 128, FewOutputsRows = 8, FewOutputsResident = 4;
 
     /// <summary>For any size and precision, on the ordinary arithmetic units.</summary>
     public required Kernel Plain { get; init; }
+
+    /// <summary>Whether <see cref="Plain"/> is of the family for few outputs, which runs over the rows with any number of blocks. Its weight gradient leaves a row of partial sums a block.</summary>
+    public bool FewOutputs { get; init; }
 
     /// <summary>With mma.sync in bfloat16; null where rows are not whole groups of 16 bytes.</summary>
     public Kernel? Portable { get; init; }
@@ -57,7 +60,9 @@ public sealed record LinearKernel(string Name, LinearPass Pass, int Outputs, int
             _ => (Outputs, Inputs, rows.Most),
         };
         if (Few is not null && !rows.Counted.IsNull && rows.Most <= FewRows)
-            return new ChosenLinear(Few, LinearTiles.Tiles(Outputs, FewOutputs), null);
+            return new ChosenLinear(Few, LinearTiles.Tiles(Outputs, FewRowsOutputs), null);
+        if (FewOutputs)
+            return new ChosenLinear(Plain, Math.Min(FewOutputsResident * context.Processors, LinearTiles.Tiles(rows.Most, FewOutputsRows)), null);
         if (Portable is null || context.Float32)
             return new ChosenLinear(Plain, LinearTiles.Tiles(m, PlainTile) * LinearTiles.Tiles(n, PlainTile), null);
         if (Hopper is not null && rows.Counted.IsNull && HopperFamily.Suits(context))

@@ -263,17 +263,6 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel AddColumnPartials64 = new("add_column_partials_64", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) add_column_partials_64(
-                const float* partials, // (blocks, 64)
-                float* gradient,       // (64), added to
-                int blocks)
-            {
-                add_column_partials<64>(partials, gradient, blocks);
-            }
-            """);
-
         public static readonly Cuda::Kernel Embedding64 = new("embedding_64", "prelude embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_64(
@@ -1467,6 +1456,6 @@ partial class Dense
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64Narrow, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. LinearRotary128x64_6x16.Forms, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64Narrow, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear128x64.Forms, Rotary6x16Of128, .. LinearRotary128x64_6x16.Forms, .. Attention4x16Over2At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient6x16Of128, .. LinearInputGradient128x64.Forms, .. LinearWeightGradient128x64.Forms, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16Over2, .. CachedAttention4x16Over2.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms];
     }
 }

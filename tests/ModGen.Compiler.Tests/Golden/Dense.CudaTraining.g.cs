@@ -48,10 +48,10 @@ partial class Dense
             var head = WeightOperands(213568); // (256, 64)
             var rows = Batch * 128;
             var losses = WorkspaceHeld(4L * rows); // (rows) nats
-            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 8192)); // of a chunk of rows
-            for (var first = 0; first < rows; first += 8192)
+            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 65536)); // of a chunk of rows
+            for (var first = 0; first < rows; first += 65536)
             {
-                var chunk = Rows(int.Min(rows - first, 8192));
+                var chunk = Rows(int.Min(rows - first, 65536));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, head, logits, chunk);
                 Launch(CudaKernels.CrossEntropy256, Blocks(chunk.Most, 8), [logits, Targets + 4L * first, losses + 4L * first, LossScale, chunk.Most]);
@@ -97,10 +97,10 @@ partial class Dense
             var dhead = Gradients(213568); // (256, 64)
             var rows = Batch * 128;
             var losses = WorkspaceHeld(4L * rows); // (rows) nats
-            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 8192)); // of a chunk of rows
-            for (var first = 0; first < rows; first += 8192)
+            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 65536)); // of a chunk of rows
+            for (var first = 0; first < rows; first += 65536)
             {
-                var chunk = Rows(int.Min(rows - first, 8192));
+                var chunk = Rows(int.Min(rows - first, 65536));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, head, logits, chunk);
                 Launch(CudaKernels.CrossEntropy256Gradient, Blocks(chunk.Most, 8), [logits, Targets + 4L * first, losses + 4L * first, LossScale, chunk.Most]);
@@ -114,7 +114,7 @@ partial class Dense
             var dx = Floats(StreamGradient); // (B, 128, 64)
             var dfinalGain = Gradients(213504); // (64)
             var dxNarrow = Operands(0); // (B, 128, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Narrow, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx, dxNarrow]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Narrow, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx, dxNarrow]);
         }
 
         /// <summary>Rows of the embedding by token id.</summary>
@@ -211,7 +211,7 @@ partial class Dense
             var dmiddle2 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var dmlpGain = Gradients(weights + 12352); // (64)
             var dmiddle2Narrow = Operands(ScratchOperands + 8192); // (B, 128, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow]);
 
             var outputWeight = WeightOperands(weights + 8256); // (64, 64)
             var dattended = Operands(ScratchOperands); // (B, 128, 64)
@@ -240,7 +240,7 @@ partial class Dense
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
             var dattentionGain = Gradients(weights); // (64)
             var dx2Narrow = Operands(0); // (B, 128, 64), over dnextNarrow
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2, dx2Narrow]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2, dx2Narrow]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)

@@ -262,17 +262,6 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel AddColumnPartials64 = new("add_column_partials_64", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) add_column_partials_64(
-                const float* partials, // (blocks, 64)
-                float* gradient,       // (64), added to
-                int blocks)
-            {
-                add_column_partials<64>(partials, gradient, blocks);
-            }
-            """);
-
         public static readonly Cuda::Kernel Embedding64 = new("embedding_64", "prelude embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_64(
@@ -425,7 +414,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel Linear1x16FloatBias = new("linear_1x16_float_bias", Cuda::LinearPass.Forward, 1, 16)
         {
-            Plain = new("linear_1x16_float_bias", "prelude linear_stores linear_any", 256,
+            Plain = new("linear_1x16_float_bias", "prelude linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_1x16_float_bias(
                     const element* x,  // (rows, 16)
@@ -434,7 +423,7 @@ partial class Everything
                     Rows rows,
                     const float* bias) // (1)
                 {
-                    linear_any<false, false>(x, 16, w, 16, rows, 1, 16, StoreBias<float>{y, bias, 1});
+                    linear_outputs<1, 16>(x, w, rows, StoreBias<float>{y, bias, 1});
                 }
                 """),
             Few = new("linear_1x16_float_bias", "prelude sm80 linear_stores linear_rows", 256,
@@ -449,17 +438,18 @@ partial class Everything
                     linear_rows<32, 1, 16>(x, w, rows, StoreBias<float>{y, bias, 1});
                 }
                 """),
+            FewOutputs = true,
         };
 
-        public static readonly Cuda::Kernel RoutingLoss32Of128 = new("routing_loss_32_of_128", "prelude routing", 1024,
+        public static readonly Cuda::Kernel RoutingLoss32Of128 = new("routing_loss_32_of_128", "prelude routing", 256,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) routing_loss_32_of_128(
+            extern "C" __global__ void __launch_bounds__(256, 1) routing_loss_32_of_128(
                 const float* logits, // (rows)
                 const int* selected, // (selected rows)
-                float* loss,         // (1)
-                int rows)
+                float* partials,     // (blocks)
+                Rows rows)
             {
-                routing_loss<128, 32>(logits, selected, loss, rows);
+                routing_loss<128, 32>(logits, selected, partials, rows);
             }
             """);
 
@@ -1358,7 +1348,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel LinearInputGradient1x16 = new("linear_input_gradient_1x16", Cuda::LinearPass.InputGradient, 1, 16)
         {
-            Plain = new("linear_input_gradient_1x16", "prelude linear_stores linear_any", 256,
+            Plain = new("linear_input_gradient_1x16", "prelude linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_1x16(
                     const element* dy, // (rows, 1)
@@ -1366,25 +1356,26 @@ partial class Everything
                     element* dx,       // (rows, 16)
                     Rows rows)
                 {
-                    linear_any<false, true>(dy, 1, w, 16, rows, 16, 1, StoreElement{dx, 16});
+                    linear_outputs_dgrad<1, 16>(dy, w, dx, rows);
                 }
                 """),
+            FewOutputs = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient1x16 = new("linear_weight_gradient_1x16", Cuda::LinearPass.WeightGradient, 1, 16)
         {
-            Plain = new("linear_weight_gradient_1x16", "prelude linear_stores linear_any", 256,
+            Plain = new("linear_weight_gradient_1x16", "prelude linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_1x16(
                     const element* dy, // (rows, 1)
                     const element* x,  // (rows, 16)
-                    float* dw,         // (1, 16), added to or stored
-                    Rows rows,
-                    int add)
+                    float* partials,   // (blocks, 1, 16)
+                    Rows rows)
                 {
-                    linear_any<true, true>(dy, 1, x, 16, 1, 16, rows, Accumulate{dw, 16, add != 0});
+                    linear_outputs_wgrad<1, 16>(dy, x, partials, rows);
                 }
                 """),
+            FewOutputs = true,
         };
 
         public static readonly Cuda::Kernel ColumnSums1 = new("column_sums_1", "prelude elementwise", 256,
@@ -1395,17 +1386,6 @@ partial class Everything
                 Rows rows)
             {
                 column_sums<1>(dy, partials, rows);
-            }
-            """);
-
-        public static readonly Cuda::Kernel AddColumnPartials1 = new("add_column_partials_1", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) add_column_partials_1(
-                const float* partials, // (blocks, 1)
-                float* gradient,       // (1), added to
-                int blocks)
-            {
-                add_column_partials<1>(partials, gradient, blocks);
             }
             """);
 
@@ -1475,17 +1455,6 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel AddColumnPartials16 = new("add_column_partials_16", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) add_column_partials_16(
-                const float* partials, // (blocks, 16)
-                float* gradient,       // (16), added to
-                int blocks)
-            {
-                add_column_partials<16>(partials, gradient, blocks);
-            }
-            """);
-
         public static readonly Cuda::Kernel RoutedGradient64_32Of128 = new("routed_gradient_64_32_of_128", "prelude routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) routed_gradient_64_32_of_128(
@@ -1513,21 +1482,21 @@ partial class Everything
             }
             """, 512);
 
-        public static readonly Cuda::Kernel RoutingLoss16Of128 = new("routing_loss_16_of_128", "prelude routing", 1024,
+        public static readonly Cuda::Kernel RoutingLoss16Of128 = new("routing_loss_16_of_128", "prelude routing", 256,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) routing_loss_16_of_128(
+            extern "C" __global__ void __launch_bounds__(256, 1) routing_loss_16_of_128(
                 const float* logits, // (rows)
                 const int* selected, // (selected rows)
-                float* loss,         // (1)
-                int rows)
+                float* partials,     // (blocks)
+                Rows rows)
             {
-                routing_loss<128, 16>(logits, selected, loss, rows);
+                routing_loss<128, 16>(logits, selected, partials, rows);
             }
             """);
 
         public static readonly Cuda::LinearKernel Linear8x64Bias = new("linear_8x64_bias", Cuda::LinearPass.Forward, 8, 64)
         {
-            Plain = new("linear_8x64_bias", "prelude linear_stores linear_any", 256,
+            Plain = new("linear_8x64_bias", "prelude linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_8x64_bias(
                     const element* x,  // (rows, 64)
@@ -1536,32 +1505,7 @@ partial class Everything
                     Rows rows,
                     const float* bias) // (8)
                 {
-                    linear_any<false, false>(x, 64, w, 64, rows, 8, 64, StoreBias<element>{y, bias, 8});
-                }
-                """),
-            Portable = new("linear_8x64_bias", "prelude sm80 linear_stores linear_sm80", 256,
-                """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_8x64_bias(
-                    const element* x,  // (rows, 64)
-                    const element* w,  // (8, 64)
-                    element* y,        // (rows, 8)
-                    Rows rows,
-                    const float* bias) // (8)
-                {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 8, 64, StoreBias<element>{y, bias, 8});
-                }
-                """),
-            Hopper = new("linear_8x64_bias", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
-                """
-                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_8x64_bias(
-                    const __grid_constant__ TensorMap x, // (rows, 64)
-                    const __grid_constant__ TensorMap w, // (8, 64)
-                    element* y,                          // (rows, 8)
-                    int rows,
-                    const float* bias)                   // (8)
-                {
-                    linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 8, 64, LINEAR_SLICES, PairStore<StoreBias<element>>{StoreBias<element>{y, bias, 8}, rows, 8});
+                    linear_outputs<8, 64>(x, w, rows, StoreBias<element>{y, bias, 8});
                 }
                 """),
             Few = new("linear_8x64_bias", "prelude sm80 linear_stores linear_rows", 256,
@@ -1576,6 +1520,7 @@ partial class Everything
                     linear_rows<32, 8, 64>(x, w, rows, StoreBias<element>{y, bias, 8});
                 }
                 """),
+            FewOutputs = true,
         };
 
         public static readonly Cuda::Kernel Silu8 = new("silu_8", "prelude elementwise", 256,
@@ -1591,7 +1536,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel Linear1x8FloatBias = new("linear_1x8_float_bias", Cuda::LinearPass.Forward, 1, 8)
         {
-            Plain = new("linear_1x8_float_bias", "prelude linear_stores linear_any", 256,
+            Plain = new("linear_1x8_float_bias", "prelude linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_1x8_float_bias(
                     const element* x,  // (rows, 8)
@@ -1600,7 +1545,7 @@ partial class Everything
                     Rows rows,
                     const float* bias) // (1)
                 {
-                    linear_any<false, false>(x, 8, w, 8, rows, 1, 8, StoreBias<float>{y, bias, 1});
+                    linear_outputs<1, 8>(x, w, rows, StoreBias<float>{y, bias, 1});
                 }
                 """),
             Few = new("linear_1x8_float_bias", "prelude sm80 linear_stores linear_rows", 256,
@@ -1615,6 +1560,7 @@ partial class Everything
                     linear_rows<32, 1, 8>(x, w, rows, StoreBias<float>{y, bias, 1});
                 }
                 """),
+            FewOutputs = true,
         };
 
         public static readonly Cuda::Kernel GatherRmsNorm64_16Of128 = new("gather_rms_norm_64_16_of_128", "prelude rms_norm", 256,
@@ -1792,7 +1738,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel LinearInputGradient1x8 = new("linear_input_gradient_1x8", Cuda::LinearPass.InputGradient, 1, 8)
         {
-            Plain = new("linear_input_gradient_1x8", "prelude linear_stores linear_any", 256,
+            Plain = new("linear_input_gradient_1x8", "prelude linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_1x8(
                     const element* dy, // (rows, 1)
@@ -1800,25 +1746,26 @@ partial class Everything
                     element* dx,       // (rows, 8)
                     Rows rows)
                 {
-                    linear_any<false, true>(dy, 1, w, 8, rows, 8, 1, StoreElement{dx, 8});
+                    linear_outputs_dgrad<1, 8>(dy, w, dx, rows);
                 }
                 """),
+            FewOutputs = true,
         };
 
         public static readonly Cuda::LinearKernel LinearWeightGradient1x8 = new("linear_weight_gradient_1x8", Cuda::LinearPass.WeightGradient, 1, 8)
         {
-            Plain = new("linear_weight_gradient_1x8", "prelude linear_stores linear_any", 256,
+            Plain = new("linear_weight_gradient_1x8", "prelude linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_1x8(
                     const element* dy, // (rows, 1)
                     const element* x,  // (rows, 8)
-                    float* dw,         // (1, 8), added to or stored
-                    Rows rows,
-                    int add)
+                    float* partials,   // (blocks, 1, 8)
+                    Rows rows)
                 {
-                    linear_any<true, true>(dy, 1, x, 8, 1, 8, rows, Accumulate{dw, 8, add != 0});
+                    linear_outputs_wgrad<1, 8>(dy, x, partials, rows);
                 }
                 """),
+            FewOutputs = true,
         };
 
         public static readonly Cuda::Kernel SiluGradient8 = new("silu_gradient_8", "prelude elementwise", 256,
@@ -1835,45 +1782,18 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel LinearWeightGradient8x64 = new("linear_weight_gradient_8x64", Cuda::LinearPass.WeightGradient, 8, 64)
         {
-            Plain = new("linear_weight_gradient_8x64", "prelude linear_stores linear_any", 256,
+            Plain = new("linear_weight_gradient_8x64", "prelude linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_8x64(
                     const element* dy, // (rows, 8)
                     const element* x,  // (rows, 64)
-                    float* dw,         // (8, 64), added to or stored
-                    Rows rows,
-                    int add)
+                    float* partials,   // (blocks, 8, 64)
+                    Rows rows)
                 {
-                    linear_any<true, true>(dy, 8, x, 64, 8, 64, rows, Accumulate{dw, 64, add != 0});
+                    linear_outputs_wgrad<8, 64>(dy, x, partials, rows);
                 }
                 """),
-            Portable = new("linear_weight_gradient_8x64", "prelude sm80 linear_stores linear_sm80", 256,
-                """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_8x64(
-                    const element* dy, // (rows, 8)
-                    const element* x,  // (rows, 64)
-                    float* dw,         // (8, 64), added to or stored
-                    Rows rows,
-                    int add,
-                    u32* turns)        // (tiles), zero before and after
-                {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 8, x, 64, 8, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
-                }
-                """),
-            Hopper = new("linear_weight_gradient_8x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
-                """
-                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_8x64(
-                    const __grid_constant__ TensorMap dy, // (rows, 8)
-                    const __grid_constant__ TensorMap x,  // (rows, 64)
-                    float* dw,                            // (8, 64), added to or stored
-                    int rows,
-                    int add,
-                    u32* turns)                           // (tiles), zero before and after
-                {
-                    linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 8, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 8, 64, add != 0});
-                }
-                """),
+            FewOutputs = true,
         };
 
         public static readonly Cuda::Kernel ColumnSums8 = new("column_sums_8", "prelude elementwise", 256,
@@ -1884,17 +1804,6 @@ partial class Everything
                 Rows rows)
             {
                 column_sums<8>(dy, partials, rows);
-            }
-            """);
-
-        public static readonly Cuda::Kernel AddColumnPartials8 = new("add_column_partials_8", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) add_column_partials_8(
-                const float* partials, // (blocks, 8)
-                float* gradient,       // (8), added to
-                int blocks)
-            {
-                add_column_partials<8>(partials, gradient, blocks);
             }
             """);
 
@@ -2546,6 +2455,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128ScaledInPlace, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64ApartNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, AddColumnPartials1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, AddColumnPartials16, RoutedGradient64_32Of128, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, AddColumnPartials8, ScoresGradientTanh16Of128, RouterGradient64, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128InPlace, Gather64_8Of128Float, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, Decode64RouteSigmoid, .. Decode64Routed.Forms, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, Decode64RouteTanh, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128ScaledInPlace, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64ApartNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, RoutedGradient64_32Of128, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, ScoresGradientTanh16Of128, RouterGradient64, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128InPlace, Gather64_8Of128Float, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, Decode64RouteSigmoid, .. Decode64Routed.Forms, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, Decode64RouteTanh, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

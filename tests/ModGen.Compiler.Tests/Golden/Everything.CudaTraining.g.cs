@@ -46,10 +46,10 @@ partial class Everything
             var embedding = WeightOperands(0); // (256, 64)
             var rows = Batch * 128;
             var losses = WorkspaceHeld(4L * rows); // (rows) nats
-            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 8192)); // of a chunk of rows
-            for (var first = 0; first < rows; first += 8192)
+            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 65536)); // of a chunk of rows
+            for (var first = 0; first < rows; first += 65536)
             {
-                var chunk = Rows(int.Min(rows - first, 8192));
+                var chunk = Rows(int.Min(rows - first, 65536));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, embedding, logits, chunk);
                 Launch(CudaKernels.CrossEntropy256, Blocks(chunk.Most, 8), [logits, Targets + 4L * first, losses + 4L * first, LossScale, chunk.Most]);
@@ -94,10 +94,10 @@ partial class Everything
             var dembedding = Gradients(0); // (256, 64)
             var rows = Batch * 128;
             var losses = WorkspaceHeld(4L * rows); // (rows) nats
-            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 8192)); // of a chunk of rows
-            for (var first = 0; first < rows; first += 8192)
+            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 65536)); // of a chunk of rows
+            for (var first = 0; first < rows; first += 65536)
             {
-                var chunk = Rows(int.Min(rows - first, 8192));
+                var chunk = Rows(int.Min(rows - first, 65536));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, embedding, logits, chunk);
                 Launch(CudaKernels.CrossEntropy256Gradient, Blocks(chunk.Most, 8), [logits, Targets + 4L * first, losses + 4L * first, LossScale, chunk.Most]);
@@ -110,7 +110,7 @@ partial class Everything
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
             var dfinalGain = Gradients(178272); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx]);
         }
 
         /// <summary>Rows of the embedding by token id.</summary>
@@ -166,7 +166,7 @@ partial class Everything
             var predictorLogits = Floats(saved + 160); // (B, 128, 1)
             Linear(CudaKernels.Linear1x16FloatBias, predictorActive, predictorOutput, predictorLogits, Rows(Batch * 128), [predictorOutputBias]);
 
-            Launch(CudaKernels.RoutingLoss32Of128, 1, [predictorLogits, selected, PredictorLossSlot(layer), Batch * 128]);
+            LaunchWithTotal(CudaKernels.RoutingLoss32Of128, PredictorLossSlot(layer), Rows(Batch * 128), [predictorLogits, selected]);
 
             var attentionGain = Weights(weights + 1136); // (64)
             var gathered = Floats(saved + 288); // (B, 32, 64)
@@ -249,7 +249,7 @@ partial class Everything
             var dmiddle = Floats(Scratch + 2208); // (B, 32, 64)
             var dmlpGain = Gradients(weights + 17584); // (64)
             var dattentionNarrow = Operands(2048); // (B, 32, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 32), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, 64, dmlpGain, Rows(Batch * 32), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
 
             var outputWeight = WeightOperands(weights + 13488); // (64, 64)
             var dattended = Operands(0); // (B, 32, 64)
@@ -277,7 +277,7 @@ partial class Everything
             var rstd = Floats(saved + 2336); // (B, 32)
             var dgathered2 = Floats(Scratch + 2208); // (B, 32, 64)
             var dattentionGain = Gradients(weights + 1136); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 32), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 32), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var predictorLogits = Floats(saved + 160); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
@@ -295,7 +295,7 @@ partial class Everything
             Linear(CudaKernels.LinearWeightGradient1x16, dpredictorLogitsNarrow, predictorActive, dpredictorOutput, Rows(Batch * 128));
 
             var dpredictorOutputBias = Gradients(weights + 1120); // (1)
-            LaunchWithColumnSums(CudaKernels.ColumnSums1, CudaKernels.AddColumnPartials1, 1, dpredictorOutputBias, Rows(Batch * 128), [dpredictorLogitsNarrow]);
+            LaunchWithColumnSums(CudaKernels.ColumnSums1, 1, dpredictorOutputBias, Rows(Batch * 128), [dpredictorLogitsNarrow]);
 
             var predictorHidden = Operands(savedOperands + 8192); // (B, 128, 16)
             var dpredictorHidden = Operands(128); // (B, 128, 16)
@@ -306,13 +306,13 @@ partial class Everything
             Linear(CudaKernels.LinearWeightGradient16x64, dpredictorHidden, xNarrow, dpredictorWeight, Rows(Batch * 128));
 
             var dpredictorBias = Gradients(weights + 1088); // (16)
-            LaunchWithColumnSums(CudaKernels.ColumnSums16, CudaKernels.AddColumnPartials16, 16, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
+            LaunchWithColumnSums(CudaKernels.ColumnSums16, 16, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
 
             var next = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var dx4 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RoutedGradient64_32Of128, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), [next, gathered, selected, dgathered2, routerWeight, dscores, dx4]);
+            LaunchWithColumnSums(CudaKernels.RoutedGradient64_32Of128, 64, drouterWeight, Rows(Batch * 128), [next, gathered, selected, dgathered2, routerWeight, dscores, dx4]);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -329,7 +329,7 @@ partial class Everything
             var selected = Integers(saved + 128); // (B, 16) int
             Launch(CudaKernels.Top16Of128, Batch, [scores, selected]);
 
-            Launch(CudaKernels.RoutingLoss16Of128, 1, [scores, selected, AuxiliaryLossSlot(layer), Batch * 128]);
+            LaunchWithTotal(CudaKernels.RoutingLoss16Of128, AuxiliaryLossSlot(layer), Rows(Batch * 128), [scores, selected]);
 
             var xNarrow = Operands(savedOperands); // (B, 128, 64)
             Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [x, xNarrow, Rows(Batch * 128)]);
@@ -347,7 +347,7 @@ partial class Everything
             var predictorLogits = Floats(saved + 144); // (B, 128, 1)
             Linear(CudaKernels.Linear1x8FloatBias, predictorActive, predictorOutput, predictorLogits, Rows(Batch * 128), [predictorOutputBias]);
 
-            Launch(CudaKernels.RoutingLoss16Of128, 1, [predictorLogits, selected, PredictorLossSlot(layer), Batch * 128]);
+            LaunchWithTotal(CudaKernels.RoutingLoss16Of128, PredictorLossSlot(layer), Rows(Batch * 128), [predictorLogits, selected]);
 
             var attentionGain = Weights(weights + 624); // (64)
             var gathered = Floats(saved + 272); // (B, 16, 64)
@@ -427,7 +427,7 @@ partial class Everything
             var dmiddle = Floats(Scratch + 1040); // (B, 16, 64)
             var dmlpGain = Gradients(weights + 17072); // (64)
             var dattentionNarrow = Operands(1024); // (B, 16, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
 
             var outputWeight = WeightOperands(weights + 12976); // (64, 64)
             var dattended = Operands(0); // (B, 16, 64)
@@ -455,7 +455,7 @@ partial class Everything
             var rstd = Floats(saved + 1296); // (B, 16)
             var dgathered2 = Floats(Scratch + 1040); // (B, 16, 64)
             var dattentionGain = Gradients(weights + 624); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
             Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), [dgathered2, selected, dx2, Rows(Batch * 16)]);
@@ -476,7 +476,7 @@ partial class Everything
             Linear(CudaKernels.LinearWeightGradient1x8, dpredictorLogitsNarrow, predictorActive, dpredictorOutput, Rows(Batch * 128));
 
             var dpredictorOutputBias = Gradients(weights + 608); // (1)
-            LaunchWithColumnSums(CudaKernels.ColumnSums1, CudaKernels.AddColumnPartials1, 1, dpredictorOutputBias, Rows(Batch * 128), [dpredictorLogitsNarrow]);
+            LaunchWithColumnSums(CudaKernels.ColumnSums1, 1, dpredictorOutputBias, Rows(Batch * 128), [dpredictorLogitsNarrow]);
 
             var predictorHidden = Operands(savedOperands + 8192); // (B, 128, 8)
             var dpredictorHidden = Operands(128); // (B, 128, 8)
@@ -487,7 +487,7 @@ partial class Everything
             Linear(CudaKernels.LinearWeightGradient8x64, dpredictorHidden, xNarrow, dpredictorWeight, Rows(Batch * 128));
 
             var dpredictorBias = Gradients(weights + 576); // (8)
-            LaunchWithColumnSums(CudaKernels.ColumnSums8, CudaKernels.AddColumnPartials8, 8, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
+            LaunchWithColumnSums(CudaKernels.ColumnSums8, 8, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
 
             var scores = Floats(saved); // (B, 128)
             var dscores3 = Floats(Scratch); // (B, 128)
@@ -497,7 +497,7 @@ partial class Everything
             var routerWeight = Weights(weights); // (1, 64)
             var dx4 = Floats(StreamGradient); // (B, 128, 64), over dx2
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RouterGradient64, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores3, dx4]);
+            LaunchWithColumnSums(CudaKernels.RouterGradient64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores3, dx4]);
         }
 
         /// <summary>A block that the 8 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -587,7 +587,7 @@ partial class Everything
             var dmiddle = Floats(Scratch + 512); // (B, 8, 64)
             var dmlpGain = Gradients(weights + 16448); // (64)
             var dattentionNarrow = Operands(512); // (B, 8, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 8), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, 64, dmlpGain, Rows(Batch * 8), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var dattended = Operands(0); // (B, 8, 64)
@@ -615,7 +615,7 @@ partial class Everything
             var rstd = Floats(saved + 656); // (B, 8)
             var dgathered2 = Floats(Scratch + 512); // (B, 8, 64)
             var dattentionGain = Gradients(weights); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 8), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 8), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
             Launch(CudaKernels.ScatterAdd64_8Of128Float, Blocks(Batch * 8, 8), [dgathered2, selected, dx2, Rows(Batch * 8)]);

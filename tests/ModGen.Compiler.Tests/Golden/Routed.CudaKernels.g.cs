@@ -262,17 +262,6 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel AddColumnPartials64 = new("add_column_partials_64", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) add_column_partials_64(
-                const float* partials, // (blocks, 64)
-                float* gradient,       // (64), added to
-                int blocks)
-            {
-                add_column_partials<64>(partials, gradient, blocks);
-            }
-            """);
-
         public static readonly Cuda::Kernel Embedding64 = new("embedding_64", "prelude embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_64(
@@ -1145,15 +1134,15 @@ partial class Routed
             }
             """, 512);
 
-        public static readonly Cuda::Kernel RoutingLoss16Of128 = new("routing_loss_16_of_128", "prelude routing", 1024,
+        public static readonly Cuda::Kernel RoutingLoss16Of128 = new("routing_loss_16_of_128", "prelude routing", 256,
             """
-            extern "C" __global__ void __launch_bounds__(1024, 1) routing_loss_16_of_128(
+            extern "C" __global__ void __launch_bounds__(256, 1) routing_loss_16_of_128(
                 const float* logits, // (rows)
                 const int* selected, // (selected rows)
-                float* loss,         // (1)
-                int rows)
+                float* partials,     // (blocks)
+                Rows rows)
             {
-                routing_loss<128, 16>(logits, selected, loss, rows);
+                routing_loss<128, 16>(logits, selected, partials, rows);
             }
             """);
 
@@ -2005,6 +1994,6 @@ partial class Routed
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, AddColumnPartials64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64ApartNarrow, ScoresGradientIdentity16Of128, RoutedGradient64_16Of128Narrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, Decode64RouteIdentity, .. Decode64Routed.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64ApartNarrow, ScoresGradientIdentity16Of128, RoutedGradient64_16Of128Narrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, Decode64RouteIdentity, .. Decode64Routed.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
     }
 }

@@ -49,10 +49,10 @@ partial class Routed
             var head = WeightOperands(230080); // (256, 64)
             var rows = Batch * 128;
             var losses = WorkspaceHeld(4L * rows); // (rows) nats
-            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 8192)); // of a chunk of rows
-            for (var first = 0; first < rows; first += 8192)
+            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 65536)); // of a chunk of rows
+            for (var first = 0; first < rows; first += 65536)
             {
-                var chunk = Rows(int.Min(rows - first, 8192));
+                var chunk = Rows(int.Min(rows - first, 65536));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, head, logits, chunk);
                 Launch(CudaKernels.CrossEntropy256, Blocks(chunk.Most, 8), [logits, Targets + 4L * first, losses + 4L * first, LossScale, chunk.Most]);
@@ -99,10 +99,10 @@ partial class Routed
             var dhead = Gradients(230080); // (256, 64)
             var rows = Batch * 128;
             var losses = WorkspaceHeld(4L * rows); // (rows) nats
-            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 8192)); // of a chunk of rows
-            for (var first = 0; first < rows; first += 8192)
+            var logits = WorkspaceHeld(OperandBytes * 256L * int.Min(rows, 65536)); // of a chunk of rows
+            for (var first = 0; first < rows; first += 65536)
             {
-                var chunk = Rows(int.Min(rows - first, 8192));
+                var chunk = Rows(int.Min(rows - first, 65536));
                 var input = normed + OperandBytes * 64L * first;
                 Linear(CudaKernels.Linear256x64, input, head, logits, chunk);
                 Launch(CudaKernels.CrossEntropy256Gradient, Blocks(chunk.Most, 8), [logits, Targets + 4L * first, losses + 4L * first, LossScale, chunk.Most]);
@@ -115,7 +115,7 @@ partial class Routed
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
             var dfinalGain = Gradients(230016); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, CudaKernels.AddColumnPartials64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx]);
         }
 
         /// <summary>Rows of the embedding by token id.</summary>
@@ -212,7 +212,7 @@ partial class Routed
             var dmiddle2 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var dmlpGain = Gradients(weights + 16448); // (64)
             var dmiddle2Narrow = Operands(ScratchOperands + 8192); // (B, 128, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow]);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var dattended = Operands(ScratchOperands); // (B, 128, 64)
@@ -240,7 +240,7 @@ partial class Routed
             var rstd = Floats(saved); // (B, 128)
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
             var dattentionGain = Gradients(weights); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2]);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -257,7 +257,7 @@ partial class Routed
             var selected = Integers(saved + 128); // (B, 16) int
             Launch(CudaKernels.Top16Of128, Batch, [scores, selected]);
 
-            Launch(CudaKernels.RoutingLoss16Of128, 1, [scores, selected, AuxiliaryLossSlot(layer), Batch * 128]);
+            LaunchWithTotal(CudaKernels.RoutingLoss16Of128, AuxiliaryLossSlot(layer), Rows(Batch * 128), [scores, selected]);
 
             var attentionGain = Weights(weights + 64); // (64)
             var gathered = Floats(saved + 144); // (B, 16, 64)
@@ -337,7 +337,7 @@ partial class Routed
             var dmiddle = Floats(Scratch + 1040); // (B, 16, 64)
             var dmlpGain = Gradients(weights + 16512); // (64)
             var dattentionNarrow = Operands(ScratchOperands + 1024); // (B, 16, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, CudaKernels.AddColumnPartials64, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, 64, dmlpGain, Rows(Batch * 16), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
 
             var outputWeight = WeightOperands(weights + 12416); // (64, 64)
             var dattended = Operands(ScratchOperands); // (B, 16, 64)
@@ -365,7 +365,7 @@ partial class Routed
             var rstd = Floats(saved + 1168); // (B, 16)
             var dgathered2 = Floats(Scratch + 1040); // (B, 16, 64)
             var dattentionGain = Gradients(weights + 64); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, CudaKernels.AddColumnPartials64, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
             var scores = Floats(saved); // (B, 128)
             var dscores3 = Floats(Scratch); // (B, 128)
@@ -376,7 +376,7 @@ partial class Routed
             var dx4 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var drouterWeight = Gradients(weights); // (1, 64)
             var dx4Narrow = Operands(0); // (B, 128, 64)
-            LaunchWithColumnSums(CudaKernels.RoutedGradient64_16Of128Narrow, CudaKernels.AddColumnPartials64, 64, drouterWeight, Rows(Batch * 128), [next, gathered, selected, dgathered2, routerWeight, dscores3, dx4, dx4Narrow]);
+            LaunchWithColumnSums(CudaKernels.RoutedGradient64_16Of128Narrow, 64, drouterWeight, Rows(Batch * 128), [next, gathered, selected, dgathered2, routerWeight, dscores3, dx4, dx4Narrow]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)

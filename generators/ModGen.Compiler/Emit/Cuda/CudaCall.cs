@@ -68,9 +68,13 @@ internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, Sectio
     public IEnumerable<string> FlatScalars(CudaText text, string rowsOf, params string[] arguments) =>
         [Statement(text, $"Blocks({MostElements(rowsOf)}, 2048)", [.. arguments, Elements(rowsOf)])];
 
-    /// <summary>A launch of persistent blocks, each of which leaves a row of partial sums, and the launch that adds those to a gradient in their order.</summary>
+    /// <summary>A launch of persistent blocks, each of which leaves a row of partial sums, and the launch that makes a gradient of those in their order, or adds them to it.</summary>
     public IEnumerable<string> WithColumnSums(CudaText text, string rowsOf, int width, string gradient, params string[] arguments) =>
-        [$"LaunchWithColumnSums({Catalog.Add(new SingleEntry(text))}, {Catalog.Add(new SingleEntry(CudaTexts.AddColumnPartials(width)))}, {Literal.Of(width)}, {gradient}, {Rows(rowsOf)}, [{string.Join(", ", arguments)}]);"];
+        [$"LaunchWithColumnSums({Catalog.Add(new SingleEntry(text))}, {Literal.Of(width)}, {gradient}, {Rows(rowsOf)}, [{string.Join(", ", arguments)}]);"];
+
+    /// <summary>A launch of persistent blocks over one number a row, each of which leaves a partial sum, and the launch that stores their total.</summary>
+    public IEnumerable<string> WithTotal(CudaText text, string rowsOf, string total, params string[] arguments) =>
+        [$"LaunchWithTotal({Catalog.Add(new SingleEntry(text))}, {total}, {Elements(rowsOf)}, [{string.Join(", ", arguments)}]);"];
 
     /// <summary>A launch statement.</summary>
     public string Statement(CudaText text, string blocks, params string[] arguments) =>

@@ -68,7 +68,9 @@ internal sealed record SingleEntry(CudaText Text) : CudaEntry(Text.Name)
 /// <param name="Inputs">Inputs of the layer.</param>
 /// <param name="Forms">The property of each form and its text.</param>
 /// <param name="ResultMapped">Whether the Hopper form takes its result as a tensor map.</param>
-internal sealed record LinearEntry(string Name, string Pass, int Outputs, int Inputs, EquatableArray<EntryForm> Forms, bool ResultMapped) : CudaEntry(Name)
+/// <param name="FewOutputs">Whether the plain form is of the family for few outputs.</param>
+internal sealed record LinearEntry(
+    string Name, string Pass, int Outputs, int Inputs, EquatableArray<EntryForm> Forms, bool ResultMapped, bool FewOutputs = false) : CudaEntry(Name)
 {
     public override void Write(CodeWriter writer, string field)
     {
@@ -78,6 +80,8 @@ internal sealed record LinearEntry(string Name, string Pass, int Outputs, int In
                 form.Text.Write(writer, form.Property + " =", ",");
             if (ResultMapped)
                 writer.Line("ResultMapped = true,");
+            if (FewOutputs)
+                writer.Line("FewOutputs = true,");
         }
     }
 }

@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using ModGen.Compiler.Graph;
 using ModGen.Compiler.Ops;
@@ -9,8 +10,8 @@ namespace ModGen.Compiler.Emit.Cuda;
 /// <summary>The head with its loss, in chunks of rows: the logits of a batch never exist as a whole.</summary>
 internal static class CudaHeadKernels
 {
-    // A chunk's logits stay under 256 MiB in bfloat16.
-    private const long ChunkElements = 128L << 20;
+    // A chunk's logits stay under 256 MiB in bfloat16, and a chunk of more than 8192 rows within the second-level cache.
+    private const long ChunkElements = 128L << 20, CachedElements = 16L << 20, ChunkRows = 8192;
 
     // Logits of a row that a warp takes by itself; a longer row takes a block.
     private const int ShortRow = 1024;
@@ -24,8 +25,7 @@ internal static class CudaHeadKernels
     private static IEnumerable<string> Chunks(CudaCall c, bool gradient)
     {
         var (width, vocabulary) = (c.Width("x"), c.Type("weight").Extents[0]);
-        var chunk = ChunkElements / vocabulary / 128 * 128;
-        chunk = chunk < 128 ? 128 : chunk > 8192 ? 8192 : chunk;
+        var chunk = Math.Max(128, Math.Min(ChunkElements / vocabulary, Math.Max(ChunkRows, CachedElements / vocabulary)) / 128 * 128);
         yield return $"var rows = {c.Most("x")};";
         yield return "var losses = WorkspaceHeld(4L * rows); // (rows) nats";
         yield return $"var logits = WorkspaceHeld(OperandBytes * {Literal.Of(vocabulary)}L * int.Min(rows, {Literal.Of(chunk)})); // of a chunk of rows";

@@ -11,6 +11,9 @@ namespace ModGen.Compiler.Emit.Cuda;
 /// <summary>The three products of a linear layer, and what is stored of them.</summary>
 internal static class CudaLinearKernels
 {
+    // So many outputs a thread holds; a tile of the matrix instructions would be all but empty.
+    private const int FewOutputs = 8;
+
     public static IReadOnlyList<CudaKernel> All { get; } =
     [
         CudaKernel.For<Linear>("linear",
@@ -72,28 +75,54 @@ internal static class CudaLinearKernels
             Stored.AddedToElement => $"AddTo<element, {y}>{{residual, y, {Literal.Of(outputs)}}}",
             _ => y == "float" ? $"StoreFloat{{y, {Literal.Of(outputs)}}}" : $"StoreElement{{y, {Literal.Of(outputs)}}}",
         };
+        var few = $"linear_rows<32, {Literal.Of(outputs)}, {Literal.Of(inputs)}>(x, w, rows, {store});";
+        if (outputs <= FewOutputs)
+            return EntryOfFewOutputs(name, "Forward", outputs, inputs, parameters, $"linear_outputs<{Literal.Of(outputs)}, {Literal.Of(inputs)}>(x, w, rows, {store});", few: few);
         var operands = $"x, {Literal.Of(inputs)}, w, {Literal.Of(inputs)}, rows, {Literal.Of(outputs)}, {Literal.Of(inputs)}, {store}";
-        return Entry(name, "Forward", outputs, inputs, parameters, "false, false", operands, store, mapped: stored == Stored.Plain && y == "element",
-            few: $"linear_rows<32, {Literal.Of(outputs)}, {Literal.Of(inputs)}>(x, w, rows, {store});");
+        return Entry(name, "Forward", outputs, inputs, parameters, "false, false", operands, store, mapped: stored == Stored.Plain && y == "element", few);
     }
 
     /// <summary>dx = dy W.</summary>
-    public static LinearEntry InputGradient(int outputs, int inputs) => Entry(
-        $"linear_input_gradient_{Literal.Of(outputs)}x{Literal.Of(inputs)}", "InputGradient", outputs, inputs,
+    public static LinearEntry InputGradient(int outputs, int inputs)
+    {
+        var name = $"linear_input_gradient_{Literal.Of(outputs)}x{Literal.Of(inputs)}";
+        List<EntryParameter> parameters =
         [
             Pointer("const element", "dy", $"(rows, {Literal.Of(outputs)})"), Pointer("const element", "w", $"({Literal.Of(outputs)}, {Literal.Of(inputs)})"),
             Pointer("element", "dx", $"(rows, {Literal.Of(inputs)})"), Rows,
-        ],
-        "false, true", $"dy, {Literal.Of(outputs)}, w, {Literal.Of(inputs)}, rows, {Literal.Of(inputs)}, {Literal.Of(outputs)}, StoreElement{{dx, {Literal.Of(inputs)}}}", "", mapped: true);
+        ];
+        return outputs <= FewOutputs
+            ? EntryOfFewOutputs(name, "InputGradient", outputs, inputs, parameters, $"linear_outputs_dgrad<{Literal.Of(outputs)}, {Literal.Of(inputs)}>(dy, w, dx, rows);")
+            : Entry(name, "InputGradient", outputs, inputs, parameters,
+                "false, true", $"dy, {Literal.Of(outputs)}, w, {Literal.Of(inputs)}, rows, {Literal.Of(inputs)}, {Literal.Of(outputs)}, StoreElement{{dx, {Literal.Of(inputs)}}}", "", mapped: true);
+    }
 
     /// <summary>dW += dyᵀ x.</summary>
-    public static LinearEntry WeightGradient(int outputs, int inputs) => Entry(
-        $"linear_weight_gradient_{Literal.Of(outputs)}x{Literal.Of(inputs)}", "WeightGradient", outputs, inputs,
-        [
-            Pointer("const element", "dy", $"(rows, {Literal.Of(outputs)})"), Pointer("const element", "x", $"(rows, {Literal.Of(inputs)})"),
-            Pointer("float", "dw", $"({Literal.Of(outputs)}, {Literal.Of(inputs)}), added to or stored"), Rows, Value("int", "add"),
-        ],
-        "true, true", $"dy, {Literal.Of(outputs)}, x, {Literal.Of(inputs)}, {Literal.Of(outputs)}, {Literal.Of(inputs)}, rows, Accumulate{{dw, {Literal.Of(inputs)}, add != 0}}", "", mapped: false);
+    public static LinearEntry WeightGradient(int outputs, int inputs)
+    {
+        var name = $"linear_weight_gradient_{Literal.Of(outputs)}x{Literal.Of(inputs)}";
+        List<EntryParameter> operands = [Pointer("const element", "dy", $"(rows, {Literal.Of(outputs)})"), Pointer("const element", "x", $"(rows, {Literal.Of(inputs)})")];
+        return outputs <= FewOutputs
+            ? EntryOfFewOutputs(name, "WeightGradient", outputs, inputs,
+                [.. operands, Pointer("float", "partials", $"(blocks, {Literal.Of(outputs)}, {Literal.Of(inputs)})"), Rows],
+                $"linear_outputs_wgrad<{Literal.Of(outputs)}, {Literal.Of(inputs)}>(dy, x, partials, rows);")
+            : Entry(name, "WeightGradient", outputs, inputs,
+                [.. operands, Pointer("float", "dw", $"({Literal.Of(outputs)}, {Literal.Of(inputs)}), added to or stored"), Rows, Value("int", "add")],
+                "true, true", $"dy, {Literal.Of(outputs)}, x, {Literal.Of(inputs)}, {Literal.Of(outputs)}, {Literal.Of(inputs)}, rows, Accumulate{{dw, {Literal.Of(inputs)}, add != 0}}", "", mapped: false);
+    }
+
+    /// <summary>The forms of a product with few outputs: one at the speed of memory for any number of rows, and few rows where they are counted on the device.</summary>
+    private static LinearEntry EntryOfFewOutputs(
+        string name, string pass, int outputs, int inputs, List<EntryParameter> parameters, string body, string? few = null)
+    {
+        List<EntryForm> forms = [new("Plain", new CudaText(name, "prelude linear_stores linear_outputs", 256, parameters.ToEquatableArray(), body))];
+        if (few is not null)
+            forms.Add(FewRows(name, parameters, few));
+        return new LinearEntry(name, pass, outputs, inputs, forms.ToEquatableArray(), ResultMapped: false, FewOutputs: true);
+    }
+
+    private static EntryForm FewRows(string name, List<EntryParameter> parameters, string body) =>
+        new("Few", new CudaText(name, "prelude sm80 linear_stores linear_rows", 256, parameters.ToEquatableArray(), body));
 
     /// <summary>
     /// The forms of a product: plain for float32 and odd sizes, tensor cores where rows are whole 16-byte groups, few rows where
@@ -115,7 +144,7 @@ internal static class CudaLinearKernels
         }
 
         if (few is not null)
-            forms.Add(new("Few", new CudaText(name, "prelude sm80 linear_stores linear_rows", 256, parameters.ToEquatableArray(), few)));
+            forms.Add(FewRows(name, parameters, few));
         return new LinearEntry(name, pass, outputs, inputs, forms.ToEquatableArray(), tensorCores && mapped);
     }
 

@@ -55,10 +55,8 @@ internal static class CudaRoutingKernels
         CudaKernel.For<RoutingLoss>("routing_loss", n => [Read("logits", n.Inputs[0]), Read("indices", n.Inputs[1]), Write("loss", n.Output)], c =>
         {
             var (length, selected) = (c.Type("logits").Extents[0], c.Selected("indices"));
-            var text = new CudaText($"routing_loss{Selection(length, selected)}", "prelude routing", 1024, EquatableArray.Of(
-                Pointer("const float", "logits", "(rows)"), Pointer("const int", "selected", "(selected rows)"), Pointer("float", "loss", "(1)"), Value("int", "rows")),
-                $"routing_loss<{length}, {selected}>(logits, selected, loss, rows);");
-            return [c.Statement(text, "1", c["logits"], c["indices"], c["loss"], c.MostElements("logits"))];
+            return c.WithTotal(Forwarding($"routing_loss{Selection(length, selected)}", "routing", $"routing_loss<{length}, {selected}>",
+                Pointer("const float", "logits", "(rows)"), Pointer("const int", "selected", "(selected rows)"), Pointer("float", "partials", "(blocks)"), Rows), "logits", c["loss"], c["logits"], c["indices"]);
         }),
         CudaKernel.For<GatherRows>("gather", n => [Read("x", n.Inputs[0]), Read("indices", n.Inputs[1]), Write("y", n.Output)], c =>
         {

@@ -22,11 +22,6 @@ internal static class CudaTexts
     public static CudaText Forwarding(string name, string family, string function, params EntryParameter[] parameters) =>
         Entry(name, family, $"{function}({string.Join(", ", parameters.Select(p => p.Name))});", parameters);
 
-    /// <summary>Adds rows of partial column sums to a gradient.</summary>
-    public static CudaText AddColumnPartials(int width) => Forwarding(
-        $"add_column_partials_{Literal.Of(width)}", "elementwise", $"add_column_partials<{Literal.Of(width)}>",
-        Pointer("const float", "partials", $"(blocks, {Literal.Of(width)})"), Pointer("float", "gradient", $"({Literal.Of(width)}), added to"), Value("int", "blocks"));
-
     /// <summary>What tells the names of two forms of a kernel apart: one takes float32 where the other takes operands.</summary>
     public static string Suffix(string element) => element == "float" ? "_float" : "";
 

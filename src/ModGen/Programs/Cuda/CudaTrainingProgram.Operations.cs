@@ -75,13 +75,19 @@ public abstract partial class CudaTrainingProgram
         AttentionKernel kernel, Kernel? turn, DevicePointer positions, DevicePointer qkv, DevicePointer o, DevicePointer lse, DevicePointer outputGradient, DevicePointer gradient) =>
         _writer.AttentionBackward(kernel, new AttentionGradient(qkv, o, lse, outputGradient, gradient, turn, positions, RotaryTable), Batch);
 
-    /// <summary>Appends a kernel that leaves partial column sums, and the one that adds them to a gradient in their order.</summary>
+    /// <summary>Appends a kernel that leaves partial column sums, and the one that makes a gradient of them in their order, or adds them to it.</summary>
     /// <param name="kernel">The kernel; its last arguments, the partial sums and the rows, are supplied here.</param>
-    /// <param name="sum">What adds rows of partial sums to a gradient.</param>
     /// <param name="width">Columns.</param>
-    /// <param name="gradient">(width) what is added to.</param>
+    /// <param name="gradient">(width) what is stored or added to.</param>
     /// <param name="rows">Rows of the batch.</param>
     /// <param name="arguments">The kernel's other arguments.</param>
-    protected void LaunchWithColumnSums(Kernel kernel, Kernel sum, int width, DevicePointer gradient, RowCount rows, ReadOnlySpan<Argument> arguments) =>
-        _writer.ColumnSums(kernel, sum, width, gradient, rows, arguments);
+    protected void LaunchWithColumnSums(Kernel kernel, int width, DevicePointer gradient, RowCount rows, ReadOnlySpan<Argument> arguments) =>
+        _writer.ColumnSums(kernel, width, gradient, rows, arguments);
+
+    /// <summary>Appends a kernel that leaves partial sums, and the one that stores their total.</summary>
+    /// <param name="kernel">The kernel; its last arguments, the partial sums and the rows, are supplied here.</param>
+    /// <param name="total">A float: where the total goes.</param>
+    /// <param name="rows">Rows of the batch.</param>
+    /// <param name="arguments">The kernel's other arguments.</param>
+    protected void LaunchWithTotal(Kernel kernel, DevicePointer total, RowCount rows, ReadOnlySpan<Argument> arguments) => _writer.Total(kernel, total, rows, arguments);
 }

@@ -5,14 +5,16 @@ namespace ModGen.Programs;
 /// <content>How the generated passes become graphs.</content>
 public abstract partial class CudaTrainingProgram
 {
+    private const int CacheLine = 64;
+
     private CapturedPass Capture(Action pass)
     {
         Measure();
         return new CapturedPass(_device, _stream, _writer.Write(pass));
     }
 
-    // The first micro-batch of a step: products store their gradients, and what they do not store is cleared in front. Written
-    // once to know what that is.
+    // The first micro-batch of a step: products and sums of columns store their gradients, and what they do not store is cleared
+    // in front. Written once to know what that is.
     private CapturedPass CaptureFirst()
     {
         Measure();
@@ -31,8 +33,10 @@ public abstract partial class CudaTrainingProgram
         var done = 0L;
         foreach (var (address, bytes) in stored)
         {
+            // Between parameters is less than a cache line, and zero for ever.
             var start = (long)(address - gradients.Address);
-            Clear(gradients + done, start - done);
+            if (start - done >= CacheLine)
+                Clear(gradients + done, start - done);
             done = start + bytes;
         }
 

@@ -78,13 +78,13 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
         return _workspace.Pointer + start;
     }
 
-    /// <summary>Lets the products that come first to a gradient in this pass store it; those that come to it again add.</summary>
+    /// <summary>Lets the products and sums of columns that come first to a gradient in this pass store it; those that come to it again add.</summary>
     public void StoreGradients() => _stored = [];
 
-    /// <summary>Whether a product must add to a gradient. Where it need not, what it stores is noted.</summary>
+    /// <summary>Whether a launch must add to a gradient. Where it need not, what it stores is noted.</summary>
     public bool AddsTo(DevicePointer gradient, long bytes) => _stored is null || !_stored.TryAdd(gradient.Address, bytes);
 
-    /// <summary>What the products of the last pass stored, in order of address.</summary>
+    /// <summary>What the launches of the last pass stored, in order of address.</summary>
     public IReadOnlyCollection<KeyValuePair<ulong, long>> Stored => _stored is null ? [] : _stored;
 
     /// <summary>Words that are zero before every launch that takes them, and left so by it: by these the slices of a product take turns.</summary>
@@ -107,6 +107,9 @@ internal sealed class LaunchWriter(CudaContext context, string owner) : IDisposa
     }
 
     public void Release() => _used = _held = 0;
+
+    /// <summary>Gives back one piece of held memory and what was held after it.</summary>
+    public void ReleaseFrom(DevicePointer held) => _used = _held = (long)(held.Address - (_workspace?.Pointer ?? Nowhere).Address);
 
     public void Dispose()
     {

@@ -7,10 +7,24 @@ internal static class OperationLaunches
 {
     private const int MaximumArguments = 16, ElementsABlock = 2048;
 
+    /// <summary>Makes a gradient of rows of partial column sums, or adds them to it; a block for 32 columns.</summary>
+    public static Kernel AddColumnPartials { get; } = new("add_partials", "prelude elementwise", 256, """
+        // gradient (width), added to or stored, of partials (blocks, width).
+        extern "C" __global__ void __launch_bounds__(256, 1) add_partials(const float* partials, float* gradient, int width, int blocks, int add) {
+            add_column_partials(partials, gradient, width, blocks, add);
+        }
+        """);
+
     /// <summary>Appends a product in the form that suits the device and the number of rows.</summary>
     public static void Linear(
         this LaunchWriter writer, LinearKernel kernel, DevicePointer a, DevicePointer b, DevicePointer result, RowCount rows, ReadOnlySpan<Argument> more)
     {
+        if (kernel is { FewOutputs: true, Pass: LinearPass.WeightGradient })
+        {
+            writer.ColumnSums(kernel.Plain, kernel.Outputs * kernel.Inputs, result, rows, [a, b]);
+            return;
+        }
+
         var chosen = kernel.Choose(writer.Context, rows);
         var adds = kernel.Pass == LinearPass.WeightGradient && writer.AddsTo(result, sizeof(float) * (long)kernel.Outputs * kernel.Inputs);
         var turns = chosen.Turns > 0 ? writer.Turns(chosen.Turns) : default;
@@ -178,10 +192,17 @@ internal static class OperationLaunches
     }
 
     /// <summary>
-    /// Appends a kernel of persistent blocks that each leave a row of partial column sums, and the one that adds these rows to a
-    /// gradient in their order. The kernel's last two arguments are the partial sums and the rows.
+    /// Appends a kernel of persistent blocks that each leave a row of partial column sums, and the one that makes a gradient of
+    /// these rows in their order or adds them to it. The kernel's last two arguments are the partial sums and the rows.
     /// </summary>
-    public static void ColumnSums(this LaunchWriter writer, Kernel kernel, Kernel sum, int width, DevicePointer gradient, RowCount rows, ReadOnlySpan<Argument> arguments)
+    public static void ColumnSums(this LaunchWriter writer, Kernel kernel, int width, DevicePointer gradient, RowCount rows, ReadOnlySpan<Argument> arguments) =>
+        writer.Partials(kernel, width, gradient, writer.AddsTo(gradient, sizeof(float) * (long)width), rows, arguments);
+
+    /// <summary>Appends a kernel of persistent blocks that each leave a partial sum, and the one that stores the total of these.</summary>
+    public static void Total(this LaunchWriter writer, Kernel kernel, DevicePointer total, RowCount rows, ReadOnlySpan<Argument> arguments) =>
+        writer.Partials(kernel, 1, total, adds: false, rows, arguments);
+
+    private static void Partials(this LaunchWriter writer, Kernel kernel, int width, DevicePointer sum, bool adds, RowCount rows, ReadOnlySpan<Argument> arguments)
     {
         // A block takes eight rows at a time; more blocks than rows would only leave zeros to be added.
         var blocks = Math.Min(writer.Context.Processors, (rows.Most + 7) / 8);
@@ -191,8 +212,8 @@ internal static class OperationLaunches
         all[arguments.Length] = partials;
         all[arguments.Length + 1] = rows;
         writer.Launch(kernel, blocks, all.AsSpan(0, arguments.Length + 2));
-        writer.Launch(sum, (width + 31) / 32, [partials, gradient, blocks]);
-        writer.Release();
+        writer.Launch(AddColumnPartials, (width + 31) / 32, [partials, sum, width, blocks, adds ? 1 : 0]);
+        writer.ReleaseFrom(partials);
     }
 }
 

@@ -227,19 +227,18 @@ __device__ __forceinline__ void column_sums(const element* dy, float* partials, 
     }
 }
 
-// gradient (Width) += the sum over blocks of partials (blocks, Width), in order. 256 threads, ceil(Width / 32) blocks.
-template <int Width>
-__device__ __forceinline__ void add_column_partials(const float* partials, float* gradient, int blocks) {
+// gradient (width) = the sum over blocks of partials (blocks, width), in order; with `add` it is added. 256 threads, ceil(width / 32) blocks.
+__device__ __forceinline__ void add_column_partials(const float* partials, float* gradient, int width, int blocks, int add) {
     __shared__ float parts[8][32];
     int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32, column = int(blockIdx.x) * 32 + lane;
     wait_for_previous_kernel();
     let_next_kernel_start();
     float sum = 0.0f;
 #pragma unroll 8
-    for (int b = warp; column < Width && b < blocks; b += 8) sum += partials[i64(b) * Width + column];
+    for (int b = warp; column < width && b < blocks; b += 8) sum += partials[i64(b) * width + column];
     parts[warp][lane] = sum;
     __syncthreads();
-    if (warp != 0 || column >= Width) return;
+    if (warp != 0 || column >= width) return;
     for (int w = 1; w < 8; w++) sum += parts[w][lane];
-    gradient[column] += sum;
+    gradient[column] = add ? gradient[column] + sum : sum;
 }

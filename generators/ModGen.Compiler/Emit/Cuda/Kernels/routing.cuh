@@ -152,24 +152,25 @@ __device__ __forceinline__ void gate_bwd(const float* gates, const float* dgates
     });
 }
 
-// loss[0] = the mean over all rows of the binary cross-entropy, in nats, of sigmoid(logit) against membership in the selection.
-// One block of 1024 threads.
+// The mean over all rows of the binary cross-entropy, in nats, of sigmoid(logit) against membership in the selection: partials
+// (gridDim.x) are each block's part, which add_column_partials adds up. Any number of blocks.
 template <int Length, int Selected>
-__device__ __forceinline__ void routing_loss(const float* logits, const int* selected, float* loss, int rows) {
-    __shared__ float scratch[32];
+__device__ __forceinline__ void routing_loss(const float* logits, const int* selected, float* partials, Rows rows) {
+    __shared__ float scratch[8];
     wait_for_previous_kernel();
     let_next_kernel_start();
+    int count = rows.count(), first = int(blockIdx.x) * 256 + int(threadIdx.x), stride = int(gridDim.x) * 256;
     float sum = 0.0f;
-#pragma unroll 8
-    for (int row = int(threadIdx.x); row < rows; row += 1024) {
+#pragma unroll 4
+    for (int row = first; row < count; row += stride) {
         float x = logits[row];
         sum += fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x)));
     }
-    int chosen = rows / Length * Selected;
+    int chosen = count / Length * Selected;
 #pragma unroll 4
-    for (int i = int(threadIdx.x); i < chosen; i += 1024) sum -= logits[stream_row<Length, Selected>(selected, i)];
-    sum = block_sum<1024>(sum, scratch);
-    if (threadIdx.x == 0) loss[0] = sum / float(rows);
+    for (int i = first; i < chosen; i += stride) sum -= logits[stream_row<Length, Selected>(selected, i)];
+    sum = block_sum<256>(sum, scratch);
+    if (threadIdx.x == 0) partials[blockIdx.x] = sum / float(count);
 }
 
 // (sigmoid(logit) - member) . scale
