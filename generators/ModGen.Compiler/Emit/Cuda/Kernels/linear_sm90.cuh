@@ -30,8 +30,9 @@ struct LinearTile {
     static_assert(Split == 0 || (!MnMajorB && Columns % 128 == 0), "halves are rows of a k-major operand, and whole panels");
 };
 
-// Which part of which tile: tile (m, n) in units of tiles, reduction steps [step, last), and the part's turn.
-struct LinearUnit { int m, n, step, last, slice, tile; };
+// Which part of which tile: tile (m, n) in units of tiles, reduction steps [step, last), and the part's turn. In a grouped product
+// (linear_grouped_sm90) of which group, and how many rows of B lie before the group's.
+struct LinearUnit { int m, n, step, last, slice, tile, group = 0, before = 0; };
 
 // Units in the order the blocks take them: slices of the reduction outermost, then groups of GroupRows tile rows that
 // are walked column by column, so that what runs together shares its operands in the second-level cache.
@@ -69,7 +70,7 @@ struct LinearShared {
 };
 
 // What an epilogue sees of its place: the warpgroup's first row and column of C, and scratch in shared memory.
-struct LinearPlace { int row, column, slice, slices, tile, warpgroup, thread; unsigned char* staging; };
+struct LinearPlace { int row, column, slice, slices, tile, warpgroup, thread; unsigned char* staging; int group = 0; };
 
 // What every epilogue has, and those that need nothing before the product leave as it is. staging_bytes: shared scratch a
 // warpgroup. setup: called once, by one thread, for each warpgroup's scratch. begin: called by the consumers before the
@@ -83,7 +84,7 @@ struct LinearEpilogue {
 
 template <class Tile>
 __device__ __forceinline__ void linear_load(unsigned char* a, unsigned char* b, const TensorMap& map_a, const TensorMap& map_b,
-                                            u64* full, int row, int column, int depth, int rank) {
+                                            u64* full, int row, int column, int depth, int rank, int before = 0) {
     barrier_expect(full, Tile::BytesA + Tile::BytesB);
     if constexpr (Tile::MnMajorA) {
 #pragma unroll
@@ -92,6 +93,7 @@ __device__ __forceinline__ void linear_load(unsigned char* a, unsigned char* b, 
         copy_box(a, map_a, full, depth, row);
     }
     constexpr u16 everyone = (1 << Tile::Cluster) - 1;
+    (Tile::MnMajorB ? depth : column) += before;
     if constexpr (Tile::Split > 0) {
         constexpr int half = Tile::Columns / 2;
         if constexpr (Tile::Cluster > 1) {
@@ -128,8 +130,8 @@ __device__ __forceinline__ void linear_multiply(float (&acc)[Tile::Columns / 2],
 }
 
 // What the producer does: fills the ring with the operands of one unit after the other.
-template <class Tile, class Shared>
-__device__ __forceinline__ void linear_produce(Shared& shared, const TensorMap& map_a, const TensorMap& map_b, LinearSchedule<Tile> schedule, int rank) {
+template <class Tile, class Shared, class Schedule>
+__device__ __forceinline__ void linear_produce(Shared& shared, const TensorMap& map_a, const TensorMap& map_b, Schedule schedule, int rank) {
     LinearUnit unit;
     RingPosition<Tile::Stages> ring;
     while (schedule.next(unit)) {
@@ -138,7 +140,7 @@ __device__ __forceinline__ void linear_produce(Shared& shared, const TensorMap& 
         for (int step = unit.step; step < unit.last; step++, ring.advance()) {
             barrier_wait(&shared.empty[ring.stage], ring.phase ^ 1);
             linear_load<Tile>(shared.a[ring.stage], shared.b[ring.stage], map_a, map_b, &shared.full[ring.stage], row, column,
-                              step * Tile::Depth, rank);
+                              step * Tile::Depth, rank, unit.before);
         }
     }
 }
@@ -169,9 +171,9 @@ __device__ __forceinline__ void linear_reduce(float (&acc)[Tile::Columns / 2], S
     release(previous);
 }
 
-template <class Tile, class Epilogue>
-__device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const TensorMap& map_b, int m, int n, int k, int slices,
-                                            const Epilogue& epilogue) {
+// All tiles of a product. `make` makes what hands out their units, once the kernel before is done.
+template <class Tile, class Make, class Epilogue>
+__device__ __forceinline__ void linear_tiles_sm90(const TensorMap& map_a, const TensorMap& map_b, const Make& make, const Epilogue& epilogue) {
     using Shared = LinearShared<Tile, Epilogue::template staging_bytes<Tile>>;
     static_assert(sizeof(Shared) + 1024 <= 232448, "the tile does not fit in shared memory");
     extern __shared__ __align__(1024) unsigned char linear_memory[];
@@ -191,7 +193,7 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
     if constexpr (Tile::Cluster > 1) cluster_sync(); else __syncthreads();
     wait_for_previous_kernel();
 
-    LinearSchedule<Tile> schedule(m, n, k, slices);
+    auto schedule = make();
     if (warpgroup == 0) {
         registers_shrink<Tile::Consumers == 2 ? 40 : 32>();
         if (thread == 0) linear_produce<Tile>(shared, map_a, map_b, schedule, rank);
@@ -204,8 +206,8 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
         LinearUnit unit;
         RingPosition<Tile::Stages> ring;
         while (schedule.next(unit)) {
-            LinearPlace place{(unit.m * Tile::Cluster + rank) * Tile::Rows + warpgroup * 64, unit.n * Tile::Columns, unit.slice, slices,
-                              unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup]};
+            LinearPlace place{(unit.m * Tile::Cluster + rank) * Tile::Rows + warpgroup * 64, unit.n * Tile::Columns, unit.slice, schedule.slices,
+                              unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup], unit.group};
             auto ready = epilogue.template begin<Tile>(place);
             linear_reduce<Tile>(acc, shared, ring, unit, warpgroup, thread);
             epilogue.template apply<Tile>(acc, place, ready);
@@ -215,4 +217,9 @@ __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const Tensor
     let_next_kernel_start();
     __syncwarp();
     if constexpr (Tile::Cluster > 1) cluster_sync();  // no block leaves while its neighbour may still write to it
+}
+
+template <class Tile, class Epilogue>
+__device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const TensorMap& map_b, int m, int n, int k, int slices, const Epilogue& epilogue) {
+    linear_tiles_sm90<Tile>(map_a, map_b, [&] { return LinearSchedule<Tile>(m, n, k, slices); }, epilogue);
 }
