@@ -242,7 +242,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 256, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 256, 64, add != 0});
+                        dy, x, 256, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 256, 64, add != 0});
                 }
                 """),
         };
@@ -956,7 +956,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 64, 192, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 192, add != 0});
+                        dy, x, 64, 192, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 64, 192, add != 0});
                 }
                 """),
         };
@@ -1107,7 +1107,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 384, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 384, 64, add != 0});
+                        dy, x, 384, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 384, 64, add != 0});
                 }
                 """),
         };
@@ -1206,7 +1206,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 64, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 64, add != 0});
+                        dy, x, 64, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 64, 64, add != 0});
                 }
                 """),
         };
@@ -1300,7 +1300,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 192, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 192, 64, add != 0});
+                        dy, x, 192, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 192, 64, add != 0});
                 }
                 """),
         };
@@ -1439,7 +1439,7 @@ partial class Everything
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 16, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 16, 64, add != 0});
+                        dy, x, 16, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 16, 64, add != 0});
                 }
                 """),
         };

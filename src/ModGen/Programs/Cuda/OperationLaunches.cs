@@ -28,8 +28,18 @@ internal static class OperationLaunches
         var chosen = kernel.Choose(writer.Context, rows);
         var adds = kernel.Pass == LinearPass.WeightGradient && writer.AddsTo(result, sizeof(float) * (long)kernel.Outputs * kernel.Inputs);
         var turns = chosen.Turns > 0 ? writer.Turns(chosen.Turns) : default;
+        var width = kernel.Outputs * kernel.Inputs;
+        var (gradient, slices) = (result, chosen.Hopper is { Apart: true } sliced ? sliced.Slices : 0);
+        if (slices > 0)
+            result = writer.Hold(sizeof(float) * (long)slices * width);
         if (chosen.Hopper is not null && writer.IsMeasuring)
-            return;  // there is no memory yet that could be mapped
+        {
+            // There is no memory yet that could be mapped.
+            if (slices > 0)
+                writer.ReleaseFrom(result);
+            return;
+        }
+
         var arguments = new Argument[MaximumArguments];
         if (chosen.Hopper is { } tile)
         {
@@ -48,9 +58,14 @@ internal static class OperationLaunches
         var count = 4 + more.Length;
         if (kernel.Pass == LinearPass.WeightGradient)
             arguments[count++] = adds ? 1 : 0;
-        if (chosen.Turns > 0)
+        if (chosen.Turns > 0 || slices > 0)
             arguments[count++] = turns;
         writer.Launch(chosen.Kernel, chosen.Blocks, arguments.AsSpan(0, count), chosen.Define, kernel.Flops(rows));
+        if (slices > 0)
+        {
+            writer.AddPartials(result, gradient, width, slices, adds);
+            writer.ReleaseFrom(result);
+        }
     }
 
     /// <summary>Appends a product whose result is two branches, and SwiGLU of these.</summary>
@@ -212,9 +227,12 @@ internal static class OperationLaunches
         all[arguments.Length] = partials;
         all[arguments.Length + 1] = rows;
         writer.Launch(kernel, blocks, all.AsSpan(0, arguments.Length + 2));
-        writer.Launch(AddColumnPartials, (width + 31) / 32, [partials, sum, width, blocks, adds ? 1 : 0]);
+        writer.AddPartials(partials, sum, width, blocks, adds);
         writer.ReleaseFrom(partials);
     }
+
+    private static void AddPartials(this LaunchWriter writer, DevicePointer partials, DevicePointer sum, int width, int count, bool adds) =>
+        writer.Launch(AddColumnPartials, (width + 31) / 32, [partials, sum, width, count, adds ? 1 : 0]);
 }
 
 /// <summary>The operands of attention's backward pass.</summary>
