@@ -1,4 +1,4 @@
-// families: prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_grouped_sm90
+// families: prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_groups linear_grouped_sm90
 extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(384, 1)
 up_fwd(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const __grid_constant__ TensorMap y, const int* starts) {
     linear_grouped_sm90<LinearTile<256, false, false>, 8>(x, w, starts, 2816, 1024, 2816, StoreBf16{y});

@@ -2,6 +2,7 @@
 import torch
 
 from .device import PROCESSORS, Module, sources, tensor_map
+from .bench_linear_sm80 import Tile as Tile80
 from .linear import FAMILIES, Tile, expected
 from .linear import operands as whole_operands
 from .measure import check, check_equal, race, rotations
@@ -17,12 +18,35 @@ grouped(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b
 """
 
 
+ENTRY80 = """
+extern "C" __global__ void __launch_bounds__(256, 1) grouped(const bf16* a, const bf16* b, const int* starts, %(out)s) {
+    %(call)s;
+}
+"""
+
+
+def build80(kind, experts, outputs, inputs, tile):
+    n, k = (outputs, inputs) if kind == "forward" else (inputs, outputs)
+    weight, text = kind == "weight", f"LinearTile80<{tile.columns}, {', '.join(str(x).lower() for x in KINDS[kind])}>"
+    call = (f"linear_grouped_wgrad_sm80<{text}, {experts}>(a, b, starts, gradient, {outputs}, {inputs}, add != 0)" if weight
+            else f"linear_grouped_sm80<{text}, {experts}>(a, {k}, b, {inputs}, starts, {n}, {k}, {outputs}, StoreElement{{y, {n}}})")
+    module = Module(sources("prelude", "sm80", "linear_stores", "linear_sm80", "linear_groups", "linear_grouped_sm80")
+                    + ENTRY80 % dict(out="float* gradient, int add" if weight else "bf16* y", call=call))
+    launch = module.kernel("grouped", tile.shared())
+
+    def bind(a, b, out, starts, add=False):
+        return lambda: launch(PROCESSORS, 256, a, b, starts, out, *([int(add)] if weight else []))
+    return bind
+
+
 def build(kind, experts, outputs, inputs, tile):
+    if isinstance(tile, Tile80):
+        return build80(kind, experts, outputs, inputs, tile)
     n, k = (outputs, inputs) if kind == "forward" else (inputs, outputs)
     weight, text = kind == "weight", tile.text(*KINDS[kind])
     call = (f"linear_grouped_wgrad_sm90<{text}, {experts}>(a, b, starts, gradient, {outputs}, {inputs}, add != 0)" if weight
             else f"linear_grouped_sm90<{text}, {experts}>(a, b, starts, {n}, {k}, {outputs}, StoreBf16{{y}})")
-    module = Module(sources(*FAMILIES, "linear_grouped_sm90") + ENTRY % dict(
+    module = Module(sources(*FAMILIES, "linear_groups", "linear_grouped_sm90") + ENTRY % dict(
         cluster=tile.cluster, threads=tile.threads, out="float* gradient, int add" if weight else "const __grid_constant__ TensorMap y", call=call))
     launch, grid = module.kernel("grouped", tile.shared(store=not weight)), PROCESSORS // tile.cluster * tile.cluster
 
@@ -40,7 +64,7 @@ def build(kind, experts, outputs, inputs, tile):
 
 def padding(kind, tile):
     """What a segment's rows are a multiple of: those of a tile, or a step of the reduction."""
-    return 64 if kind == "weight" else tile.rows * tile.cluster
+    return 64 if kind == "weight" else 128 if isinstance(tile, Tile80) else tile.rows * tile.cluster
 
 
 def starts_of(counts, each):
@@ -101,7 +125,7 @@ def verify_all():
 
 
 def tiles(kind):
-    some = [Tile(256), Tile(256, cluster=1)]
+    some = [Tile(256), Tile(256, cluster=1), Tile80()]
     return some + [Tile(128, stages=5, consumers=3)] if kind == "weight" else some
 
 

@@ -11,7 +11,8 @@
 //
 // Maps and launch as of linear_sm90, B's and the weights' gradient's over all groups as one matrix of Groups * outputs rows. Where
 // outputs do not fill whole steps of the reduction, the input gradient multiplies its zeros with the next group's weights, which
-// must be finite. Families: prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_grouped_sm90.
+// must be finite. Families: prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90 linear_groups
+// linear_grouped_sm90.
 
 // Units of products whose m counts rows of the batch: the tiles of linear_sm90, each with the matrix of its rows' group.
 template <class Tile, int Groups>
@@ -24,15 +25,7 @@ struct LinearRowGroups : LinearSchedule<Tile> {
 
     __device__ __forceinline__ bool next(LinearUnit& u) {
         if (!LinearSchedule<Tile>::next(u)) return false;
-        int row = u.m * Tile::Rows * Tile::Cluster;
-        // Halving finds the last group that starts at or before the row, which is the one that is not empty.
-        u.group = 0;
-#pragma unroll 1
-        for (int left = Groups; left > 1;) {
-            int half = left / 2;
-            if (starts[u.group + half] <= row) u.group += half;
-            left -= half;
-        }
+        u.group = group_of_row<Groups>(starts, u.m * Tile::Rows * Tile::Cluster);
         u.before = u.group * height;
         return true;
     }
@@ -41,7 +34,6 @@ struct LinearRowGroups : LinearSchedule<Tile> {
 // Units of products whose k counts rows of the batch: one group's tiles after the other's, over the group's rows.
 template <class Tile, int Groups>
 struct LinearReductionGroups : LinearSchedule<Tile> {
-    static constexpr int Outside = 1 << 24;  // a step behind any batch: the copy engine reads zeros there
     const int* starts;
 
     __device__ __forceinline__ LinearReductionGroups(const int* starts_, int m, int n) : LinearSchedule<Tile>(m, n, 0, Groups), starts(starts_) { }
@@ -50,12 +42,7 @@ struct LinearReductionGroups : LinearSchedule<Tile> {
         if (!LinearSchedule<Tile>::next(u)) return false;
         u.group = u.slice;
         u.slice = 0;
-        u.step = starts[u.group] / Tile::Depth;
-        u.last = starts[u.group + 1] / Tile::Depth;
-        if (u.step == u.last) {  // a group without rows
-            u.step = Outside;
-            u.last = Outside + 1;
-        }
+        group_steps<Tile::Depth>(starts, u.group, u.step, u.last);
         return true;
     }
 };

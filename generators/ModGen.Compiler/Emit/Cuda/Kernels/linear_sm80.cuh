@@ -70,14 +70,15 @@ struct LinearFragments80 {
 
 // Which tile and which steps of the reduction: slices outermost, then groups of GroupRows tile rows that are walked column by
 // column, so that what runs together shares its operands in the second-level cache.
-struct LinearUnit80 { int row, column, tile, slice, step, last; };
+// In a grouped product (linear_grouped_sm80) of which group, and how many rows of B lie before the group's.
+struct LinearUnit80 { int row, column, tile, slice, step, last, group = 0, before = 0; };
 
 template <class Tile>
 struct LinearUnits80 {
-    int tiles_m, tiles_n, steps, slices, count;
+    int m, k, tiles_m, tiles_n, steps, slices, count;
 
-    __device__ __forceinline__ LinearUnits80(int m, int n, int k, int slices_)
-        : tiles_m(ceil_div(m, Tile::Rows)), tiles_n(ceil_div(n, Tile::Columns)), steps(maximum(1, ceil_div(k, Tile::Depth))),
+    __device__ __forceinline__ LinearUnits80(int m_, int n, int k_, int slices_)
+        : m(m_), k(k_), tiles_m(ceil_div(m, Tile::Rows)), tiles_n(ceil_div(n, Tile::Columns)), steps(maximum(1, ceil_div(k, Tile::Depth))),
           slices(minimum(slices_, steps)), count(tiles_m * tiles_n * slices) { }
 
     __device__ __forceinline__ LinearUnit80 operator[](int unit) const {
@@ -145,17 +146,16 @@ __device__ __forceinline__ void linear_store_80(const float (&acc)[4][Across][4]
     }
 }
 
-template <class Tile, class M, class K, class Store>
-__device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf16* b, int pitch_b, M most, int n, K length, const Store& store,
-                                            int slices = 1, u32* turns = nullptr) {
+// All units of a product. `make` makes what hands them out, which knows m and k, once the kernel before is done.
+template <class Tile, class Make, class Store>
+__device__ __forceinline__ void linear_units_sm80(const bf16* a, int pitch_a, const bf16* b, int pitch_b, int n, const Make& make, const Store& store, u32* turns) {
     extern __shared__ __align__(1024) unsigned char linear_memory[];
     using CopyA = LinearCopy80<Tile::Rows, Tile::MnMajorA, Tile::Threads>;
     using CopyB = LinearCopy80<Tile::Columns, Tile::MnMajorB, Tile::Threads>;
     constexpr int Across = Tile::WarpColumns / 8, Copies = CopyA::Count + CopyB::Count;
     wait_for_previous_kernel();
-    int m = size_now(most), k = size_now(length);
-    LinearUnits80<Tile> units(m, n, k, slices);
-    int next = int(blockIdx.x);
+    auto units = make();
+    int m = units.m, k = units.k, next = int(blockIdx.x);
     if (next >= units.count) return;
 
     int warp = int(threadIdx.x) / 32, warp_row = warp % 2 * 64, warp_column = warp / 2 * Tile::WarpColumns;
@@ -165,8 +165,12 @@ __device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf
 
     // The stage to be filled next: `left` steps of unit `next` are still to be asked for, in this order.
     LinearUnit80 fill = units[next];
+    auto start_b = [&](const LinearUnit80& u) {
+        int columns = Tile::MnMajorB ? 0 : u.before, steps = Tile::MnMajorB ? u.before : 0;
+        return CopyB(b, pitch_b, u.column + columns, n + columns, u.step * Tile::Depth + steps, k + steps);
+    };
     CopyA copy_a(a, pitch_a, fill.row, m, fill.step * Tile::Depth, k);
-    CopyB copy_b(b, pitch_b, fill.column, n, fill.step * Tile::Depth, k);
+    CopyB copy_b = start_b(fill);
     int left = fill.last - fill.step;
     auto copy = [&](int i) {
         if (i < CopyA::Count) copy_a.copy(i, write); else copy_b.copy(i - CopyA::Count, write + Tile::BytesA);
@@ -181,7 +185,7 @@ __device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf
         if (next >= units.count) return;
         fill = units[next];
         copy_a = CopyA(a, pitch_a, fill.row, m, fill.step * Tile::Depth, k);
-        copy_b = CopyB(b, pitch_b, fill.column, n, fill.step * Tile::Depth, k);
+        copy_b = start_b(fill);
         left = fill.last - fill.step;
     };
     auto filling = [&] { return next < units.count; };
@@ -240,7 +244,7 @@ __device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf
             if (threadIdx.x == 0) while (load_acquire(turns + at.tile) != u32(at.slice)) { }
             __syncthreads();
         }
-        linear_store_80<Across>(acc, at.row + warp_row, at.column + warp_column, m, n, store_of_slice(store, at.slice));
+        linear_store_80<Across>(acc, at.row + warp_row, at.column + warp_column, m, n, store_of_group(store_of_slice(store, at.slice), at.group, m, n));
         if (units.slices > 1) {
             __threadfence();
             __syncthreads();
@@ -248,4 +252,10 @@ __device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf
         }
     }
     copy_async_wait<0>();
+}
+
+template <class Tile, class M, class K, class Store>
+__device__ __forceinline__ void linear_sm80(const bf16* a, int pitch_a, const bf16* b, int pitch_b, M most, int n, K length, const Store& store,
+                                            int slices = 1, u32* turns = nullptr) {
+    linear_units_sm80<Tile>(a, pitch_a, b, pitch_b, n, [&] { return LinearUnits80<Tile>(size_now(most), n, size_now(length), slices); }, store, turns);
 }

@@ -87,6 +87,13 @@ __device__ __forceinline__ Accumulate store_of_slice(Accumulate store, int slice
     return store;
 }
 
+// The store of a group's matrix, where groups have one each: matrices of (m, n) one behind the other.
+template <class Store> __device__ __forceinline__ Store store_of_group(const Store& store, int, int, int) { return store; }
+__device__ __forceinline__ Accumulate store_of_group(Accumulate store, int group, int m, int n) {
+    store.gradient += i64(group) * m * n;
+    return store;
+}
+
 // A size of a product: a constant, or rows that are counted on the device, which can be asked once the previous kernel is done.
 __device__ __forceinline__ int size_now(int size) { return size; }
 __device__ __forceinline__ int size_now(Rows rows) { return rows.count(); }
