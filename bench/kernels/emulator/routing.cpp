@@ -20,6 +20,11 @@ template <int Width> void check_router(int rows, int blocks) {
     Values<element> narrow(dx.size());
     emulator::launch(ceil_div(rows, 8), 256, [&] { router_scores<Width>(x.data(), w.data(), scores.data(), all); });
     hold("router " + name, scores, want);
+    Values<float> scores_too(rows);
+    Values<element> rounded(x.size());
+    emulator::launch(ceil_div(rows, 8), 256, [&] { router_scores<Width, true>(x.data(), w.data(), scores_too.data(), all, rounded.data()); });
+    hold("router " + name + " narrow", rounded, x.wide());
+    expect("router " + name + " with and without narrow", scores_too == scores);
     emulator::launch(blocks, 256, [&] { router_bwd<Width, 0, 0, false, false>(x.data(), nullptr, nullptr, nullptr, w.data(), d.data(), dx.data(), nullptr, partials.data(), all); });
     emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), gradient.data(), Width, blocks, 1); });
     hold("router back " + name, dx, back);
@@ -85,9 +90,9 @@ template <Gate Kind, int Length, int Selected> void check_gates(int sequences) {
         want.push_back(Kind == Gate::Identity ? r : Kind == Gate::Sigmoid ? s : tanh(r));
         back[size_t(at)] = dgates[i] * (Kind == Gate::Identity ? 1.0 : Kind == Gate::Sigmoid ? s * (1.0 - s) : 1.0 - tanh(r) * tanh(r));
     }
-    emulator::launch(ceil_div(rows, 2048), 256, [&] { gates<Kind, Length, Selected>(scores.data(), selected.data(), g.data(), Rows{nullptr, rows}); });
+    emulator::launch(ceil_div(rows, 256), 256, [&] { gates<Kind, Length, Selected>(scores.data(), selected.data(), g.data(), Rows{nullptr, rows}); });
     hold("gate " + name, g, want, 2e-7);
-    emulator::launch(ceil_div(stream_rows, 2048), 256, [&] { gate_bwd<Kind, Length, Selected>(g.data(), dgates.data(), selected.data(), dscores.data(), Rows{nullptr, stream_rows}); });
+    emulator::launch(ceil_div(stream_rows, 256), 256, [&] { gate_bwd<Kind, Length, Selected>(g.data(), dgates.data(), selected.data(), dscores.data(), Rows{nullptr, stream_rows}); });
     hold("gate back " + name, dscores, back);
 }
 
@@ -113,15 +118,15 @@ template <int Length, int Selected> void check_loss(int sequences, float deviati
     };
     launch_loss(3);
     hold("routing loss " + name, loss, want);
-    emulator::launch(ceil_div(rows, 2048), 256, [&] { routing_loss_bwd<Length, Selected, false>(logits.data(), selected.data(), scale.data(), 0.01f, only.data(), rows); });
+    emulator::launch(ceil_div(rows, 256), 256, [&] { routing_loss_bwd<Length, Selected, false>(logits.data(), selected.data(), scale.data(), 0.01f, only.data(), rows); });
     hold("routing loss back " + name, only, back);
-    emulator::launch(ceil_div(rows, 2048), 256, [&] { routing_loss_bwd<Length, Selected, true>(logits.data(), selected.data(), scale.data(), 0.01f, d.data(), rows); });
+    emulator::launch(ceil_div(rows, 256), 256, [&] { routing_loss_bwd<Length, Selected, true>(logits.data(), selected.data(), scale.data(), 0.01f, d.data(), rows); });
     hold("routing loss back, added " + name, d, added);
     auto gate = some<float>(sequences * Selected), dgate = some<float>(sequences * Selected);
     Values<float> apart(rows), together(rows);
-    emulator::launch(ceil_div(rows, 2048), 256, [&] { gate_bwd<Gate::Sigmoid, Length, Selected>(gate.data(), dgate.data(), selected.data(), apart.data(), Rows{nullptr, rows}); });
-    emulator::launch(ceil_div(rows, 2048), 256, [&] { routing_loss_bwd<Length, Selected, true>(logits.data(), selected.data(), scale.data(), 0.01f, apart.data(), rows); });
-    emulator::launch(ceil_div(rows, 2048), 256, [&] {
+    emulator::launch(ceil_div(rows, 256), 256, [&] { gate_bwd<Gate::Sigmoid, Length, Selected>(gate.data(), dgate.data(), selected.data(), apart.data(), Rows{nullptr, rows}); });
+    emulator::launch(ceil_div(rows, 256), 256, [&] { routing_loss_bwd<Length, Selected, true>(logits.data(), selected.data(), scale.data(), 0.01f, apart.data(), rows); });
+    emulator::launch(ceil_div(rows, 256), 256, [&] {
         scores_bwd<Gate::Sigmoid, Length, Selected>(gate.data(), dgate.data(), logits.data(), selected.data(), scale.data(), 0.01f, together.data(), rows);
     });
     expect("scores back " + name + " as gate and loss back", together == apart);
@@ -144,7 +149,7 @@ template <int Length> void check_random(int rows) {
         u64 sequence = Length ? u64(row / (Length ? Length : 1)) : 0, key = hash(hash(draw + 11 * 0x9E3779B97F4A7C15ull) + sequence);
         want[row] = float(hash(key + u64(positions[row]) * 0x9E3779B97F4A7C15ull) >> 40) * (1.0f / (1 << 24)) - 0.875f;
     }
-    emulator::launch(ceil_div(rows, 2048), 256, [&] { random_scores<Length>(positions.data(), scores.data(), &draw, 11, 0.875f, Rows{nullptr, rows}); });
+    emulator::launch(ceil_div(rows, 256), 256, [&] { random_scores<Length>(positions.data(), scores.data(), &draw, 11, 0.875f, Rows{nullptr, rows}); });
     expect("random scores " + std::to_string(rows), scores == want);
 }
 

@@ -2,6 +2,7 @@
 // precisions: both
 #define FLAT extern "C" __global__ void __launch_bounds__(256, 1)
 FLAT scores(const float* x, const float* w, float* scores, Rows rows) { router_scores<1024>(x, w, scores, rows); }
+FLAT scores_narrow(const float* x, const float* w, float* scores, Rows rows, element* narrow) { router_scores<1024, true>(x, w, scores, rows, narrow); }
 FLAT scores_odd(const float* x, const float* w, float* scores, Rows rows) { router_scores<33>(x, w, scores, rows); }
 FLAT back(const float* x, const float* w, const float* dscores, float* dx, element* narrow, float* partials, Rows rows) {
     router_bwd<1024, 0, 0, false, true>(x, nullptr, nullptr, nullptr, w, dscores, dx, narrow, partials, rows);

@@ -4,7 +4,7 @@ import torch
 from .device import PROCESSORS
 from .measure import check, check_equal, poison, race
 from .roofline import report
-from .streaming import Family, by_warps, entry, flat, floats, integers, known, nans, selection, stream_rows
+from .streaming import Family, by_threads, by_warps, entry, floats, integers, known, nans, selection, stream_rows
 
 ROUTER_BACK = "const float* x, const float* w, const float* d, float* dx, element* narrow, float* partials, Rows rows"
 ROUTED_BACK = "const float* x, const float* gathered, const int* selected, const float* entered, const float* w, const float* d, float* dx, element* narrow, float* partials, Rows rows"
@@ -43,11 +43,11 @@ class Case:
         return dict(router=lambda t: f.router(by_warps(self.rows), t["x"], t["w"], t["r"], rows),
                     router_back=lambda t: back(f.router_back, t), router_back_narrow=lambda t: back(f.router_back_narrow, t),
                     routed_back=lambda t: routed(f.routed_back, t), routed_back_narrow=lambda t: routed(f.routed_back_narrow, t),
-                    gate=lambda t: f.gate(flat(self.compact), t["logits"], t["selected"], t["gates"], few),
-                    gate_back=lambda t: f.gate_back(flat(self.rows), t["gates"], t["dgates"], t["selected"], t["dr"], rows),
+                    gate=lambda t: f.gate(by_threads(self.compact), t["logits"], t["selected"], t["gates"], few),
+                    gate_back=lambda t: f.gate_back(by_threads(self.rows), t["gates"], t["dgates"], t["selected"], t["dr"], rows),
                     loss=lambda t: (f.loss(PROCESSORS, t["logits"], t["selected"], t["partials"], rows), f.partials(1, t["partials"], t["loss"], 1, PROCESSORS, 0)),
-                    loss_back=lambda t: f.loss_back(flat(self.rows), t["logits"], t["selected"], t["scale"], t["dr"], self.rows),
-                    chance=lambda t: f.chance(flat(self.rows), t["positions"], t["r"], t["draw"], rows))
+                    loss_back=lambda t: f.loss_back(by_threads(self.rows), t["logits"], t["selected"], t["scale"], t["dr"], self.rows),
+                    chance=lambda t: f.chance(by_threads(self.rows), t["positions"], t["r"], t["draw"], rows))
 
 
 def verify(case):

@@ -14,6 +14,11 @@ def flat(rows, width=1):
     return -(-rows * width // 2048)
 
 
+def by_threads(rows):
+    """Blocks of a kernel that takes a row a thread."""
+    return -(-rows // 256)
+
+
 def by_warps(rows):
     """Blocks of a kernel that takes eight rows a block."""
     return -(-rows // 8)

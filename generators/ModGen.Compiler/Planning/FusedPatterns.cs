@@ -160,6 +160,11 @@ internal static class FusedPatterns
             [Read("y", scatter.Inputs[0]), Read("indices", scatter.Inputs[1]), Read("into", node.Inputs[0]), Overwrite("sum", node.Output, over: node.Inputs[0])]);
     }
 
+    public static KernelMatch? RouterScoresNarrow(Matcher m, Node node) =>
+        node.Op is RouterScores && m.Use<Narrow>(node.Inputs[0]) is { } narrow
+            ? new KernelMatch([narrow, node], [Read("x", node.Inputs[0]), Read("weight", node.Inputs[1]), Write("scores", node.Output), Write("narrow", narrow.Output)])
+            : null;
+
     public static KernelMatch? RouterGradient(Matcher m, Node node)
     {
         if (node.Op is not RouterWeightGradient)

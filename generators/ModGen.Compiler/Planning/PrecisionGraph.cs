@@ -13,7 +13,7 @@ namespace ModGen.Compiler.Planning;
 /// <param name="Rounded">What the caller gives as operands too, and what it gets so.</param>
 internal sealed record PrecisionGraph(TensorGraph Graph, int ForwardNodes, IReadOnlyCollection<Value> Operands, GradientRounding Rounded = default)
 {
-    /// <summary>Assigns precisions in graph order (what is reported to the caller is float32) and inserts what narrows, right behind the producer where that runs in the same pass.</summary>
+    /// <summary>Assigns precisions in graph order (what is reported to the caller is float32) and inserts what narrows, right behind the producer where that runs in the same pass, first where it is the forward pass's input.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="forwardNodes">How many of its nodes, from the first, are forward.</param>
     /// <param name="table">The back end's precisions; null when everything is a word.</param>
@@ -67,7 +67,7 @@ internal sealed record PrecisionGraph(TensorGraph Graph, int ForwardNodes, IRead
         {
             var at = producers.TryGetValue(value, out var producer) && nodes.IndexOf(producer) is var place && (isForward || place >= forward)
                 ? place + 1
-                : isForward ? nodes.Count : Math.Max(nodes.Count, forward);
+                : isForward ? 0 : Math.Max(nodes.Count, forward);
             var result = NewNarrow(value);
             Append(new Node(new Narrow(), [value], [result]), at);
             if (isForward)

@@ -89,12 +89,12 @@ partial class Everything
             }
 
             var x = Floats(Stream); // (B, 64)
+            var xNarrow = Operands(0); // (B, 64)
+            Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), [x, xNarrow, rows]);
+
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(Scratch); // (B)
             Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), [x, routerWeight, scores, rows]);
-
-            var xNarrow = Operands(0); // (B, 64)
-            Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), [x, xNarrow, rows]);
 
             var predictorWeight = WeightOperands(weights + 64); // (16, 64)
             var predictorBias = Weights(weights + 1088); // (16)
@@ -153,7 +153,7 @@ partial class Everything
             Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, [attention]);
 
             var gates = Floats(Scratch + 16); // (A)
-            Launch(CudaKernels.GatesSigmoid, Blocks(active.Most, 2048), [scores, EnteredRows, gates, active]);
+            Launch(CudaKernels.GatesSigmoid, Blocks(active.Most, 256), [scores, EnteredRows, gates, active]);
 
             var next = Floats(Stream); // (B, 64), over x
             Launch(CudaKernels.Scatter64ScaledInPlace, Blocks(active.Most, 8), [x, EnteredRows, delta, gates, next, active]);
@@ -184,12 +184,12 @@ partial class Everything
             }
 
             var x = Floats(Stream); // (B, 64)
+            var xNarrow = Operands(0); // (B, 64)
+            Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), [x, xNarrow, rows]);
+
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(Scratch); // (B)
             Launch(CudaKernels.RouterScores64, Blocks(rows.Most, 8), [x, routerWeight, scores, rows]);
-
-            var xNarrow = Operands(0); // (B, 64)
-            Launch(CudaKernels.Narrow64, Blocks(rows.Most * 64L, 2048), [x, xNarrow, rows]);
 
             var predictorWeight = WeightOperands(weights + 64); // (8, 64)
             var predictorBias = Weights(weights + 576); // (8)
@@ -248,7 +248,7 @@ partial class Everything
             Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, [attention]);
 
             var gates = Floats(Scratch + 16); // (A)
-            Launch(CudaKernels.GatesTanh, Blocks(active.Most, 2048), [scores, EnteredRows, gates, active]);
+            Launch(CudaKernels.GatesTanh, Blocks(active.Most, 256), [scores, EnteredRows, gates, active]);
 
             var next = Floats(Stream); // (B, 64), over x
             Launch(CudaKernels.Scatter64ScaledInPlace, Blocks(active.Most, 8), [x, EnteredRows, delta, gates, next, active]);
@@ -260,7 +260,7 @@ partial class Everything
             var rows = Rows;
             var weights = WeightsAt(layer);
             var scores = Floats(Scratch); // (B)
-            Launch(CudaKernels.RandomScores, Blocks(rows.Most, 2048), [Positions, scores, Draw, layer, 0.9375f, rows]);
+            Launch(CudaKernels.RandomScores, Blocks(rows.Most, 256), [Positions, scores, Draw, layer, 0.9375f, rows]);
 
             Launch(CudaKernels.SelectRows, 1, [scores, Positions, RowSequences, Forced, ForcedRows(layer), EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), rows]);
             var active = Active;

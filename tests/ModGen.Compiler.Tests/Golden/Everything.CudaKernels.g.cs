@@ -315,15 +315,16 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel RouterScores64 = new("router_scores_64", "prelude routing", 256,
+        public static readonly Cuda::Kernel RouterScores64Narrow = new("router_scores_64_narrow", "prelude routing", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) router_scores_64(
-                const float* x, // (rows, 64)
-                const float* w, // (64)
-                float* scores,  // (rows)
-                Rows rows)
+            extern "C" __global__ void __launch_bounds__(256, 1) router_scores_64_narrow(
+                const float* x,  // (rows, 64)
+                const float* w,  // (64)
+                float* scores,   // (rows)
+                Rows rows,
+                element* narrow) // (rows, 64)
             {
-                router_scores<64>(x, w, scores, rows);
+                router_scores<64, true>(x, w, scores, rows, narrow);
             }
             """);
 
@@ -336,17 +337,6 @@ partial class Everything
                 top_k<128, 32>(scores, selected);
             }
             """, 512);
-
-        public static readonly Cuda::Kernel Narrow64 = new("narrow_64", "prelude elementwise", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) narrow_64(
-                const float* x, // (rows, 64)
-                element* y,     // (rows, 64)
-                Rows rows)
-            {
-                narrow<64>(x, y, rows);
-            }
-            """);
 
         public static readonly Cuda::LinearKernel Linear16x64Bias = new("linear_16x64_bias", Cuda::LinearPass.Forward, 16, 64)
         {
@@ -1991,6 +1981,17 @@ partial class Everything
             }
             """);
 
+        public static readonly Cuda::Kernel Narrow64 = new("narrow_64", "prelude elementwise", 256,
+            """
+            extern "C" __global__ void __launch_bounds__(256, 1) narrow_64(
+                const float* x, // (rows, 64)
+                element* y,     // (rows, 64)
+                Rows rows)
+            {
+                narrow<64>(x, y, rows);
+            }
+            """);
+
         public static readonly Cuda::Kernel ScatterAdd64_8Of128Float = new("scatter_add_64_8_of_128_float", "prelude rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_add_64_8_of_128_float(
@@ -2214,6 +2215,18 @@ partial class Everything
                 }
                 """),
         };
+
+        public static readonly Cuda::Kernel RouterScores64 = new("router_scores_64", "prelude routing", 256,
+            """
+            extern "C" __global__ void __launch_bounds__(256, 1) router_scores_64(
+                const float* x, // (rows, 64)
+                const float* w, // (64)
+                float* scores,  // (rows)
+                Rows rows)
+            {
+                router_scores<64>(x, w, scores, rows);
+            }
+            """);
 
         public static readonly Cuda::Kernel SelectRows = new("select_rows", "prelude sampling_rows", 1024,
             """
@@ -2455,6 +2468,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64, Top32Of128, Narrow64, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128ScaledInPlace, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64ApartNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, RoutedGradient64_32Of128, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, ScoresGradientTanh16Of128, RouterGradient64, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128InPlace, Gather64_8Of128Float, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, Decode64RouteSigmoid, .. Decode64Routed.Forms, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, Decode64RouteTanh, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64Narrow, Top32Of128, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128ScaledInPlace, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64ApartNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, RoutedGradient64_32Of128, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, ScoresGradientTanh16Of128, RouterGradient64, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128InPlace, Gather64_8Of128Float, Narrow64, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, Decode64RouteSigmoid, .. Decode64Routed.Forms, RouterScores64, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, Decode64RouteTanh, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

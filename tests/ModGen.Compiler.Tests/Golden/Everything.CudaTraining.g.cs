@@ -145,13 +145,11 @@ partial class Everything
             var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128)]);
+            var xNarrow = Operands(savedOperands); // (B, 128, 64)
+            Launch(CudaKernels.RouterScores64Narrow, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128), xNarrow]);
 
             var selected = Integers(saved + 128); // (B, 32) int
             Launch(CudaKernels.Top32Of128, Batch, [scores, selected]);
-
-            var xNarrow = Operands(savedOperands); // (B, 128, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [x, xNarrow, Rows(Batch * 128)]);
 
             var predictorWeight = WeightOperands(weights + 64); // (16, 64)
             var predictorBias = Weights(weights + 1088); // (16)
@@ -202,7 +200,7 @@ partial class Everything
             LinearSum(CudaKernels.LinearSum64x192, hidden, downWeight, attention, delta, Rows(Batch * 32));
 
             var gates = Floats(saved + 4576); // (B, 32)
-            Launch(CudaKernels.GatesSigmoid32Of128, Blocks(Batch * 32, 2048), [scores, selected, gates, Rows(Batch * 32)]);
+            Launch(CudaKernels.GatesSigmoid32Of128, Blocks(Batch * 32, 256), [scores, selected, gates, Rows(Batch * 32)]);
 
             var next = Floats(StreamBefore(layer)); // (B, 128, 64), over x
             Launch(CudaKernels.Scatter64_32Of128ScaledInPlace, Blocks(Batch * 32, 8), [x, selected, delta, gates, next, Rows(Batch * 32)]);
@@ -224,7 +222,7 @@ partial class Everything
             Launch(CudaKernels.GatherScaleGradient64_32Of128Narrow, Blocks(Batch * 32, 8), [dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 32)]);
 
             var dscores = Floats(Scratch + 2080); // (B, 128)
-            Launch(CudaKernels.GatesSigmoidGradient32Of128, Blocks(Batch * 128, 2048), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
+            Launch(CudaKernels.GatesSigmoidGradient32Of128, Blocks(Batch * 128, 256), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
 
             var hidden = Operands(savedOperands + 38912); // (B, 32, 192)
             var ddownWeight = Gradients(weights + 42224); // (64, 192)
@@ -281,7 +279,7 @@ partial class Everything
 
             var predictorLogits = Floats(saved + 160); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
-            Launch(CudaKernels.RoutingLossGradient32Of128, Blocks(Batch * 128, 2048), [predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128]);
+            Launch(CudaKernels.RoutingLossGradient32Of128, Blocks(Batch * 128, 256), [predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128]);
 
             var dpredictorLogitsNarrow = Operands(0); // (B, 128, 1)
             Launch(CudaKernels.Narrow1, Blocks(Batch * 128L, 2048), [dpredictorLogits, dpredictorLogitsNarrow, Rows(Batch * 128)]);
@@ -324,15 +322,13 @@ partial class Everything
             var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128)]);
+            var xNarrow = Operands(savedOperands); // (B, 128, 64)
+            Launch(CudaKernels.RouterScores64Narrow, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128), xNarrow]);
 
             var selected = Integers(saved + 128); // (B, 16) int
             Launch(CudaKernels.Top16Of128, Batch, [scores, selected]);
 
             LaunchWithTotal(CudaKernels.RoutingLoss16Of128, AuxiliaryLossSlot(layer), Rows(Batch * 128), [scores, selected]);
-
-            var xNarrow = Operands(savedOperands); // (B, 128, 64)
-            Launch(CudaKernels.Narrow64, Blocks(Batch * 8192L, 2048), [x, xNarrow, Rows(Batch * 128)]);
 
             var predictorWeight = WeightOperands(weights + 64); // (8, 64)
             var predictorBias = Weights(weights + 576); // (8)
@@ -383,7 +379,7 @@ partial class Everything
             LinearSum(CudaKernels.LinearSum64x192, hidden, downWeight, attention, delta, Rows(Batch * 16));
 
             var gates = Floats(saved + 2416); // (B, 16)
-            Launch(CudaKernels.GatesTanh16Of128, Blocks(Batch * 16, 2048), [scores, selected, gates, Rows(Batch * 16)]);
+            Launch(CudaKernels.GatesTanh16Of128, Blocks(Batch * 16, 256), [scores, selected, gates, Rows(Batch * 16)]);
 
             var next = Floats(StreamBehind(layer)); // (B, 128, 64)
             Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), [x, selected, delta, gates, next, Rows(Batch * 128)]);
@@ -462,7 +458,7 @@ partial class Everything
 
             var predictorLogits = Floats(saved + 144); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
-            Launch(CudaKernels.RoutingLossGradient16Of128, Blocks(Batch * 128, 2048), [predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128]);
+            Launch(CudaKernels.RoutingLossGradient16Of128, Blocks(Batch * 128, 256), [predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128]);
 
             var dpredictorLogitsNarrow = Operands(0); // (B, 128, 1)
             Launch(CudaKernels.Narrow1, Blocks(Batch * 128L, 2048), [dpredictorLogits, dpredictorLogitsNarrow, Rows(Batch * 128)]);
@@ -491,7 +487,7 @@ partial class Everything
 
             var scores = Floats(saved); // (B, 128)
             var dscores3 = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.ScoresGradientTanh16Of128, Blocks(Batch * 128, 2048), [gates, dgates, scores, selected, Scale, 0.5f, dscores3, Batch * 128]);
+            Launch(CudaKernels.ScoresGradientTanh16Of128, Blocks(Batch * 128, 256), [gates, dgates, scores, selected, Scale, 0.5f, dscores3, Batch * 128]);
 
             var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
@@ -507,7 +503,7 @@ partial class Everything
             var saved = SavedAt(layer);
             var savedOperands = SavedOperandsAt(layer);
             var scores = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RandomScores128, Blocks(Batch * 128, 2048), [Positions, scores, Draw, layer, 0.9375f, Rows(Batch * 128)]);
+            Launch(CudaKernels.RandomScores128, Blocks(Batch * 128, 256), [Positions, scores, Draw, layer, 0.9375f, Rows(Batch * 128)]);
 
             var selected = Integers(saved + 128); // (B, 8) int
             Launch(CudaKernels.Top8Of128, Batch, [scores, selected]);

@@ -192,7 +192,7 @@ partial class Routed
             Linear(CudaKernels.Linear64x192Add, hidden, downWeight, delta, active, [attention]);
 
             var gates = Floats(Scratch + 16); // (A)
-            Launch(CudaKernels.GatesIdentity, Blocks(active.Most, 2048), [scores, EnteredRows, gates, active]);
+            Launch(CudaKernels.GatesIdentity, Blocks(active.Most, 256), [scores, EnteredRows, gates, active]);
 
             var next = Floats(Stream); // (B, 64), over x
             Launch(CudaKernels.Scatter64ScaledInPlace, Blocks(active.Most, 8), [x, EnteredRows, delta, gates, next, active]);

@@ -293,7 +293,7 @@ partial class Routed
             LinearSum(CudaKernels.LinearSum64x192, hidden, downWeight, attention, delta, Rows(Batch * 16));
 
             var gates = Floats(saved + 2288); // (B, 16)
-            Launch(CudaKernels.GatesIdentity16Of128, Blocks(Batch * 16, 2048), [scores, selected, gates, Rows(Batch * 16)]);
+            Launch(CudaKernels.GatesIdentity16Of128, Blocks(Batch * 16, 256), [scores, selected, gates, Rows(Batch * 16)]);
 
             var next = Floats(StreamBefore(layer)); // (B, 128, 64), over x
             Launch(CudaKernels.Scatter64_16Of128ScaledInPlace, Blocks(Batch * 16, 8), [x, selected, delta, gates, next, Rows(Batch * 16)]);
@@ -369,7 +369,7 @@ partial class Routed
 
             var scores = Floats(saved); // (B, 128)
             var dscores3 = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.ScoresGradientIdentity16Of128, Blocks(Batch * 128, 2048), [gates, dgates, scores, selected, Scale, 0.01f, dscores3, Batch * 128]);
+            Launch(CudaKernels.ScoresGradientIdentity16Of128, Blocks(Batch * 128, 256), [gates, dgates, scores, selected, Scale, 0.01f, dscores3, Batch * 128]);
 
             var next = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)

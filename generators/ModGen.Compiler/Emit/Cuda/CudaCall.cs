@@ -64,13 +64,17 @@ internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, Sectio
         return [Statement(text, $"Blocks({most}, 2048)", [.. arguments, Rows(rowsOf)])];
     }
 
-    /// <summary>A launch over one number a row.</summary>
+    /// <summary>A launch over one number a row, eight a thread.</summary>
     public IEnumerable<string> FlatScalars(CudaText text, string rowsOf, params string[] arguments) =>
         [Statement(text, $"Blocks({MostElements(rowsOf)}, 2048)", [.. arguments, Elements(rowsOf)])];
 
     /// <summary>A launch of persistent blocks, each of which leaves a row of partial sums, and the launch that makes a gradient of those in their order, or adds them to it.</summary>
     public IEnumerable<string> WithColumnSums(CudaText text, string rowsOf, int width, string gradient, params string[] arguments) =>
         [$"LaunchWithColumnSums({Catalog.Add(new SingleEntry(text))}, {Literal.Of(width)}, {gradient}, {Rows(rowsOf)}, [{string.Join(", ", arguments)}]);"];
+
+    /// <summary>A launch over one number a row, one a thread.</summary>
+    public IEnumerable<string> Scalars(CudaText text, string rowsOf, params string[] arguments) =>
+        [Statement(text, $"Blocks({MostElements(rowsOf)}, 256)", [.. arguments, Elements(rowsOf)])];
 
     /// <summary>A launch of persistent blocks over one number a row, each of which leaves a partial sum, and the launch that stores their total.</summary>
     public IEnumerable<string> WithTotal(CudaText text, string rowsOf, string total, params string[] arguments) =>

@@ -13,7 +13,7 @@ internal static class CudaKernels
 
     private static readonly IReadOnlyList<CudaKernel> Single = [.. CudaLinearKernels.All, .. CudaAttentionKernels.All, .. CudaRoutingKernels.Single, .. CudaElementwiseKernels.All];
 
-    private static readonly IReadOnlyList<CudaKernel> TrainingTable = [.. CudaLinearFusions.All, .. Fused, .. CudaLinearFusions.Sums, .. Single];
+    private static readonly IReadOnlyList<CudaKernel> TrainingTable = [.. CudaLinearFusions.All, .. CudaRoutingKernels.Training, .. Fused, .. CudaLinearFusions.Sums, .. Single];
 
     private static readonly IReadOnlyList<CudaKernel> SamplingTable = [.. CudaLinearKernels.Sampling, .. Fused, .. Single];
 

@@ -26,14 +26,12 @@ internal static class CudaRoutingKernels
         CudaKernel.Fused("routing_loss_gradient", FusedPatterns.RoutingLossGradient, c => LossGradient(c, adds: false)),
     ];
 
+    /// <summary>What only training has: a stream that a predictor reads too.</summary>
+    public static IReadOnlyList<CudaKernel> Training { get; } = [CudaKernel.Fused("router_scores_narrow", FusedPatterns.RouterScoresNarrow, Scores)];
+
     public static IReadOnlyList<CudaKernel> Single { get; } =
     [
-        CudaKernel.For<RouterScores>("router_scores", n => [Read("x", n.Inputs[0]), Read("weight", n.Inputs[1]), Write("scores", n.Output)], c =>
-        {
-            var width = Literal.Of(c.Width("x"));
-            return c.ByRow(Forwarding($"router_scores_{width}", "routing", $"router_scores<{width}>",
-                Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "w", $"({width})"), Pointer("float", "scores", "(rows)"), Rows), "x", c["x"], c["weight"], c["scores"]);
-        }),
+        CudaKernel.For<RouterScores>("router_scores", n => [Read("x", n.Inputs[0]), Read("weight", n.Inputs[1]), Write("scores", n.Output)], Scores),
         CudaKernel.For<RandomScores>("random_scores", n => [Read("positions", n.Inputs[0]), Write("scores", n.Output)], RandomScores),
         CudaKernel.For<TopK>("top_k", n => [Read("scores", n.Inputs[0]), Write("indices", n.Output)], TopKForward),
         CudaKernel.For<CausalSelect>("causal_select",
@@ -41,14 +39,14 @@ internal static class CudaRoutingKernels
         CudaKernel.For<Gate>("gate", n => [Read("scores", n.Inputs[0]), Read("indices", n.Inputs[1]), Write("gates", n.Output)], c =>
         {
             var (kind, length, selected) = (c.Op<Gate>().Kind, c.Samples ? 0 : c.Type("scores").Extents[0], c.Selected("indices"));
-            return c.FlatScalars(Forwarding($"gates_{kind.ToString().ToLowerInvariant()}{Selection(length, selected)}", "routing", $"gates<Gate::{kind}, {length}, {selected}>",
+            return c.Scalars(Forwarding($"gates_{kind.ToString().ToLowerInvariant()}{Selection(length, selected)}", "routing", $"gates<Gate::{kind}, {length}, {selected}>",
                 Pointer("const float", "scores", "(stream rows)"), Pointer("const int", "selected", "(rows)"), Pointer("float", "gate", "(rows)"), Rows), "gates", c["scores"], c["indices"], c["gates"]);
         }),
         CudaKernel.For<GateGradient>("gate_gradient",
             n => [Read("gates", n.Inputs[0]), Read("dgates", n.Inputs[1]), Read("indices", n.Inputs[2]), Write("dscores", n.Output)], c =>
         {
             var (kind, length, selected) = (c.Op<GateGradient>().Kind, c.Type("dscores").Extents[0], c.Selected("indices"));
-            return c.FlatScalars(Forwarding($"gates_{kind.ToString().ToLowerInvariant()}_gradient{Selection(length, selected)}", "routing", $"gate_bwd<Gate::{kind}, {length}, {selected}>",
+            return c.Scalars(Forwarding($"gates_{kind.ToString().ToLowerInvariant()}_gradient{Selection(length, selected)}", "routing", $"gate_bwd<Gate::{kind}, {length}, {selected}>",
                 Pointer("const float", "gate", "(selected rows)"), Pointer("const float", "d_gate", "(selected rows)"), Pointer("const int", "selected", "(selected rows)"),
                 Pointer("float", "d_scores", "(rows)"), Rows), "dscores", c["gates"], c["dgates"], c["indices"], c["dscores"]);
         }),
@@ -67,6 +65,22 @@ internal static class CudaRoutingKernels
         CudaKernel.For<ScatterAddRows>("scatter_add_rows",
             n => [Read("x", n.Inputs[0]), Read("indices", n.Inputs[1]), Read("f", n.Inputs[2]), Write("y", n.Output, inPlaceOf: n.Inputs[0])], ScatterForward),
     ];
+
+    /// <summary>A score a row; with it, the rows as operands.</summary>
+    private static IEnumerable<string> Scores(CudaCall c)
+    {
+        var (width, narrows) = (Literal.Of(c.Width("x")), c.Has("narrow"));
+        List<EntryParameter> parameters = [Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "w", $"({width})"), Pointer("float", "scores", "(rows)"), Rows];
+        List<string> arguments = [c["x"], c["weight"], c["scores"], c.Rows("x")];
+        if (narrows)
+        {
+            parameters.Add(Pointer("element", "narrow", $"(rows, {width})"));
+            arguments.Add(c["narrow"]);
+        }
+
+        var text = Forwarding($"router_scores_{width}{(narrows ? "_narrow" : "")}", "routing", $"router_scores<{width}{(narrows ? ", true" : "")}>", [.. parameters]);
+        return [c.Statement(text, $"Blocks({c.Most("x")}, 8)", [.. arguments])];
+    }
 
     /// <summary>x with gate · f added at the selected rows: in place only those are touched, else the whole stream moves on.</summary>
     private static IEnumerable<string> ScatterForward(CudaCall c)
@@ -156,7 +170,7 @@ internal static class CudaRoutingKernels
             Pointer("float", "d_logits", $"(rows){(adds ? ", added to" : "")}"), Value("int", "rows")),
             $"routing_loss_bwd<{length}, {selected}, {Flag(adds)}>(logits, selected, scale, weight, d_logits, rows);");
         var rows = c.MostElements("logits");
-        return [c.Statement(text, $"Blocks({rows}, 2048)", c["logits"], c["indices"], c["scale"], WeightOf(c), c["dlogits"], rows)];
+        return [c.Statement(text, $"Blocks({rows}, 256)", c["logits"], c["indices"], c["scale"], WeightOf(c), c["dlogits"], rows)];
     }
 
     private static IEnumerable<string> ScoresGradient(CudaCall c)
@@ -167,7 +181,7 @@ internal static class CudaRoutingKernels
             Pointer("const int", "selected", "(selected rows)"), Pointer("const float", "scale", "(1)"), Value("float", "weight"), Pointer("float", "d_scores", "(rows)"), Value("int", "rows")),
             $"scores_bwd<Gate::{kind}, {length}, {selected}>(gate, d_gate, scores, selected, scale, weight, d_scores, rows);");
         var rows = c.MostElements("logits");
-        return [c.Statement(text, $"Blocks({rows}, 2048)", c["gates"], c["dgates"], c["logits"], c["indices"], c["scale"], WeightOf(c), c["dscores"], rows)];
+        return [c.Statement(text, $"Blocks({rows}, 256)", c["gates"], c["dgates"], c["logits"], c["indices"], c["scale"], WeightOf(c), c["dscores"], rows)];
     }
 
     /// <summary>A loss term's weight, where it is fused into its gradient.</summary>
@@ -178,7 +192,7 @@ internal static class CudaRoutingKernels
         var length = c.Samples ? 0 : c.Type("scores").Extents[0];
         var text = Entry($"random_scores{(length == 0 ? "" : "_" + Literal.Of(length))}", "routing", $"random_scores<{length}>(positions, scores, draw, layer, offset, rows);",
             Pointer("const int", "positions", "(rows)"), Pointer("float", "scores", "(rows)"), Pointer("const u64", "draw", "(1)"), Value("int", "layer"), Value("float", "offset"), Rows);
-        return c.FlatScalars(text, "scores", c["positions"], c["scores"], "Draw", "layer", Literal.Float(c.Op<RandomScores>().Offset));
+        return c.Scalars(text, "scores", c["positions"], c["scores"], "Draw", "layer", Literal.Float(c.Op<RandomScores>().Offset));
     }
 
     private static IEnumerable<string> TopKForward(CudaCall c)

@@ -21,7 +21,9 @@ internal static class OperationLaunches
     {
         if (kernel is { FewOutputs: true, Pass: LinearPass.WeightGradient })
         {
-            writer.ColumnSums(kernel.Plain, kernel.Outputs * kernel.Inputs, result, rows, [a, b]);
+            // Two blocks a multiprocessor: each thread keeps but a few rows on their way.
+            var sums = kernel.Outputs * kernel.Inputs;
+            writer.Partials(kernel.Plain, 2 * writer.Context.Processors, sums, result, writer.AddsTo(result, sizeof(float) * (long)sums), rows, [a, b]);
             return;
         }
 
@@ -211,16 +213,16 @@ internal static class OperationLaunches
     /// these rows in their order or adds them to it. The kernel's last two arguments are the partial sums and the rows.
     /// </summary>
     public static void ColumnSums(this LaunchWriter writer, Kernel kernel, int width, DevicePointer gradient, RowCount rows, ReadOnlySpan<Argument> arguments) =>
-        writer.Partials(kernel, width, gradient, writer.AddsTo(gradient, sizeof(float) * (long)width), rows, arguments);
+        writer.Partials(kernel, writer.Context.Processors, width, gradient, writer.AddsTo(gradient, sizeof(float) * (long)width), rows, arguments);
 
     /// <summary>Appends a kernel of persistent blocks that each leave a partial sum, and the one that stores the total of these.</summary>
     public static void Total(this LaunchWriter writer, Kernel kernel, DevicePointer total, RowCount rows, ReadOnlySpan<Argument> arguments) =>
-        writer.Partials(kernel, 1, total, adds: false, rows, arguments);
+        writer.Partials(kernel, writer.Context.Processors, 1, total, adds: false, rows, arguments);
 
-    private static void Partials(this LaunchWriter writer, Kernel kernel, int width, DevicePointer sum, bool adds, RowCount rows, ReadOnlySpan<Argument> arguments)
+    private static void Partials(this LaunchWriter writer, Kernel kernel, int most, int width, DevicePointer sum, bool adds, RowCount rows, ReadOnlySpan<Argument> arguments)
     {
         // A block takes eight rows at a time; more blocks than rows would only leave zeros to be added.
-        var blocks = Math.Min(writer.Context.Processors, (rows.Most + 7) / 8);
+        var blocks = Math.Min(most, (rows.Most + 7) / 8);
         var partials = writer.Hold(sizeof(float) * (long)blocks * width);
         var all = new Argument[MaximumArguments];
         arguments.CopyTo(all);

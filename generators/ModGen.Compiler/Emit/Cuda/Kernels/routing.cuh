@@ -1,28 +1,25 @@
 // Scores of tokens, the gates made of them, and the routing losses. All in float32, in either precision of the device.
-// Launch, unless said: 256 threads, ceil(rows / 2048) blocks. `selected` (B, Selected) holds ascending positions within sequences of
+// Launch, unless said: 256 threads, ceil(rows / 256) blocks. `selected` (B, Selected) holds ascending positions within sequences of
 // Length rows. Families: prelude rows routing (router_*: one warp a row), else prelude routing.
 
-// Calls body(row) for each of the block's 2048 rows.
+// Calls body(row) for each of the block's rows, one a thread: a search for a row's place is a chain of reads, and few rows are many blocks.
 template <class Body>
 __device__ __forceinline__ void for_values(Rows rows, Body body) {
     wait_for_previous_kernel();
     let_next_kernel_start();
-    int count = rows.count();
-#pragma unroll
-    for (int i = 0; i < 8; i++) {
-        i64 row = i64(blockIdx.x) * 2048 + i * 256 + threadIdx.x;
-        if (row < count) body(int(row));
-    }
+    i64 row = i64(blockIdx.x) * 256 + threadIdx.x;
+    if (row < rows.count()) body(int(row));
 }
 
-// scores (rows) = x (rows, Width) . w (Width). ceil(rows / 8) blocks.
-template <int Width>
-__device__ __forceinline__ void router_scores(const float* x, const float* w, float* scores, Rows rows) {
+// scores (rows) = x (rows, Width) . w (Width), and with Narrow x as operands. ceil(rows / 8) blocks.
+template <int Width, bool Narrow = false>
+__device__ __forceinline__ void router_scores(const float* x, const float* w, float* scores, Rows rows, element* narrow = nullptr) {
     using Team = RowTeam<Width>;
     __shared__ float scratch[2][8];
     for_rows<Width>(rows, [&](int row) {
         float v[Team::Turns][Team::Group], score = 0.0f;
         Team::read(x + i64(row) * Width, v);
+        if constexpr (Narrow) Team::write(narrow + i64(row) * Width, v);
 #pragma unroll
         for (int i = 0; i < Team::Turns; i++) {
             float weight[Team::Group];
