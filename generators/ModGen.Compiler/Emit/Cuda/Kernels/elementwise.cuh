@@ -233,9 +233,15 @@ __device__ __forceinline__ void add_column_partials(const float* partials, float
     int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32, column = int(blockIdx.x) * 32 + lane;
     wait_for_previous_kernel();
     let_next_kernel_start();
+    constexpr int Ahead = 20;  // so that those of a block a multiprocessor are all asked for at once
     float sum = 0.0f;
-#pragma unroll 8
-    for (int b = warp; column < width && b < blocks; b += 8) sum += partials[i64(b) * width + column];
+    for (int first = warp; column < width && first < blocks; first += 8 * Ahead) {
+        float v[Ahead];
+#pragma unroll
+        for (int i = 0; i < Ahead; i++) v[i] = first + 8 * i < blocks ? partials[i64(first + 8 * i) * width + column] : 0.0f;
+#pragma unroll
+        for (int i = 0; i < Ahead; i++) sum += v[i];
+    }
     parts[warp][lane] = sum;
     __syncthreads();
     if (warp != 0 || column >= width) return;
