@@ -13,7 +13,7 @@ SETTINGS = {"greedy": dict(temperature=0.0), "all": dict(), "penalty": dict(repe
 
 
 class Settings(C.Structure):
-    _fields_ = [("temperature", C.c_float), ("top_k", C.c_int), ("top_p", C.c_float), ("repetition_penalty", C.c_float), ("seed", C.c_uint64), ("row", C.c_int), ("stop_token", C.c_int)]
+    _fields_ = [("temperature", C.c_float), ("top_k", C.c_int), ("top_p", C.c_float), ("repetition_penalty", C.c_float), ("seed", C.c_uint64), ("row", C.c_int)]
 
 
 def mix(z):
@@ -31,7 +31,7 @@ def draw(seed, row, position):
 class Case:
     def __init__(self, rows, vocabulary, **settings):
         self.rows, self.vocabulary = rows, vocabulary
-        self.settings = Settings(**{**dict(temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1.0, seed=7, row=0, stop_token=-1), **settings})
+        self.settings = Settings(**{**dict(temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1.0, seed=7, row=0), **settings})
         self.family = Family("routing sampling_rows sample_tokens", [entry("sample", ARGUMENTS, f"sample_tokens<{vocabulary}>(logits, slots, settings, counts, seen, chosen, rows)", threads=512)])
         raw = b"".join(bytes(Settings.from_buffer_copy(self.settings)) for _ in range(rows))
         self.raw = torch.frombuffer(bytearray(raw), dtype=torch.uint8).cuda()

@@ -49,7 +49,7 @@ internal sealed class TokenChoice : IDisposable
     /// <summary>Sends the settings of a text that begins, and the tokens that it begins with.</summary>
     public void Begin(CudaStream stream, int sequence, ReadOnlySpan<int> prompt, SamplingOptions options, int row)
     {
-        var settings = new Settings(options.Temperature, options.TopK, options.TopP, options.RepetitionPenalty, options.Seed, row, StopToken: -1);
+        var settings = new Settings(options.Temperature, options.TopK, options.TopP, options.RepetitionPenalty, options.Seed, row);
         stream.Upload<Settings>(_settings.Pointer + (long)Marshal.SizeOf<Settings>() * sequence, [settings]);
         Array.Clear(_marks);
         foreach (var token in prompt)
@@ -69,5 +69,5 @@ internal sealed class TokenChoice : IDisposable
 
     /// <summary>SamplingSettings of sampling_rows.cuh.</summary>
     [StructLayout(LayoutKind.Sequential)]
-    private readonly record struct Settings(float Temperature, int TopK, float TopP, float RepetitionPenalty, ulong Seed, int Row, int StopToken);
+    private readonly record struct Settings(float Temperature, int TopK, float TopP, float RepetitionPenalty, ulong Seed, int Row);
 }

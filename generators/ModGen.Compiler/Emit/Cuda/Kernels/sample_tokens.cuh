@@ -194,18 +194,20 @@ __device__ __forceinline__ bool gather_head(const SamplingRow<Vocabulary>& row, 
     return true;
 }
 
-// Reads the logits of a row, divides those of tokens that are in the text, and leaves weights in their place; `certain`: 1 for the
-// largest alone. Returns the largest logit; what is not a number is less than all that is.
+// The logit of a token, divided where it is in the text; what is not a number is less than all that is.
+__device__ __forceinline__ float penalised_logit(float x, int token, const SamplingSettings& s, const u32* marks) {
+    if (s.repetition_penalty != 1.0f && (marks[token / 32] >> (token % 32) & 1u) != 0) x = x > 0.0f ? x / s.repetition_penalty : x * s.repetition_penalty;
+    return x != x ? -MODGEN_INFINITY : x;
+}
+
+// Reads the logits of a row and leaves weights in their place: 1 for the largest alone where that is infinite. Returns the largest.
 template <int Vocabulary>
-__device__ __forceinline__ float weigh_logits(const SamplingRow<Vocabulary>& row, const SamplingSettings& s, const u32* marks, bool& certain) {
-    auto penalised = [&](float x, int token) {
-        if (s.repetition_penalty != 1.0f && (marks[token / 32] >> (token % 32) & 1u) != 0) x = x > 0.0f ? x / s.repetition_penalty : x * s.repetition_penalty;
-        return x != x ? -MODGEN_INFINITY : x;
-    };
+__device__ __forceinline__ float weigh_logits(const SamplingRow<Vocabulary>& row, const SamplingSettings& s, const u32* marks) {
+    auto penalised = [&](float x, int token) { return penalised_logit(x, token, s, marks); };
     float largest = -MODGEN_INFINITY;
     row.each([&](float x, int token) { largest = fmaxf(largest, penalised(x, token)); });
     largest = block_max<SamplingThreads>(largest, row.scratch);
-    certain = s.temperature == 0.0f || s.top_k == 1 || largest == MODGEN_INFINITY;
+    bool certain = largest == MODGEN_INFINITY;
     constexpr int Ahead = 8;
     for (int first = int(threadIdx.x); first < Vocabulary; first += Ahead * SamplingThreads) {
         float v[Ahead];
@@ -222,6 +224,49 @@ __device__ __forceinline__ float weigh_logits(const SamplingRow<Vocabulary>& row
     return largest;
 }
 
+// A token and its logit; better is the larger, of equals the first.
+struct SamplingBest {
+    float logit;
+    int token;
+    __device__ __forceinline__ void meet(float x, int t) {
+        if (x > logit || (x == logit && t < token)) logit = x, token = t;
+    }
+};
+
+// The likeliest token in one pass, or -1 where no logit is finite, nor positively infinite.
+template <int Vocabulary, class Penalised>
+__device__ __forceinline__ int likeliest(const float* logits, Penalised penalised) {
+    __shared__ float tops[SamplingThreads / 32];
+    __shared__ int tokens[SamplingThreads / 32];
+    constexpr int Group = group_of(Vocabulary, 4), Groups = Vocabulary / Group, Ahead = 8;
+    int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32;
+    SamplingBest best{-MODGEN_INFINITY, Vocabulary};
+    for (int first = int(threadIdx.x); first < Groups; first += Ahead * SamplingThreads) {
+        float v[Ahead][Group];
+#pragma unroll
+        for (int i = 0; i < Ahead; i++) load(logits + minimum(first + i * SamplingThreads, Groups - 1) * Group, v[i]);
+#pragma unroll
+        for (int i = 0; i < Ahead; i++) {
+            int token = minimum(first + i * SamplingThreads, Groups - 1) * Group;
+#pragma unroll
+            for (int e = 0; e < Group; e++) best.meet(penalised(v[i][e], token + e), token + e);
+        }
+    }
+    auto meet_warp = [&]() {
+#pragma unroll
+        for (int d = 16; d > 0; d >>= 1) {
+            float x = __shfl_xor_sync(0xffffffffu, best.logit, d);
+            best.meet(x, __shfl_xor_sync(0xffffffffu, best.token, d));
+        }
+    };
+    meet_warp();
+    if (lane == 0) { tops[warp] = best.logit; tokens[warp] = best.token; }
+    __syncthreads();
+    best = lane < SamplingThreads / 32 ? SamplingBest{tops[lane], tokens[lane]} : SamplingBest{-MODGEN_INFINITY, Vocabulary};
+    meet_warp();
+    return best.logit > -MODGEN_INFINITY ? best.token : -1;
+}
+
 // logits (rows, Vocabulary) are used up. Row i belongs to slots[i], whose text has counts[slot] tokens; seen (slots, Vocabulary / 32,
 // rounded up) has a bit a token that is in the text. chosen (rows): the token, marked as seen, or -1 where no logit is finite.
 template <int Vocabulary>
@@ -235,22 +280,20 @@ __device__ __forceinline__ void sample_tokens(float* logits, const int* slots, c
     SamplingSettings s = settings[slot];
     u32* marks = seen + i64(slot) * ceil_div(Vocabulary, 32);
     SamplingRow<Vocabulary> row{logits + i64(index) * Vocabulary, scratch};
-    bool certain;
-    float largest = weigh_logits(row, s, marks, certain);
-    if (largest > -MODGEN_INFINITY) {
+    if (s.temperature == 0.0f || s.top_k == 1) {
+        token = likeliest<Vocabulary>(row.weights, [&](float x, int t) { return penalised_logit(x, t, s, marks); });
+    } else if (float largest = weigh_logits(row, s, marks); largest == MODGEN_INFINITY) {
+        token = first_of(row, 0x3f800000u);
+    } else if (largest > -MODGEN_INFINITY) {
         bool counts_tokens = s.top_k > 0 && s.top_k < Vocabulary;
         double uniform = sampling_draw(s.seed, u64(i64(s.row)), u64(i64(counts[slot])));
-        if (certain) {
-            token = first_of(row, 0x3f800000u);
-        } else {
-            float mass = mass_above(row, 0);
-            SamplingHead head;
-            head.scratch = scratch;
-            if (!counts_tokens && s.top_p >= 1.0f) token = draw_in_order(row, uniform * mass);
-            else if (gather_head(row, head) && (counts_tokens ? head.count >= s.top_k : mass_from(head, 1) >= s.top_p * mass))
-                token = draw_of_cut<Vocabulary>(head, s, counts_tokens, mass, uniform);
-            else token = draw_of_cut<Vocabulary>(row, s, counts_tokens, mass, uniform);
-        }
+        float mass = mass_above(row, 0);
+        SamplingHead head;
+        head.scratch = scratch;
+        if (!counts_tokens && s.top_p >= 1.0f) token = draw_in_order(row, uniform * mass);
+        else if (gather_head(row, head) && (counts_tokens ? head.count >= s.top_k : mass_from(head, 1) >= s.top_p * mass))
+            token = draw_of_cut<Vocabulary>(head, s, counts_tokens, mass, uniform);
+        else token = draw_of_cut<Vocabulary>(row, s, counts_tokens, mass, uniform);
     }
     if (threadIdx.x != 0) return;
     chosen[index] = token;

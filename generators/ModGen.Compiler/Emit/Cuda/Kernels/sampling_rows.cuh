@@ -1,4 +1,4 @@
-// Which rows of a sampling call enter a routed layer, and which rows the next step has: bookkeeping that never leaves the device.
+// Which rows of a sampling call enter a routed layer, and how its texts are continued.
 
 // A row's place among those of its 1024 for which `here` holds, and how many these are. Blocks of 1024 threads.
 __device__ __forceinline__ int place_of(bool here, int (&totals)[32], int& all) {
@@ -50,42 +50,4 @@ struct SamplingSettings {
     float repetition_penalty;  // 1: none
     u64 seed;
     int row;                   // tells the texts of one call apart
-    int stop_token;            // ends the text; -1: none
 };
-
-// Appends the chosen token of each row to its text (slots, Context), and makes the rows of the next step, in order, of those that
-// go on: tokens, positions, slots and active[0], which counts the rows before and after. finish (slots): 0 going on, 1 its stop
-// token, 2 as many tokens as limits[slot], 3 no logit was finite. counts (slots): tokens of a text. One block of 1024 threads.
-template <int Context>
-__device__ __forceinline__ void next_rows(const int* chosen, const SamplingSettings* settings, const int* limits, int* counts, int* texts, int* finish,
-                                          int* tokens, int* positions, int* slots, int* active) {
-    __shared__ int totals[32];
-    int before = 0;
-    wait_for_previous_kernel();
-    let_next_kernel_start();
-    int rows = active[0];
-    for (int first = 0; first < rows; first += 1024) {
-        int row = first + int(threadIdx.x), slot = 0, token = -1, count = 0;
-        bool goes_on = false;
-        if (row < rows) {
-            slot = slots[row];
-            token = chosen[row];
-            count = counts[slot];
-            if (token >= 0) {
-                texts[i64(slot) * Context + count] = token;
-                counts[slot] = ++count;
-            }
-            finish[slot] = token < 0 ? 3 : token == settings[slot].stop_token ? 1 : count >= limits[slot] ? 2 : 0;
-            goes_on = finish[slot] == 0;
-        }
-        int all, place = before + place_of(goes_on, totals, all);
-        if (goes_on) {  // at or before its old place, and everyone has read
-            tokens[place] = token;
-            positions[place] = count - 1;
-            slots[place] = slot;
-        }
-        before += all;
-    }
-    __syncthreads();
-    if (threadIdx.x == 0) active[0] = before;
-}
