@@ -57,6 +57,12 @@ public sealed partial class CudaContext : IDisposable
         }
     }
 
+    /// <summary>
+    /// To be held while kernels are under way whose blocks wait for one another, over all of this process's contexts of the device:
+    /// such a kernel needs room for all of its blocks at once, and two that have each taken half of it wait for ever.
+    /// </summary>
+    public Lock Turn => Handle.Turn;
+
     /// <summary>What this context has allocated and not freed.</summary>
     public long AllocatedBytes => Interlocked.Read(ref _allocated);
 

@@ -65,6 +65,34 @@ public class DecodeLayerKernelTests
     }
 
     [Fact]
+    public void One_row_goes_through_a_routed_layer_in_one_kernel_of_a_block_a_multiprocessor()
+    {
+        using var machine = new FakeMachine();
+        using var context = machine.Open();
+        var persistent = Any with { Text = "DECODE_BLOCKS", Threads = 512 };
+        RowCount one = new(1, Counter), two = new(2, Counter);
+        var router = new DecodeRouterKernel("router") { Route = Any, Persistent = persistent };
+        var expected = new ChosenKernel(persistent, context.Processors, $"#define DECODE_BLOCKS {context.Processors}\n");
+        Assert.Equal(expected, router.ChoosePersistent(context, one));
+        Assert.Null(router.ChoosePersistent(context, two));
+        Assert.Null((router with { Persistent = null }).ChoosePersistent(context, one));
+        Assert.Contains(persistent, router.Forms);
+        Assert.Equal("#define DECODE_BLOCKS 132\n", DecodeProduct.ExampleDefine(persistent));
+        Assert.Equal(16 * 8 * (64 + 2) * sizeof(float), DecodeRouterKernel.PartialBytes(Yardstick));
+    }
+
+    [Fact]
+    public void All_contexts_of_a_device_take_turns()
+    {
+        using var machine = new FakeMachine();
+        using var one = machine.Open();
+        using var precise = machine.Platform.Open(0, float32: true);
+        Assert.False(precise.Turn.IsHeldByCurrentThread);
+        lock (one.Turn)
+            Assert.True(precise.Turn.IsHeldByCurrentThread);
+    }
+
+    [Fact]
     public void Many_rows_and_float32_go_another_way()
     {
         using var machine = new FakeMachine();

@@ -13,32 +13,38 @@ internal static class CausalComparison
     public static IReadOnlyList<int[]> Ragged { get; } = [[3, 0, 1], [0, 2, 1], [1, 1, 1], [1, 0, 0], [0, 4, 1], [2, 0, 1], [0, 1, 0]];
 
     /// <summary>Every row decides for itself: decisions, caches and logits are the interpreter's.</summary>
-    public static void Check(EmittedModel emitted, ModelGraph reference, int seed = 5, TestDevice? on = null)
+    public static void Check(EmittedModel emitted, ModelGraph reference, int seed = 5, TestDevice? on = null) => Decide(emitted, reference, Ragged, sequences: 3, maximumRows: 8, seed, on);
+
+    /// <summary>The same of one text, token by token: a call of one row has kernels of its own.</summary>
+    public static void CheckOneText(EmittedModel emitted, ModelGraph reference, int tokens, int seed = 5, TestDevice? on = null) =>
+        Decide(emitted, reference, [.. Enumerable.Repeat<int[]>([1], tokens)], sequences: 1, maximumRows: 1, seed, on);
+
+    private static void Decide(EmittedModel emitted, ModelGraph reference, IReadOnlyList<int[]> calls, int sequences, int maximumRows, int seed, TestDevice? on)
     {
         var parameters = ModelParameters.Random(emitted.Graph, seed);
         using var model = emitted.Create(parameters, on);
-        using var program = model.CreateInferenceProgram(3, maximumRows: 8);
-        var interpreter = new CausalInterpreter(reference, parameters, 3);
+        using var program = model.CreateInferenceProgram(sequences, maximumRows);
+        var interpreter = new CausalInterpreter(reference, parameters, sequences);
         var within = (on ?? TestDevice.Cpu).Accuracy.OfDraws;
         CausalInterpreter[] rounded = within.RoundsOperands
-            ? [.. Enumerable.Range(1, Draws).Select(draw => new CausalInterpreter(reference, Jittered(parameters, draw), 3) { RoundsOperands = true })]
+            ? [.. Enumerable.Range(1, Draws).Select(draw => new CausalInterpreter(reference, Jittered(parameters, draw), sequences) { RoundsOperands = true })]
             : [];
         var random = new Gaussian(seed);
         var (entered, skipped) = (0, 0);
-        foreach (var counts in Ragged)
+        foreach (var counts in calls)
         {
-            if (Enumerable.Range(0, 3).Any(s => program.Length(s) + counts[s] > emitted.Spec.Context))
+            if (Enumerable.Range(0, sequences).Any(s => program.Length(s) + counts[s] > emitted.Spec.Context))
                 continue;
-            int[] sequences = [.. Enumerable.Range(0, 3).SelectMany(s => Enumerable.Repeat(s, counts[s]))];
-            var tokens = random.Below(emitted.Spec.Vocabulary, sequences.Length);
-            var actual = Extend(program, emitted, tokens, sequences, []);
+            int[] of = [.. Enumerable.Range(0, sequences).SelectMany(s => Enumerable.Repeat(s, counts[s]))];
+            var tokens = random.Below(emitted.Spec.Vocabulary, of.Length);
+            var actual = Extend(program, emitted, tokens, of, []);
             // Operands of bfloat16 may carry a score over the threshold: there the interpreter follows.
             var decisions = within.RoundsOperands ? Decisions(program, emitted) : null;
-            var expected = interpreter.Extend(tokens, sequences, decisions);
-            var shaken = rounded.Select(r => r.Extend(tokens, sequences, decisions)).MaxBy(r => Distance(r, expected)) ?? expected;
+            var expected = interpreter.Extend(tokens, of, decisions);
+            var shaken = rounded.Select(r => r.Extend(tokens, of, decisions)).MaxBy(r => Distance(r, expected)) ?? expected;
             for (var layer = 0; layer < emitted.Spec.Layers; layer++)
             {
-                for (var s = 0; s < 3; s++)
+                for (var s = 0; s < sequences; s++)
                     Close.Check(interpreter.CacheLength(layer, s), program.CacheLength(layer, s), 0, $"entries of layer {layer}");
                 if (emitted.Spec.Blocks[layer].Routing is null)
                     continue;

@@ -50,4 +50,15 @@ public abstract class TileTests
         var emitted = EmittedModel.Of(TestSpec.Tiles[name]);
         CausalComparison.CheckAgainstParallelInPieces(emitted, on: On);
     }
+
+    public static TheoryData<string> Routers => ["whole tiles", "lanes", "tied"];
+
+    [Theory]
+    [MemberData(nameof(Routers))]
+    public void OneTextDecidesAsTheInterpreter(string name)
+    {
+        _ = On.Device;
+        var emitted = EmittedModel.Of(TestSpec.Tiles[name]);
+        CausalComparison.CheckOneText(emitted, emitted.Graph, tokens: 20, on: On);
+    }
 }

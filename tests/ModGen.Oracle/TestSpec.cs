@@ -52,6 +52,7 @@ public static class TestSpec
         ["long"] = Wide(Routed(80, GateKind.Tanh, auxiliary: 0.5)) with { Context = 320 },
         ["width 192"] = Wide(BlockSpec.Dense, Routed(32, GateKind.Identity, predictor: 8)) with { Vocabulary = 257, Width = 192, Heads = 3, KeyValueHeads = 3, Context = 129 },
         ["head width 128"] = Wide(BlockSpec.Dense, Routed(96, auxiliary: 0.5)) with { Heads = 2, KeyValueHeads = 1, HeadWidth = 128, Context = 192 },
+        ["lanes"] = Wide(BlockSpec.Dense, Routed(40, GateKind.Sigmoid, predictor: 16), Routed(70, GateKind.Tanh, auxiliary: 0.5)) with { Width = 256, Heads = 4, KeyValueHeads = 2, FeedForward = 512, Context = 140 },
         ["head width 32"] = Wide(RandomlyRouted(24), BlockSpec.Dense) with { Heads = 4, KeyValueHeads = 4, HeadWidth = 32 },
     };
 }

@@ -28,6 +28,7 @@ inline void store_release(u32* counter, u32 value) {
     *counter = value;
     emulator::progress++;
 }
+inline void add_release(u32* counter, u32 value) { store_release(counter, *counter + value); }
 inline u32 shared_address(const void* p) { return u32(static_cast<const unsigned char*>(p) - emulator::shared_memory); }
 inline void named_barrier(int barrier, int threads);  // units.h
 inline void team_barrier(int barrier, int threads) { named_barrier(barrier, threads); }

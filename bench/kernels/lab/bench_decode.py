@@ -1,10 +1,12 @@
 """A whole decode step as one graph of fused kernels with programmatic dependent launch, dense and with the rows of routed blocks
-compacted, against float64 and against the time its bytes need. Routers and predictors are no part of it: who enters is given."""
+compacted, against float64 and against the time its bytes need. Who enters is given; the choice is part of it where one row is to
+go through layers that are one kernel each (decode_persistent), or is compared with that."""
 import ctypes as C
+import functools
 
 import torch
 
-from .device import Module, sources
+from .device import PROCESSORS, Module, sources
 from .measure import check, check_equal, race
 from .roofline import copy_bandwidth
 
@@ -40,12 +42,31 @@ extern "C" __global__ void __launch_bounds__(256) split(const bf16* q, const int
     cached_attention_split<%(h)d, %(kv)d, %(hd)d, %(c)d, %(s)d, %(a)d>(q, sequences, visible, cache, partials, rows); }
 extern "C" __global__ void __launch_bounds__(256) combine(const float* partials, bf16* o, Rows rows) { cached_attention_combine<%(h)d, %(hd)d, %(s)d>(partials, o, rows); }
 """
+ROUTE = """
+extern "C" __global__ void __launch_bounds__(1024, 1) route(const float* x, const float* w, const float* logits, const int* positions, const int* sequences, const int* use_forced, const int* forced,
+                                                         int* entered, int* entered_positions, int* entered_sequences, int* active, int* flags, float* gates, Rows rows) {
+    decode_route<%(d)d, Gate::Sigmoid>(x, w, logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, gates, rows); }
+"""
+PERSISTENT = """
+#define LAYER(NAME, ROUTED) extern "C" __global__ void __launch_bounds__(%(bound)d, 1) NAME(const float* router, const float* logits, const int* use_forced, const int* forced, int* flags, \
+    const int* positions, const int* sequences, int* lengths, float* x, const float* gain1, const bf16* w_qkv, const float2* rotary, bf16* cache, const bf16* w_out, const float* gain2, \
+    const bf16* w_gate_up, const bf16* w_down, bf16* q, float* partials, float* t, bf16* hidden, u32* counter, Rows rows, float epsilon) { \
+    decode_layer_persistent<%(d)d, %(h)d, %(kv)d, %(hd)d, %(f)d, %(c)d, %(p)d, ROUTED, Gate::Sigmoid>(router, logits, use_forced, forced, flags, positions, sequences, lengths, x, gain1, w_qkv, \
+        rotary, cache, w_out, gain2, w_gate_up, w_down, q, partials, t, hidden, counter, rows, epsilon); }
+LAYER(layer_routed, true)
+LAYER(layer_dense, false)
+"""
 EPSILON = 1e-5
 NULL = C.c_void_p(0)
 
 
 class Rows(C.Structure):
     _fields_ = [("counted", C.c_void_p), ("most", C.c_int), ("pad", C.c_int)]
+
+
+@functools.lru_cache(maxsize=8)
+def compiled(source):
+    return Module(source)
 
 
 def is_vector(k, most):
@@ -63,10 +84,12 @@ def blocks(k, pairs, most):
 
 
 class Model:
-    """Random weights of a decoder and its caches. `entered`: layer -> rows that enter it; layers not in it are dense."""
+    """Random weights of a decoder and its caches. `entered`: layer -> rows that enter it; layers not in it are dense. `choice`: they are
+    chosen by a kernel. `persistent`: layers of a row that are one kernel each, "routed" or "all"; its cache then grows with every step,
+    so it begins `spare` entries short. `routed_length`: entries in the caches of routed layers."""
 
     def __init__(self, batch, layers=16, width=1024, heads=16, kv_heads=16, head=64, feed_forward=2816, vocabulary=32768, context=1024, entered=None, ragged=False,
-                 most=None, splits=None, clusters=True):
+                 most=None, splits=None, clusters=True, choice=False, persistent=None, routed_length=None, spare=0, bound=768, replace=()):
         units = batch * kv_heads * -(-(heads // kv_heads) // 4)
         splits = splits or (8 if units < 64 or not clusters else 4 if units < 512 else 2)
         self.batch, self.layers, self.width, self.heads, self.kv, self.head = batch, layers, width, heads, kv_heads, head
@@ -81,22 +104,29 @@ class Model:
         self.head_weights, self.final = w(vocabulary, width), 1 + 0.1 * f(width)
         angle = torch.outer(torch.arange(context).double(), 10000.0 ** (-torch.arange(0, head, 2).double() / head))
         self.table = torch.stack([angle.cos(), angle.sin()], -1).float().cuda().contiguous()
-        self.lengths = i32([context - 1 - 37 * i * ragged for i in range(batch)])
-        self.advanced = [self.lengths.clone() for _ in range(layers)]  # what the kernels add to; attention reads `lengths`, so that steps repeat
+        self.choice, self.persistent = choice or persistent is not None, persistent
+        self.positions = i32([context - 1 - 37 * i * ragged for i in range(batch)])
+        self.lengths = [i32([routed_length] * batch) if routed_length and i in self.entered else self.positions - spare for i in range(layers)]
+        self.advanced = [n.clone() for n in self.lengths]  # what the kernels add to; attention reads `lengths`, so that steps repeat, except those of persistent layers
         self.start = f(batch, width)
         self.x, self.t, self.gathered = self.start.clone(), f(batch, width), f(batch, width)
         self.q, self.o = (torch.randn(batch, a, device="cuda").bfloat16() for _ in range(2))
         self.hidden, self.normed = torch.randn(batch, feed_forward, device="cuda").bfloat16(), torch.randn(batch, width, device="cuda").bfloat16()
         self.logits = torch.full((batch, vocabulary), float("nan"), device="cuda")
         self.partials, self.visible = f(batch * heads * splits * (head + 2)), i32([0] * batch)
-        self.all = (i32(list(range(batch))), self.lengths, i32(list(range(batch))), i32([batch]))  # of, positions, sequences, count
+        self.all = (i32(list(range(batch))), self.positions, i32(list(range(batch))), i32([batch]))  # of, positions, sequences, count
         pad = lambda rows, value: i32(list(rows) + [value] * (batch - len(rows)))
-        self.rows_of = {i: (pad(rows, 1 << 20), pad([self.lengths[r].item() for r in rows], 1 << 20), pad(rows, 1 << 20), i32([len(rows)])) for i, rows in self.entered.items()}
-        self.gates = f(layers, batch)
+        self.rows_of = {i: (pad(rows, 1 << 20), pad([self.positions[r].item() for r in rows], 1 << 20), pad(rows, 1 << 20), i32([len(rows)])) for i, rows in self.entered.items()}
+        self.gates, self.routers = f(layers, batch), f(layers, width) * width ** -0.5
+        self.forced = [i32([1]), *(i32([int(r in self.entered.get(i, ())) for r in range(batch)]) for i in range(layers))]
+        self.flags, self.counter = i32([-1] * batch * layers).view(layers, batch), i32([0])
         sizes = dict(d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, c=context, m=self.most, s=splits, r=3 if heads == kv_heads and head <= 64 else 1)
-        families = ("prelude", "sm80", "sm90", "rms_norm", "cached_attention", "decode_products", "decode_layer", "decode_attention_sm90" if clusters else "cached_attention_split")
-        module = Module(sources(*families) + (ENTRIES + (CLUSTERED if clusters else SPLIT)) % sizes)
-        names = ("qkv", "qkv_routed", "out", "gate_up", "down", "down_routed", "logits", "row_norm", "norm_gathered") + (("attention",) if clusters else ("place", "split", "combine"))
+        sizes.update(p=PROCESSORS, bound=bound)
+        families = ("prelude", "sm80", "sm90", "rms_norm", "routing", "cached_attention", "decode_products", "decode_layer", "decode_attention_sm90" if clusters else "cached_attention_split",
+                    "decode_route") + (("decode_persistent",) if persistent else ())
+        module = compiled(functools.reduce(lambda text, change: text.replace(*change), replace, sources(*families)) + (ENTRIES + ROUTE + (CLUSTERED if clusters else SPLIT) + (PERSISTENT if persistent else "")) % sizes)
+        names = ("qkv", "qkv_routed", "out", "gate_up", "down", "down_routed", "logits", "row_norm", "norm_gathered", "route") + (("attention",) if clusters else ("place", "split", "combine"))
+        names += ("layer_routed", "layer_dense") if persistent else ()
         self.kernels, self.seconds = {n: module.kernel(n) for n in names}, module.seconds
 
     def run(self, dependent=True):
@@ -110,16 +140,24 @@ class Model:
             of, positions, sequences, count = self.rows_of[i] if routed else self.all
             rows, mapped = Rows(count.data_ptr(), self.batch), of if routed else NULL
             norm_blocks = -(-self.batch // 8)
+            if self.persistent == "all" or (self.persistent and routed):
+                go("layer_routed" if routed else "layer_dense", PROCESSORS, 512, self.routers[i], NULL, self.forced[0], self.forced[1 + i], self.flags[i], self.positions, self.all[2],
+                   self.advanced[i], self.x, w["n1"], w["qkv"], self.table, w["cache"], w["o"], w["n2"], w["up"], w["down"], self.q, self.partials, self.t, self.hidden, self.counter,
+                   Rows(self.all[3].data_ptr(), self.batch), EPSILON)
+                continue
+            if self.choice and routed:
+                go("route", 1, 1024, self.x, self.routers[i], NULL, self.positions, self.all[2], self.forced[0], self.forced[1 + i], of, positions, sequences, count, self.flags[i], self.gates[i],
+                   Rows(self.all[3].data_ptr(), self.batch))
             if ahead and routed:
                 go("norm_gathered", norm_blocks, 256, self.x, of, w["n1"], self.gathered, self.normed, rows, EPSILON)
             elif ahead:
                 go("row_norm", norm_blocks, 256, self.x, w["n1"], self.normed, rows, EPSILON)
-            product("qkv_routed" if routed else "qkv", self.width, w["qkv"].shape[0] // 2, w["qkv"], self.x, w["n1"], self.normed, self.table, positions, sequences, self.lengths,
+            product("qkv_routed" if routed else "qkv", self.width, w["qkv"].shape[0] // 2, w["qkv"], self.x, w["n1"], self.normed, self.table, positions, sequences, self.lengths[i],
                     mapped, self.q, w["cache"], rows, EPSILON)
             if self.clusters:
-                go("attention", self.batch * parts * self.splits, 256, self.q, sequences, self.lengths, w["cache"], self.o, rows)
+                go("attention", self.batch * parts * self.splits, 256, self.q, sequences, self.lengths[i], w["cache"], self.o, rows)
             else:
-                go("place", 1, 1024, sequences, self.lengths, self.visible, rows)
+                go("place", 1, 1024, sequences, self.lengths[i], self.visible, rows)
                 go("split", self.batch * parts * self.splits, 256, self.q, sequences, self.visible, w["cache"], self.partials, rows)
                 go("combine", -(-self.batch * self.heads // 8), 256, self.partials, self.o, rows)
             product("out", self.a, -(-self.width // 2), w["o"], self.o, self.x, mapped, self.t, sequences, self.advanced[i], rows)
@@ -145,20 +183,21 @@ class Model:
                 continue
             u = x[rows]
             heads = (norm(u, w["n1"]) @ w["qkv"].double().T).view(len(rows), -1, self.head)
-            cos, sin = (self.table[self.lengths[rows].long(), None, :, j].double() for j in (0, 1))
+            cos, sin = (self.table[self.positions[rows].long(), None, :, j].double() for j in (0, 1))
             low, high = heads.chunk(2, -1)
             turned = torch.cat([low * cos - high * sin, high * cos + low * sin], -1)
             q, key, value = turned[:, :self.heads], turned[:, self.heads:self.heads + self.kv], heads[:, self.heads + self.kv:]
             outs = []
             for j, b in enumerate(rows.tolist()):
-                n = self.lengths[b].item()
+                n = self.lengths[i][b].item()
                 keys, values = (torch.cat([w["cache"][b, :n, part].double(), new[j][None]], 0).repeat_interleave(group, 1).transpose(0, 1) for part, new in ((0, key), (1, value)))
                 outs.append((((keys @ q[j][..., None])[..., 0] * self.head ** -0.5).softmax(-1)[:, None] @ values).flatten())
             t = u + torch.stack(outs) @ w["o"].double().T
             gate, up = (norm(t, w["n2"]) @ w["up"].double().T).chunk(2, -1)
             y = (gate * gate.sigmoid() * up) @ w["down"].double().T
             x = x.clone()
-            x[rows] = u + self.gates[i, :len(rows)].double()[:, None] * (t - u + y) if i in self.entered else t + y
+            gates = (u @ self.routers[i].double()).sigmoid() if self.choice else self.gates[i, :len(rows)].double()
+            x[rows] = u + gates[:, None] * (t - u + y) if i in self.entered else t + y
         return norm(x, self.final) @ self.head_weights.double().T
 
     def bytes(self):
@@ -167,7 +206,7 @@ class Model:
         for i, w in enumerate(self.weights):
             rows = self.entered.get(i, range(self.batch))
             if len(rows):
-                total += 2 * sum(w[n].numel() for n in ("qkv", "o", "up", "down")) + 4 * self.kv * self.head * sum(self.lengths[r].item() + 1 for r in rows)
+                total += 2 * sum(w[n].numel() for n in ("qkv", "o", "up", "down")) + 4 * self.kv * self.head * sum(self.lengths[i][r].item() + 1 for r in rows)
         return total
 
 
@@ -178,6 +217,8 @@ def verify(**shape):
     before = [a.clone() for a in model.advanced]
     for _ in range(2):
         model.x.copy_(model.start)
+        for length, was in zip(model.advanced, before):
+            length.copy_(was)
         model.logits.fill_(float("nan"))
         model.run()
         torch.cuda.synchronize()
@@ -187,14 +228,18 @@ def verify(**shape):
     check_equal(what + " repeated", outputs[1], outputs[0])
     for i, (got, want) in enumerate(zip(model.advanced, before)):
         want = want.clone()
-        want[torch.tensor(model.entered.get(i, range(model.batch)), device="cuda", dtype=torch.long)] += 2
+        want[torch.tensor(model.entered.get(i, range(model.batch)), device="cuda", dtype=torch.long)] += 1
         check_equal(f"{what}: lengths of layer {i}", got, want)
+        if model.choice and i in model.entered:
+            check_equal(f"{what}: flags of layer {i}", model.flags[i], model.forced[1 + i])
 
 
 def verify_all():
     verify(batch=1)
     verify(batch=1, context=2)
     verify(batch=1, entered={1: [0], 2: []})
+    verify(batch=1, entered={1: [0], 2: []}, choice=True)
+    verify(batch=3, kv_heads=4, context=300, entered={1: [0, 2], 2: []}, choice=True)
     verify(batch=1, most=8)
     verify(batch=1, clusters=False)
     verify(batch=3, kv_heads=4, context=300, entered={1: [0, 2], 2: []})

@@ -11,6 +11,8 @@ GOLDEN, MASK = 0x9E3779B97F4A7C15, (1 << 64) - 1
 SETTINGS = {"greedy": dict(temperature=0.0), "all": dict(), "penalty": dict(repetition_penalty=1.3), "top-k": dict(top_k=50, temperature=0.8), "top-p": dict(top_p=0.9),
             "top-k and top-p": dict(top_k=50, top_p=0.9, repetition_penalty=1.1)}
 
+EDGE = 4e-6  # of the sum of all weights
+
 
 class Settings(C.Structure):
     _fields_ = [("temperature", C.c_float), ("top_k", C.c_int), ("top_p", C.c_float), ("repetition_penalty", C.c_float), ("seed", C.c_uint64), ("row", C.c_int)]
@@ -62,16 +64,17 @@ def expected(case):
             before = weights.cumsum(1) - weights
             weights[before >= s.top_p * weights.sum(1, keepdim=True)] = 0.0
     sums = weights.cumsum(1)
-    at = torch.tensor([draw(s.seed, s.row, 5 + i) for i in range(case.rows)], device="cuda", dtype=torch.float64)
-    place = torch.searchsorted(sums, (at * sums[:, -1])[:, None], right=True)
-    return order.gather(1, place)[:, 0]
+    at = torch.tensor([draw(s.seed, s.row, 5 + i) for i in range(case.rows)], device="cuda", dtype=torch.float64)[:, None] * sums[:, -1:]
+    # A draw that falls on the edge of two tokens, as far as sums in float32 tell, may give either.
+    place = lambda shift: order.gather(1, torch.searchsorted(sums, (at + shift * sums[:, -1:]).clamp(min=0), right=True).clamp(max=case.vocabulary - 1))[:, 0]
+    return torch.stack([place(shift) for shift in (0.0, -EDGE, EDGE)])
 
 
 def verify(case):
     want = expected(case)
     case.run(case.logits.clone())
-    wrong = (case.chosen != want).sum().item()
-    if not wrong <= case.rows // 500:  # a draw within float32 of the edge between two tokens
+    wrong = (case.chosen != want).all(dim=0).sum().item() if want.dim() > 1 else (case.chosen != want).sum().item()
+    if wrong != 0:
         raise AssertionError(f"{wrong} of {case.rows} tokens differ, vocabulary {case.vocabulary}, {[getattr(case.settings, n) for n, _ in Settings._fields_]}")
 
 

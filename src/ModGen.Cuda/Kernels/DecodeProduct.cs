@@ -27,7 +27,8 @@ public static class DecodeProduct
     {
         ArgumentNullException.ThrowIfNull(form);
         return form.Text.Contains("DECODE_ROWS", StringComparison.Ordinal) ? Define(new RowCount(1))
-            : form.Text.Contains("DECODE_SPLITS", StringComparison.Ordinal) ? "#define DECODE_SPLITS 8\n" : null;
+            : form.Text.Contains("DECODE_SPLITS", StringComparison.Ordinal) ? "#define DECODE_SPLITS 8\n"
+            : form.Text.Contains("DECODE_BLOCKS", StringComparison.Ordinal) ? DecodeRouterKernel.Define(132) : null;
     }
 
     /// <summary>A product with its grid: decode_threads and decode_blocks of the family.</summary>

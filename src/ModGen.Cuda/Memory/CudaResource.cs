@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 
 namespace ModGen.Cuda;
@@ -54,6 +55,7 @@ public abstract class CudaResource : SafeHandle
 /// <summary>A device's primary context, retained.</summary>
 internal sealed class ContextHandle : SafeHandle
 {
+    private static readonly ConcurrentDictionary<nint, Lock> Turns = new();
     private readonly int _device;
 
     public ContextHandle(IDriver driver, int device, nint context)
@@ -69,6 +71,9 @@ internal sealed class ContextHandle : SafeHandle
     public IDriver Driver { get; }
 
     public nint Value => handle;
+
+    /// <summary>The same for all who have retained the context of a device.</summary>
+    public Lock Turn => Turns.GetOrAdd(handle, static _ => new Lock());
 
     protected override bool ReleaseHandle()
     {

@@ -75,10 +75,7 @@ partial class Everything
                 Linear(CudaKernels.Linear16x64Bias, Operands(0), WeightOperands(weights + 64), Operands(64), rows, [Weights(weights + 1088)]);
                 Launch(CudaKernels.Silu16, Blocks(rows.Most * 16L, 2048), [Operands(64), Operands(0), rows]);
                 Linear(CudaKernels.Linear1x16FloatBias, Operands(0), WeightOperands(weights + 1104), Floats(Scratch + 16), rows, [Weights(weights + 1120)]);
-                Launch(CudaKernels.Decode64RouteSigmoid, 1, [
-                    Floats(Stream), Weights(weights), Floats(Scratch + 16), Positions, RowSequences, Forced, ForcedRows(layer),
-                    EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), Floats(Scratch + 16), rows]);
-                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
+                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), CudaKernels.Decode64RouterSigmoid, new(Weights(weights), Floats(Scratch + 16), Floats(Scratch + 16)), 1e-05f, new(
                     AttentionGain: Weights(weights + 1136),
                     Qkv: WeightOperands(weights + 1200),
                     Output: WeightOperands(weights + 13488),
@@ -170,10 +167,7 @@ partial class Everything
                 Linear(CudaKernels.Linear8x64Bias, Operands(0), WeightOperands(weights + 64), Operands(64), rows, [Weights(weights + 576)]);
                 Launch(CudaKernels.Silu8, Blocks(rows.Most * 8L, 2048), [Operands(64), Operands(0), rows]);
                 Linear(CudaKernels.Linear1x8FloatBias, Operands(0), WeightOperands(weights + 592), Floats(Scratch + 16), rows, [Weights(weights + 608)]);
-                Launch(CudaKernels.Decode64RouteTanh, 1, [
-                    Floats(Stream), Weights(weights), Floats(Scratch + 16), Positions, RowSequences, Forced, ForcedRows(layer),
-                    EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), Floats(Scratch + 16), rows]);
-                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
+                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), CudaKernels.Decode64RouterTanh, new(Weights(weights), Floats(Scratch + 16), Floats(Scratch + 16)), 1e-05f, new(
                     AttentionGain: Weights(weights + 624),
                     Qkv: WeightOperands(weights + 688),
                     Output: WeightOperands(weights + 12976),
@@ -267,7 +261,7 @@ partial class Everything
 
             if (Decodes)
             {
-                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), default, 1e-05f, new(
+                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), 1e-05f, new(
                     AttentionGain: Weights(weights),
                     Qkv: WeightOperands(weights + 64),
                     Output: WeightOperands(weights + 12352),

@@ -2053,29 +2053,6 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Decode64RouteSigmoid = new("decode_64_route_sigmoid", "prelude routing decode_route", 1024,
-            """
-            extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_sigmoid(
-                const float* x,         // (rows, 64)
-                const float* w,         // (64)
-                const float* logits,    // (rows), or null
-                const int* positions,   // (rows)
-                const int* sequences,   // (rows)
-                const int* use_forced,  // (1)
-                const int* forced,      // (rows)
-                int* entered,           // (active)
-                int* entered_positions, // (active)
-                int* entered_sequences, // (active)
-                int* active,            // (1)
-                int* flags,             // (rows)
-                float* gates,           // (active)
-                Rows rows)
-            {
-                decode_route<64, Gate::Sigmoid>(
-                    x, w, logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, gates, rows);
-            }
-            """);
-
         public static readonly Cuda::DecodeLayerKernel Decode64Routed = new("decode_64_routed", 64, 4, 4, 16, 192)
         {
             Qkv = new("decode_64_routed_qkv", "prelude sm80 cached_attention decode_products decode_layer", 128,
@@ -2212,6 +2189,32 @@ partial class Everything
                     float epsilon)
                 {
                     rms_norm_gather_fwd<64, 0, 0>(x, of, gain, gathered, normed, nullptr, rows, epsilon);
+                }
+                """),
+        };
+
+        public static readonly Cuda::DecodeRouterKernel Decode64RouterSigmoid = new("decode_64_router_sigmoid")
+        {
+            Route = new("decode_64_route_sigmoid", "prelude routing decode_route", 1024,
+                """
+                extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_sigmoid(
+                    const float* x,         // (rows, 64)
+                    const float* w,         // (64)
+                    const float* logits,    // (rows), or null
+                    const int* positions,   // (rows)
+                    const int* sequences,   // (rows)
+                    const int* use_forced,  // (1)
+                    const int* forced,      // (rows)
+                    int* entered,           // (active)
+                    int* entered_positions, // (active)
+                    int* entered_sequences, // (active)
+                    int* active,            // (1)
+                    int* flags,             // (rows)
+                    float* gates,           // (active)
+                    Rows rows)
+                {
+                    decode_route<64, Gate::Sigmoid>(
+                        x, w, logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, gates, rows);
                 }
                 """),
         };
@@ -2404,28 +2407,31 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Decode64RouteTanh = new("decode_64_route_tanh", "prelude routing decode_route", 1024,
-            """
-            extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_tanh(
-                const float* x,         // (rows, 64)
-                const float* w,         // (64)
-                const float* logits,    // (rows), or null
-                const int* positions,   // (rows)
-                const int* sequences,   // (rows)
-                const int* use_forced,  // (1)
-                const int* forced,      // (rows)
-                int* entered,           // (active)
-                int* entered_positions, // (active)
-                int* entered_sequences, // (active)
-                int* active,            // (1)
-                int* flags,             // (rows)
-                float* gates,           // (active)
-                Rows rows)
-            {
-                decode_route<64, Gate::Tanh>(
-                    x, w, logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, gates, rows);
-            }
-            """);
+        public static readonly Cuda::DecodeRouterKernel Decode64RouterTanh = new("decode_64_router_tanh")
+        {
+            Route = new("decode_64_route_tanh", "prelude routing decode_route", 1024,
+                """
+                extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_tanh(
+                    const float* x,         // (rows, 64)
+                    const float* w,         // (64)
+                    const float* logits,    // (rows), or null
+                    const int* positions,   // (rows)
+                    const int* sequences,   // (rows)
+                    const int* use_forced,  // (1)
+                    const int* forced,      // (rows)
+                    int* entered,           // (active)
+                    int* entered_positions, // (active)
+                    int* entered_sequences, // (active)
+                    int* active,            // (1)
+                    int* flags,             // (rows)
+                    float* gates,           // (active)
+                    Rows rows)
+                {
+                    decode_route<64, Gate::Tanh>(
+                        x, w, logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, gates, rows);
+                }
+                """),
+        };
 
         public static readonly Cuda::Kernel GatesTanh = new("gates_tanh", "prelude routing", 256,
             """
@@ -2468,6 +2474,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64Narrow, Top32Of128, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128ScaledInPlace, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64ApartNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, RoutedGradient64_32Of128, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, ScoresGradientTanh16Of128, RouterGradient64, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128InPlace, Gather64_8Of128Float, Narrow64, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, Decode64RouteSigmoid, .. Decode64Routed.Forms, RouterScores64, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, Decode64RouteTanh, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64Narrow, Top32Of128, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128ScaledInPlace, GatherScaleGradient64_32Of128Narrow, GatesSigmoidGradient32Of128, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64ApartNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, RoutedGradient64_32Of128, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, ScoresGradientTanh16Of128, RouterGradient64, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128InPlace, Gather64_8Of128Float, Narrow64, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64Routed.Forms, .. Decode64RouterSigmoid.Forms, RouterScores64, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, .. Decode64RouterTanh.Forms, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

@@ -130,10 +130,7 @@ partial class Routed
             var weights = WeightsAt(layer);
             if (Decodes)
             {
-                Launch(CudaKernels.Decode64RouteIdentity, 1, [
-                    Floats(Stream), Weights(weights), default(Cuda::DevicePointer), Positions, RowSequences, Forced, ForcedRows(layer),
-                    EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), Floats(Scratch + 16), rows]);
-                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), Floats(Scratch + 16), 1e-05f, new(
+                DecodeRoutedLayer(CudaKernels.Decode64Routed, layer, Floats(Stream), CudaKernels.Decode64RouterIdentity, new(Weights(weights), default, Floats(Scratch + 16)), 1e-05f, new(
                     AttentionGain: Weights(weights + 64),
                     Qkv: WeightOperands(weights + 128),
                     Output: WeightOperands(weights + 12416),

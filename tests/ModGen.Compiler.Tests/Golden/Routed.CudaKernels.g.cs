@@ -1731,29 +1731,6 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel Decode64RouteIdentity = new("decode_64_route_identity", "prelude routing decode_route", 1024,
-            """
-            extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_identity(
-                const float* x,         // (rows, 64)
-                const float* w,         // (64)
-                const float* logits,    // (rows), or null
-                const int* positions,   // (rows)
-                const int* sequences,   // (rows)
-                const int* use_forced,  // (1)
-                const int* forced,      // (rows)
-                int* entered,           // (active)
-                int* entered_positions, // (active)
-                int* entered_sequences, // (active)
-                int* active,            // (1)
-                int* flags,             // (rows)
-                float* gates,           // (active)
-                Rows rows)
-            {
-                decode_route<64, Gate::Identity>(
-                    x, w, logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, gates, rows);
-            }
-            """);
-
         public static readonly Cuda::DecodeLayerKernel Decode64Routed = new("decode_64_routed", 64, 4, 4, 16, 192)
         {
             Qkv = new("decode_64_routed_qkv", "prelude sm80 cached_attention decode_products decode_layer", 128,
@@ -1894,6 +1871,32 @@ partial class Routed
                 """),
         };
 
+        public static readonly Cuda::DecodeRouterKernel Decode64RouterIdentity = new("decode_64_router_identity")
+        {
+            Route = new("decode_64_route_identity", "prelude routing decode_route", 1024,
+                """
+                extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_identity(
+                    const float* x,         // (rows, 64)
+                    const float* w,         // (64)
+                    const float* logits,    // (rows), or null
+                    const int* positions,   // (rows)
+                    const int* sequences,   // (rows)
+                    const int* use_forced,  // (1)
+                    const int* forced,      // (rows)
+                    int* entered,           // (active)
+                    int* entered_positions, // (active)
+                    int* entered_sequences, // (active)
+                    int* active,            // (1)
+                    int* flags,             // (rows)
+                    float* gates,           // (active)
+                    Rows rows)
+                {
+                    decode_route<64, Gate::Identity>(
+                        x, w, logits, positions, sequences, use_forced, forced, entered, entered_positions, entered_sequences, active, flags, gates, rows);
+                }
+                """),
+        };
+
         public static readonly Cuda::Kernel SelectRows = new("select_rows", "prelude sampling_rows", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) select_rows(
@@ -1994,6 +1997,6 @@ partial class Routed
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64ApartNarrow, ScoresGradientIdentity16Of128, RoutedGradient64_16Of128Narrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, Decode64RouteIdentity, .. Decode64Routed.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64ApartNarrow, ScoresGradientIdentity16Of128, RoutedGradient64_16Of128Narrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, .. Decode64Routed.Forms, .. Decode64RouterIdentity.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
     }
 }

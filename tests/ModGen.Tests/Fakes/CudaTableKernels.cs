@@ -67,6 +67,7 @@ internal static unsafe class CudaTableKernels
         };
         InstallUpdate(driver);
         InstallChoice(driver);
+        driver.Kernels["carry_call"] = p => new Span<uint>(*(uint**)p[0], *(int*)p[2]).CopyTo(new Span<uint>(*(uint**)p[1], *(int*)p[2]));
         driver.Kernels["restart_sequences"] = p =>
         {
             for (var i = 0; i < Rows(p[5]); i++)

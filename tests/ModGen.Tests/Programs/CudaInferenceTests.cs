@@ -72,7 +72,27 @@ public sealed class CudaInferenceTests : IDisposable
         _machine.Driver.Calls.Clear();
         program.Extend([4, 5], [0, 1], [0, 1], logits, 0);
         var calls = _machine.Driver.Calls.Where(call => call is not "cuCtxSetCurrent").ToList();
-        Assert.Equal(["cuMemcpyHtoDAsync", "cuGraphLaunch", "cuMemcpyDtoHAsync", "cuMemcpyDtoHAsync", "cuStreamSynchronize"], calls);
+        Assert.Equal(["cuGraphLaunch", "cuMemcpyDtoHAsync", "cuStreamSynchronize"], calls);
+    }
+
+    [Fact]
+    public void Calls_of_one_row_take_turns()
+    {
+        using var single = _model.CreateInferenceProgram(1, 8);
+        using var several = _model.CreateInferenceProgram(2, 8);
+        // Neither a prompt nor a program of several texts has kernels whose blocks wait for one another.
+        var free = new Thread(() => { single.Extend([1, 2], [0, 0], [], [], 0); several.Extend([1], [0], [], [], 0); });
+        var waiting = new Thread(() => single.Extend([3], [0], [], [], 0));
+        lock (_device.Context.Turn)
+        {
+            free.Start();
+            free.Join();
+            waiting.Start();
+            Assert.False(waiting.Join(100));
+        }
+
+        waiting.Join();
+        Assert.Equal(3, single.Length(0));
     }
 
     [Fact]
@@ -155,7 +175,7 @@ public sealed class CudaInferenceTests : IDisposable
         var calls = _machine.Driver.Calls;
         // A prompt and three tokens; settings and marks of the text are two waits more.
         Assert.Equal(4, calls.Count(call => call == "cuGraphLaunch"));
-        Assert.Equal(4, calls.Count(call => call == "cuMemcpyDtoHAsync"));
+        Assert.Equal(0, calls.Count(call => call == "cuMemcpyDtoHAsync"));
         Assert.Equal(6, calls.Count(call => call == "cuStreamSynchronize"));
     }
 
@@ -195,9 +215,12 @@ public sealed class CudaInferenceTests : IDisposable
         Assert.Empty(program.TimeLaunches(3));
         program.Extend([1], [0], [], [], 0);
         var times = program.TimeLaunches(9);
-        Assert.Equal(["enter", "wanted"], times.Select(time => time.Name));
+        Assert.Equal(["carry_call", "enter", "wanted", "carry_call"], times.Select(time => time.Name));
         Assert.All(times, time => Assert.True(time is { Pass: "decode", Blocks: 1, Registers: 40 } && time.Microseconds > 0));
         Assert.Equal(0, program.Length(0));
+        program.Begin(0, [1], new SamplingOptions(Temperature: 0), row: 0);
+        program.ExtendAndChoose([1], [0], [0], new int[1], 0);
+        Assert.Equal(["carry_call", "enter", "wanted", $"choose_of_{Vocabulary}", "carry_call"], program.TimeLaunches(9).Select(time => time.Name));
         program.Extend([1, 2, 3], [0, 0, 0], [], [], 0);
         Assert.Empty(program.TimeLaunches(9));
     }

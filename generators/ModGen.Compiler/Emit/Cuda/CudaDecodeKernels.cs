@@ -40,26 +40,34 @@ internal static class CudaDecodeKernels
         var choice = block.Forward.TakeWhile(l => l.FindOp<CausalSelect>() is null).ToList();
         var routed = choice.Count < block.Forward.Count;
         var stream = placeOf(block.Section.Graph.Inputs.First(v => block.Storage[v].Kind == StorageKind.StreamIn));
-        List<string> statements = [];
-        var gates = "default";
-        var router = routed ? choice.FirstOrDefault(l => l is { Nodes.Count: 1 } && l.FindOp<RouterScores>() is not null) : null;
-        var gate = block.Forward.FirstOrDefault(l => l.FindOp<Gate>() is not null);
-        if (router is not null && gate is not null)
-        {
-            // Scores, choice and gates are one kernel; what a predictor needs goes before it.
-            var logits = block.Forward[choice.Count]["logits"];
-            gates = placeOf(gate["gates"]);
-            statements.AddRange(choice.Where(l => l != router).SelectMany(emit));
-            statements.Add($"Launch({catalog.Add(new SingleEntry(Route(width, gate.Op<Gate>().Kind)))}, 1, [");
-            statements.Add($"    {stream}, {placeOf(router["weight"])}, {(logits == router["scores"] ? "default(Cuda::DevicePointer)" : placeOf(logits))}, Positions, RowSequences, Forced, ForcedRows(layer),");
-            statements.Add($"    EnteredRows, EnteredPositions, EnteredSequences, ActiveCount, EnteredFlags(layer), {gates}, rows]);");
-        }
-
-        var entry = catalog.Add(Entry(attention, width, feedForward, routed));
+        var weights = Parameters.Select(p => $"    {p.Field}: {placeOf(parameters[p.Value])}{(p.Field == "Down" ? "));" : ",")}");
+        var layer = catalog.Add(Entry(attention, width, feedForward, routed));
         var epsilon = Literal.Float(norm.Epsilon);
-        statements.Add(routed ? $"DecodeRoutedLayer({entry}, layer, {stream}, {gates}, {epsilon}, new(" : $"DecodeLayer({entry}, layer, {stream}, {epsilon}, new(");
-        statements.AddRange(Parameters.Select(p => $"    {p.Field}: {placeOf(parameters[p.Value])}{(p.Field == "Down" ? "));" : ",")}"));
-        return new DecodeBranch(routed && gates == "default" ? choice.Count + 1 : 0, statements);
+        if (!routed)
+            return new DecodeBranch(0, [$"DecodeLayer({layer}, layer, {stream}, {epsilon}, new(", .. weights]);
+        var router = choice.FirstOrDefault(l => l is { Nodes.Count: 1 } && l.FindOp<RouterScores>() is not null);
+        var gate = block.Forward.FirstOrDefault(l => l.FindOp<Gate>() is not null);
+        if (router is null || gate is null)
+            return new DecodeBranch(choice.Count + 1, [$"DecodeRoutedLayer({layer}, layer, {stream}, {epsilon}, new(", .. weights]);
+
+        // Scores, choice and gates are one kernel; what a predictor needs goes before it.
+        var logits = block.Forward[choice.Count]["logits"];
+        var places = string.Join(", ", [placeOf(router["weight"]), logits == router["scores"] ? "default" : placeOf(logits), placeOf(gate["gates"])]);
+        return new DecodeBranch(0,
+        [
+            .. choice.Where(l => l != router).SelectMany(emit),
+            $"DecodeRoutedLayer({layer}, layer, {stream}, {catalog.Add(Router(attention, width, feedForward, gate.Op<Gate>().Kind))}, new({places}), {epsilon}, new(",
+            .. weights,
+        ]);
+    }
+
+    /// <summary>The choice alone, and where sizes allow it the choice and the layer in one kernel.</summary>
+    private static OperationEntry Router(CachedAttention op, int width, int feedForward, GateKind kind)
+    {
+        List<EntryForm> forms = [new("Route", Route(width, kind))];
+        if (CudaPersistentLayer.Suits(op, width, feedForward))
+            forms.Add(new("Persistent", CudaPersistentLayer.Routed(op, width, feedForward, kind)));
+        return new OperationEntry("DecodeRouterKernel", $"decode_{Literal.Of(width)}_router_{kind.ToString().ToLowerInvariant()}", "", forms.ToEquatableArray());
     }
 
     private static CudaText Route(int width, GateKind kind)

@@ -109,13 +109,13 @@ internal sealed record FusedLinearEntry(string Name, string Product, string Rest
 /// <summary>An operation in the forms that it has, other than a product.</summary>
 /// <param name="Type">The type of its field: AttentionKernel, CachedAttentionKernel.</param>
 /// <param name="Name">Name of the operation.</param>
-/// <param name="Arguments">What the launch must know of its shape.</param>
+/// <param name="Arguments">What the launch must know of its shape, if anything.</param>
 /// <param name="Forms">The property of each form and its text.</param>
 internal sealed record OperationEntry(string Type, string Name, string Arguments, EquatableArray<EntryForm> Forms) : CudaEntry(Name)
 {
     public override void Write(CodeWriter writer, string field)
     {
-        using (writer.Block($"public static readonly Cuda::{Type} {field} = new({Literal.String(Name)}, {Arguments})", close: "};"))
+        using (writer.Block($"public static readonly Cuda::{Type} {field} = new({Literal.String(Name)}{(Arguments.Length == 0 ? "" : ", " + Arguments)})", close: "};"))
             foreach (var form in Forms)
                 form.Text.Write(writer, form.Property + " =", ",");
     }

@@ -5,12 +5,13 @@ namespace ModGen.Programs;
 
 /// <summary>
 /// What a call of an inference program sends and brings back, for calls of up to so many rows: one block of device memory
-/// that arrives in one copy, and one that leaves in one.
+/// that arrives at once, and one that leaves at once. Kernels of the call's graph carry them, to and from pinned memory: a
+/// copy put into the stream beside the graph costs more than a few hundred bytes over the bus.
 /// </summary>
 internal sealed class CallBuffers : IDisposable
 {
     // Counts and the draw; behind them six columns of rows, then the forced decisions.
-    private const int HeadBytes = 64, RowsAt = 0, WantedAt = 4, ForcedAt = 8, DrawAt = 16, Columns = 6;
+    private const int HeadBytes = 64, RowsAt = 0, WantedAt = 4, ForcedAt = 8, DrawAt = 16, Columns = 6, CarryThreads = 256;
     private readonly DeviceMemory _in;
     private readonly DeviceMemory _out;
     private readonly PinnedMemory _sent;
@@ -76,8 +77,28 @@ internal sealed class CallBuffers : IDisposable
     /// <summary>The lengths of all sequences behind the call, to be filled where tokens are chosen.</summary>
     public Span<int> HostLengths => HostColumn(5);
 
-    /// <summary>Sends a call whose positions are filled in. The last one must have been received.</summary>
-    public void Send(CudaStream stream, ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, ReadOnlySpan<byte> forced, ulong draw)
+    /// <summary>The kernel that carries, a word a thread.</summary>
+    public static Kernel CarryKernel { get; } = new("carry_call", "prelude", CarryThreads, """
+        // to = from, as many words; either may be memory of the host, which is not to be read from a cache.
+        extern "C" __global__ void __launch_bounds__(256, 1) carry_call(const u32* from, u32* to, int words) {
+            wait_for_previous_kernel();
+            let_next_kernel_start();
+            int at = blockIdx.x * 256 + threadIdx.x;
+            if (at < words) to[at] = *static_cast<const volatile u32*>(from + at);
+        }
+        """);
+
+    /// <summary>Appends what a call's graph begins with: its rows arrive.</summary>
+    public void AppendArrival(LaunchWriter writer) => Carry(writer, _sent.Pointer, _in.Pointer, _sent.Bytes);
+
+    /// <summary>Appends what a call's graph ends with: tokens and decisions leave.</summary>
+    public void AppendDeparture(LaunchWriter writer) => Carry(writer, _out.Pointer, _received.Pointer, _received.Bytes);
+
+    /// <summary>Lets the rows arrive ahead of the graph.</summary>
+    public void Send(CudaStream stream) => stream.Upload(_in.Pointer, _sent.Span<byte>(0, (int)_sent.Bytes));
+
+    /// <summary>Fills in a call whose positions are. The last one must have been received.</summary>
+    public void Fill(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, ReadOnlySpan<byte> forced, ulong draw)
     {
         var head = _sent.Span<byte>(0, HeadBytes);
         MemoryMarshal.Write(head[RowsAt..], tokens.Length);
@@ -96,18 +117,12 @@ internal sealed class CallBuffers : IDisposable
             for (var row = 0; row < tokens.Length; row++)
                 column[row] = forced[layer * tokens.Length + row];
         }
-
-        var columns = forced.IsEmpty ? Columns : Columns + _routedLayers;
-        stream.Upload(_in.Pointer, _sent.Span<byte>(0, HeadBytes + sizeof(int) * _stride * columns));
     }
 
-    /// <summary>Asks for the tokens and the decisions of the call in front.</summary>
-    public void Fetch(CudaStream stream) => stream.Download(_received.Span<int>(0, Most * (1 + _routedLayers)), _out.Pointer);
-
-    /// <summary>The tokens that were asked for, once they are there.</summary>
+    /// <summary>The tokens that were chosen, once the graph has run.</summary>
     public Span<int> ReceivedTokens(int wanted) => _received.Span<int>(0, wanted);
 
-    /// <summary>The decisions that were asked for, once they are there.</summary>
+    /// <summary>The decisions of a routed layer, once the graph has run.</summary>
     public Span<int> ReceivedFlags(int ordinal, int rows) => _received.Span<int>((long)sizeof(int) * Most * (1 + ordinal), rows);
 
     public void Dispose()
@@ -116,6 +131,12 @@ internal sealed class CallBuffers : IDisposable
         _sent.Dispose();
         _out.Dispose();
         _in.Dispose();
+    }
+
+    private static void Carry(LaunchWriter writer, DevicePointer from, DevicePointer to, long bytes)
+    {
+        var words = (int)(bytes / sizeof(uint));
+        writer.Launch(CarryKernel, CudaTrainingProgram.Blocks(words, CarryThreads), [from, to, words]);
     }
 
     private DevicePointer Column(int index) => _in.Pointer + HeadBytes + (long)sizeof(int) * _stride * index;

@@ -7,5 +7,5 @@ internal static class CommonKernels
 {
     /// <summary>What programs launch beside what their model's declaration became.</summary>
     public static IReadOnlyList<Kernel> Of(ModelDescription model) =>
-        [OptimizerKernels.Norm, OptimizerKernels.NoteLoss, OptimizerKernels.Guard, OptimizerKernels.AdamW, CudaCaches.RestartKernel, TokenChoice.KernelOf(model.Vocabulary), OperationLaunches.AddColumnPartials];
+        [OptimizerKernels.Norm, OptimizerKernels.NoteLoss, OptimizerKernels.Guard, OptimizerKernels.AdamW, CudaCaches.RestartKernel, CallBuffers.CarryKernel, TokenChoice.KernelOf(model.Vocabulary), OperationLaunches.AddColumnPartials];
 }

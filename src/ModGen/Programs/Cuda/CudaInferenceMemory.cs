@@ -6,7 +6,7 @@ namespace ModGen.Programs;
 internal sealed class CudaInferenceMemory : OwnedMemory
 {
     // Columns of ints that a layer writes for itself.
-    private const int Columns = 3, HeadBytes = 64;
+    private const int Columns = 3, ArrivalsAt = 128, HeadBytes = 256;
 
     // Logits that come back through pinned memory; an evaluation may want more at once.
     private const int PinnedLogits = 1 << 22;
@@ -57,6 +57,9 @@ internal sealed class CudaInferenceMemory : OwnedMemory
 
     /// <summary>An int: how many rows entered the layer at work.</summary>
     public DevicePointer ActiveCount => _columns.Pointer;
+
+    /// <summary>An unsigned int, 0 at first and on a cache line of its own: blocks that wait for one another count in it.</summary>
+    public DevicePointer Arrivals => _columns.Pointer + ArrivalsAt;
 
     /// <summary>(maximum rows) int: one of three columns.</summary>
     public DevicePointer Column(int index) => _columns.Pointer + HeadBytes + (long)sizeof(int) * _maximumRows * index;

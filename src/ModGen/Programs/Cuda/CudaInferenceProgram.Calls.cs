@@ -5,6 +5,11 @@ namespace ModGen.Programs;
 /// <content>How a call goes to the device and comes back, and how the generated pass becomes a graph.</content>
 public abstract partial class CudaInferenceProgram
 {
+    /// <summary>What to hold during a call of so many rows: the pass of one row has kernels whose blocks wait for one another.</summary>
+    private Lock TurnOf(int rows) => BucketOf(rows).Call.Most == 1 ? _device.Context.Turn : _alone;
+
+    private CallBucket BucketOf(int rows) => rows <= _buckets[0].Call.Most ? _buckets[0] : _buckets[^1];
+
     /// <summary>Puts a call into the stream; false when there is nothing to do.</summary>
     private bool Send(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, ReadOnlySpan<byte> forced, ulong draw, bool choose)
     {
@@ -12,7 +17,7 @@ public abstract partial class CudaInferenceProgram
         _lengths.CheckRows(tokens, sequences, forced);
         if (tokens.IsEmpty)
             return false;
-        var bucket = tokens.Length <= _buckets[0].Call.Most ? _buckets[0] : _buckets[^1];
+        var bucket = BucketOf(tokens.Length);
         var positions = bucket.Call.HostPositions[..tokens.Length];
         _lengths.Place(tokens, sequences, positions);
         _rows = tokens.Length;
@@ -23,11 +28,15 @@ public abstract partial class CudaInferenceProgram
             if (choose)
                 for (var row = 0; row < tokens.Length; row++)
                     bucket.Call.HostLengths[sequences[row]] = positions[row] + 1;
-            bucket.Call.Send(_stream, tokens, sequences, wanted, forced, draw);
+            bucket.Call.Fill(tokens, sequences, wanted, forced, draw);
             if (positions.Contains(0))
+            {
+                bucket.Call.Send(_stream);
                 _stream.Run(bucket.Restart!);
+            }
+
             pass.Run(_stream);
-            bucket.Call.Fetch(_stream);
+            _pass = pass;
             return true;
         }
         catch
@@ -37,7 +46,7 @@ public abstract partial class CudaInferenceProgram
         }
     }
 
-    /// <summary>Waits for the call that was sent, and takes what it brings back.</summary>
+    /// <summary>Waits for the call that was sent, and takes what it brought back.</summary>
     private void Receive(ReadOnlySpan<int> sequences, Span<float> logits, Span<int> chosen)
     {
         try
@@ -81,14 +90,17 @@ public abstract partial class CudaInferenceProgram
         _bucket = bucket;
         bucket.Restart ??= _memory.Caches.Restart(bucket.Call);
         if (!choose)
-            return bucket.Pass = new CapturedPass(_device, _stream, _writer.Write(Run));
-        return bucket.Choosing = new CapturedPass(_device, _stream, _writer.Write(RunAndChoose));
+            return bucket.Pass = new CapturedPass(_device, _stream, _writer.Write(() => RunCall(choose: false)));
+        return bucket.Choosing = new CapturedPass(_device, _stream, _writer.Write(() => RunCall(choose: true)));
     }
 
-    private void RunAndChoose()
+    private void RunCall(bool choose)
     {
+        _bucket.Call.AppendArrival(_writer);
         Run();
-        _choice!.Append(_writer, _bucket.Call, _memory.Logits);
+        if (choose)
+            _choice!.Append(_writer, _bucket.Call, _memory.Logits);
+        _bucket.Call.AppendDeparture(_writer);
     }
 
     private void TakeFlags(CallBucket bucket)

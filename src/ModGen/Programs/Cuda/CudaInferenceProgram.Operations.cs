@@ -37,18 +37,30 @@ public abstract partial class CudaInferenceProgram
     /// <param name="epsilon">What the norms add to a mean square.</param>
     /// <param name="weights">Its parameters.</param>
     protected void DecodeLayer(DecodeLayerKernel kernel, int layer, DevicePointer x, float epsilon, LayerWeights weights) =>
-        _writer.DecodeLayer(kernel, weights, x, new DecodeRows(Rows, Positions, RowSequences), new DecodeCache(Keys(layer), Lengths(layer)), RotaryTable, epsilon);
+        _writer.DecodeLayer(kernel, weights, x, new DecodeRows(Rows, Positions, RowSequences), CacheOf(layer), RotaryTable, epsilon);
 
-    /// <summary>Appends a routed layer of a decode step on the rows that entered.</summary>
+    /// <summary>Appends a routed layer of a decode step on rows that have been chosen, whose results are not gated.</summary>
     /// <param name="kernel">The layer's kernels.</param>
     /// <param name="layer">Index among all layers.</param>
     /// <param name="x">The stream, of which it updates the rows that entered.</param>
-    /// <param name="gates">(active) float: what its result is multiplied by; null for 1.</param>
     /// <param name="epsilon">What the norms add to a mean square.</param>
     /// <param name="weights">Its parameters.</param>
-    protected void DecodeRoutedLayer(DecodeLayerKernel kernel, int layer, DevicePointer x, DevicePointer gates, float epsilon, LayerWeights weights) =>
-        _writer.DecodeLayer(
-            kernel, weights, x, new DecodeRows(Active, EnteredPositions, EnteredSequences, EnteredRows, gates), new DecodeCache(Keys(layer), Lengths(layer)), RotaryTable, epsilon);
+    protected void DecodeRoutedLayer(DecodeLayerKernel kernel, int layer, DevicePointer x, float epsilon, LayerWeights weights) =>
+        _writer.DecodeLayer(kernel, weights, x, EnteringRows, CacheOf(layer), RotaryTable, epsilon);
+
+    /// <summary>Appends a routed layer of a decode step with the choice of its rows.</summary>
+    /// <param name="kernel">The layer's kernels.</param>
+    /// <param name="layer">Index among all layers.</param>
+    /// <param name="x">The stream, of which it updates the rows that entered.</param>
+    /// <param name="routing">The kernels of the choice.</param>
+    /// <param name="router">What decides.</param>
+    /// <param name="epsilon">What the norms add to a mean square.</param>
+    /// <param name="weights">Its parameters.</param>
+    protected void DecodeRoutedLayer(DecodeLayerKernel kernel, int layer, DevicePointer x, DecodeRouterKernel routing, LayerRouter router, float epsilon, LayerWeights weights)
+    {
+        var choice = new DecodeChoice(Forced, ForcedRows(layer), EnteredFlags(layer), new DecodeRows(Rows, Positions, RowSequences), EnteringRows);
+        _writer.DecodeRoutedLayer(kernel, routing, router, choice, weights, x, CacheOf(layer), RotaryTable, epsilon);
+    }
 
     /// <summary>Appends the final norm and the wanted logits of a decode step.</summary>
     /// <param name="kernel">The head's kernels.</param>
@@ -58,4 +70,8 @@ public abstract partial class CudaInferenceProgram
     /// <param name="epsilon">What the norm adds to a mean square.</param>
     protected void DecodeHead(DecodeHeadKernel kernel, DevicePointer x, DevicePointer gain, DevicePointer weight, float epsilon) =>
         _writer.DecodeHead(kernel, x, WantedRows, Wanted, gain, weight, LogitsOut, epsilon);
+
+    private DecodeCache CacheOf(int layer) => new(Keys(layer), Lengths(layer), _memory.Arrivals);
+
+    private DecodeRows EnteringRows => new(Active, EnteredPositions, EnteredSequences, EnteredRows);
 }

@@ -20,7 +20,9 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
     private readonly LaunchWriter _writer;
     private readonly CallBucket[] _buckets;
     private readonly byte[] _entered;
+    private readonly Lock _alone = new();
     private CallBucket _bucket;
+    private CapturedPass? _pass;
     private TokenChoice? _choice;
     private int _rows;
     private bool _disposed;
@@ -112,9 +114,11 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> logitRows, Span<float> logits, ulong draw, ReadOnlySpan<byte> forced = default)
     {
         _lengths.CheckLogits(tokens.Length, logitRows, logits);
-        if (!Send(tokens, sequences, logitRows, forced, draw, choose: false))
-            return;
-        Receive(sequences, logits, default);
+        lock (TurnOf(tokens.Length))
+        {
+            if (Send(tokens, sequences, logitRows, forced, draw, choose: false))
+                Receive(sequences, logits, default);
+        }
     }
 
     internal sealed override void Begin(int sequence, ReadOnlySpan<int> prompt, SamplingOptions options, int row)
@@ -127,8 +131,11 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
     {
         if (_choice is null)
             throw new InvalidOperationException("No text has begun: nothing says how its tokens are to be chosen.");
-        if (Send(tokens, sequences, wanted, default, draw, choose: true))
-            Receive(sequences, default, chosen);
+        lock (TurnOf(tokens.Length))
+        {
+            if (Send(tokens, sequences, wanted, default, draw, choose: true))
+                Receive(sequences, default, chosen);
+        }
     }
 
     internal sealed override IReadOnlyList<LaunchTime> TimeLaunches(int repeats)
@@ -137,9 +144,11 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         // Each repetition appends the last call's rows once more, and a cache holds no more than a context.
         var longest = Enumerable.Range(0, Sequences).Max(sequence => _lengths[sequence]);
         var fitting = Math.Min(repeats, (_model.Description.Context - longest) / Math.Max(_rows, 1) - 1);
-        if (_bucket.Pass is null || fitting < 1)
+        if (_pass is null || fitting < 1)
             return [];
-        List<LaunchTime> times = [.. LaunchTimes.Of(_device.Context, _stream, "decode", _bucket.Pass, fitting, _writer.Flops, _ => 0)];
+        List<LaunchTime> times;
+        lock (TurnOf(_rows))
+            times = [.. LaunchTimes.Of(_device.Context, _stream, "decode", _pass, fitting, _writer.Flops, _ => 0)];
         for (var sequence = 0; sequence < Sequences; sequence++)
             Clear(sequence);
         return times;

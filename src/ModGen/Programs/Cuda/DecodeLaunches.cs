@@ -11,6 +11,20 @@ namespace ModGen.Programs;
 /// <param name="Down">The MLP's output projection.</param>
 public readonly record struct LayerWeights(DevicePointer AttentionGain, DevicePointer Qkv, DevicePointer Output, DevicePointer MlpGain, DevicePointer GateUp, DevicePointer Down);
 
+/// <summary>What decides who enters a routed layer of a decode step.</summary>
+/// <param name="Weight">(width) float: the router's.</param>
+/// <param name="Logits">(rows) float: a predictor's logits; null where the router's scores decide.</param>
+/// <param name="Gates">(active) float: where gates go. It may be the place of the logits.</param>
+public readonly record struct LayerRouter(DevicePointer Weight, DevicePointer Logits, DevicePointer Gates);
+
+/// <summary>The places of the choice of a routed layer, beside those of its rows.</summary>
+/// <param name="UseForced">An int: not 0 when the caller forces which rows enter.</param>
+/// <param name="Forced">(rows) int: 1 where a row is forced to.</param>
+/// <param name="Flags">(rows) int: where it is noted who entered.</param>
+/// <param name="All">The rows of the call.</param>
+/// <param name="Entered">Where the rows that entered go.</param>
+internal readonly record struct DecodeChoice(DevicePointer UseForced, DevicePointer Forced, DevicePointer Flags, DecodeRows All, DecodeRows Entered);
+
 /// <summary>The rows that a layer of a decode step works on.</summary>
 /// <param name="Count">How many, counted on the device.</param>
 /// <param name="Positions">(rows) int.</param>
@@ -22,7 +36,8 @@ internal readonly record struct DecodeRows(RowCount Count, DevicePointer Positio
 /// <summary>The cache of a layer.</summary>
 /// <param name="Entries">(sequences, context, 2, key/value heads · head width) operands.</param>
 /// <param name="Lengths">(sequences) int: entries of each.</param>
-internal readonly record struct DecodeCache(DevicePointer Entries, DevicePointer Lengths);
+/// <param name="Arrivals">An unsigned int, 0 before the first launch, by which the blocks of a persistent kernel wait for one another; the same for all layers.</param>
+internal readonly record struct DecodeCache(DevicePointer Entries, DevicePointer Lengths, DevicePointer Arrivals);
 
 /// <summary>A layer of a decode step as its few fused kernels.</summary>
 internal static class DecodeLaunches
@@ -69,6 +84,36 @@ internal static class DecodeLaunches
         void Launch(ChosenKernel chosen, ReadOnlySpan<Argument> arguments) => writer.Launch(chosen.Kernel, chosen.Blocks, arguments, chosen.Define);
     }
 
+    /// <summary>Appends a routed layer with its choice: as one kernel where there is one for so many rows, else the choice and then the layer.</summary>
+    /// <param name="writer">The pass.</param>
+    /// <param name="kernel">The layer's kernels.</param>
+    /// <param name="routing">Those of the choice.</param>
+    /// <param name="router">What decides.</param>
+    /// <param name="choice">The rows to choose from, and where the choice goes.</param>
+    /// <param name="weights">The layer's parameters.</param>
+    /// <param name="x">(rows, width) float: the stream.</param>
+    /// <param name="cache">The layer's cache.</param>
+    /// <param name="rotary">(context, head width / 2) pairs of floats: cosine and sine of every position.</param>
+    /// <param name="epsilon">What is added to a mean square.</param>
+    public static void DecodeRoutedLayer(
+        this LaunchWriter writer, DecodeLayerKernel kernel, DecodeRouterKernel routing, in LayerRouter router, in DecodeChoice choice, in LayerWeights weights, DevicePointer x,
+        in DecodeCache cache, DevicePointer rotary, float epsilon)
+    {
+        var (all, entered) = (choice.All, choice.Entered);
+        if (routing.ChoosePersistent(writer.Context, all.Count) is { } persistent)
+        {
+            Persist(writer, persistent, kernel, router, choice, weights, x, cache, rotary, epsilon);
+            return;
+        }
+
+        writer.Launch(routing.Route, 1,
+        [
+            x, router.Weight, router.Logits, all.Positions, all.Sequences, choice.UseForced, choice.Forced, entered.Of, entered.Positions, entered.Sequences, entered.Count.Counted, choice.Flags,
+            router.Gates, all.Count,
+        ]);
+        writer.DecodeLayer(kernel, weights, x, entered with { Gates = router.Gates }, cache, rotary, epsilon);
+    }
+
     /// <summary>Appends the final norm and the logits of the rows that are wanted.</summary>
     /// <param name="writer">The pass.</param>
     /// <param name="kernel">The head's kernels.</param>
@@ -92,6 +137,22 @@ internal static class DecodeLaunches
         var chosen = kernel.ChooseLogits(count);
         writer.Launch(chosen.Kernel, chosen.Blocks, [weight, x, gain, normed, wanted, logits, count, epsilon], chosen.Define);
         writer.Release();
+    }
+
+    private static void Persist(
+        LaunchWriter writer, ChosenKernel persistent, DecodeLayerKernel kernel, in LayerRouter router, in DecodeChoice choice, in LayerWeights weights, DevicePointer x,
+        in DecodeCache cache, DevicePointer rotary, float epsilon)
+    {
+        var rows = choice.All;
+        var q = writer.Scratch(Bytes(rows.Count, kernel.Heads * kernel.HeadWidth, OperandBytes));
+        var partials = writer.Scratch(DecodeRouterKernel.PartialBytes(kernel));
+        var t = writer.Scratch(Bytes(rows.Count, kernel.Width, sizeof(float)));
+        var hidden = writer.Scratch(Bytes(rows.Count, kernel.FeedForward, OperandBytes));
+        writer.Launch(persistent.Kernel, persistent.Blocks,
+        [
+            router.Weight, router.Logits, choice.UseForced, choice.Forced, choice.Flags, rows.Positions, rows.Sequences, cache.Lengths, x, weights.AttentionGain, weights.Qkv, rotary, cache.Entries, weights.Output, weights.MlpGain, weights.GateUp, weights.Down,
+            q, partials, t, hidden, cache.Arrivals, rows.Count, epsilon,
+        ], persistent.Define);
     }
 
     private static void Attend(LaunchWriter writer, DecodeLayerKernel kernel, DevicePointer q, DevicePointer o, in DecodeRows rows, in DecodeCache cache)

@@ -161,15 +161,15 @@ __device__ __forceinline__ int cached_first_head(int part) {
     return part / Chunks * Group + part % Chunks * Some;
 }
 
-// The keys [first, last) of one row for the query heads of a part, by the eight warps of a block; then finish(h, column, top, sum,
+// The keys [first, last) of one row for the query heads of a part, by the Warps warps of a block; then finish(h, column, top, sum,
 // out) once for each column of each of those heads. Keys before `ready` may be read before wait(), the query may not. Groups of
 // lanes, warps: all in a fixed order.
-template <int Heads, int KeyValueHeads, int Width, bool Early, class Wait, class Finish>
+template <int Heads, int KeyValueHeads, int Width, bool Early, int Warps = 8, int Ahead = 4, class Wait, class Finish>
 __device__ __forceinline__ void cached_attention_keys(const element* query, const element* entries, int part, int first, int last, int ready, const Wait& wait,
                                                       const Finish& finish) {
     using Head = CachedHead<Width>;
     constexpr int Group = Heads / KeyValueHeads, Some = cached_attention_heads(Group), Chunks = ceil_div(Group, Some);
-    constexpr int Warps = 8, Groups = 32 / Head::Lanes, Ahead = 4, Each = Head::Each, Entry = 2 * KeyValueHeads * Width;
+    constexpr int Groups = 32 / Head::Lanes, Each = Head::Each, Entry = 2 * KeyValueHeads * Width;
     static_assert(Heads % KeyValueHeads == 0, "every key head serves as many query heads");
     __shared__ float tops[Warps][Some], sums[Warps][Some], outs[Warps][Some][Width];
     int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32, head = cached_first_head<Heads, KeyValueHeads>(part);
@@ -259,7 +259,7 @@ __device__ __forceinline__ void cached_attention_keys(const element* query, cons
             if (lane < Head::Lanes && Head::column(e) < Width) outs[warp][h][Head::column(e)] = partial[h].out[e];
     }
     __syncthreads();
-    for (int i = int(threadIdx.x); i < Some * Width; i += 256) {
+    for (int i = int(threadIdx.x); i < Some * Width; i += 32 * Warps) {
         int h = i / Width, c = i % Width;
         auto all = cached_combine<Warps>([&](int w) { return tops[w][h]; }, [&](int w) { return sums[w][h]; }, [&](int w) { return outs[w][h][c]; });
         if (part % Chunks * Some + h < Group) finish(h, c, all.top, all.sum, all.out[0]);

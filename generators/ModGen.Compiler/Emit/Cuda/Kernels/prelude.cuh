@@ -29,8 +29,8 @@ struct Rows {
 #define MODGEN_INFINITY __int_as_float(0x7f800000)
 #endif
 
-template <class T> __device__ __forceinline__ T minimum(T a, T b) { return a < b ? a : b; }
-template <class T> __device__ __forceinline__ T maximum(T a, T b) { return a > b ? a : b; }
+template <class T> __host__ __device__ __forceinline__ constexpr T minimum(T a, T b) { return a < b ? a : b; }
+template <class T> __host__ __device__ __forceinline__ constexpr T maximum(T a, T b) { return a > b ? a : b; }
 __host__ __device__ constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 __device__ __forceinline__ float to_float(bf16 x) { return __uint_as_float(u32(x.bits) << 16); }
@@ -125,6 +125,11 @@ __device__ __forceinline__ u32 load_acquire(const u32* counter) {
 
 __device__ __forceinline__ void store_release(u32* counter, u32 value) {
     asm volatile("st.release.gpu.global.u32 [%0], %1;" :: "l"(counter), "r"(value) : "memory");
+}
+
+// Adds to a counter, behind all that this thread has seen written.
+__device__ __forceinline__ void add_release(u32* counter, u32 value) {
+    asm volatile("red.release.gpu.global.add.u32 [%0], %1;" :: "l"(counter), "r"(value) : "memory");
 }
 
 __device__ __forceinline__ u32 shared_address(const void* p) { return u32(__cvta_generic_to_shared(p)); }
