@@ -14,7 +14,7 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-FAMILIES = ["linear_sm90", "linear_fused", "linear_grouped", "linear_sm80", "linear_rows", "linear_outputs", "attention_fwd", "attention_bwd", "attention", "rms_norm", "elementwise", "rows", "routing", "top_k", "adamw", "cross_entropy",
+FAMILIES = ["linear_sm90", "linear_fused", "linear_grouped", "linear_sm80", "linear_rows", "linear_outputs", "attention_fwd", "attention_bwd", "attention", "rms_norm", "rms_norm_routed", "elementwise", "rows", "routing", "top_k", "adamw", "cross_entropy",
             "embedding", "sample_tokens", "head", "decode", "decode_persistent"]
 
 

@@ -52,11 +52,21 @@ public sealed class TrainingPlanTests
                 Assert.DoesNotContain(section.Backward, l => l.Nodes.Any(n => n.Op is Narrow && n.Inputs[0] == section.Gradients!.GradientIn));
         }
 
-        // sigmoid: dense, routed, dense. The routed block leaves it for the dense one below it; the dense ones have none above a dense one.
-        Assert.Equal([(true, false), (false, true)], Planned("sigmoid").Blocks.Select(b => (b.Rounded.In is not null, b.Rounded.Out is not null)));
-        Assert.Equal((true, true), Planned("dense").Blocks.Select(b => (b.Rounded.In is not null, b.Rounded.Out is not null)).Single());
-        Assert.NotNull(Planned("dense").LossAndGradient.Rounded.Out);
-        Assert.Null(Planned("identity").LossAndGradient.Rounded.Out);
+        // sigmoid: dense, routed, dense. What the head rounds comes down to the lowest, through the routed block, which changes few rows of it.
+        Assert.Equal([(true, true), (true, true)], Planned("sigmoid").Blocks.Select(b => (b.Rounded.In is not null, b.Rounded.Out is not null)));
+        Assert.NotNull(Planned("sigmoid").LossAndGradient.Rounded.Out);
+        // tanh: routed blocks alone, which read none of it.
+        Assert.Equal((false, false), Planned("tanh").Blocks.Select(b => (b.Rounded.In is not null, b.Rounded.Out is not null)).Single());
+        Assert.Null(Planned("tanh").LossAndGradient.Rounded.Out);
+    }
+
+    [Fact]
+    public void ARoutedBlockTouchesTheRowsThatEnteredWhereANormIsAboveIt()
+    {
+        foreach (var (feature, passing) in new Dictionary<string, bool[]> { ["sigmoid"] = [false, true], ["identity"] = [false, true], ["both"] = [false, false, true], ["tanh"] = [false], ["all tokens"] = [true], ["predictor"] = [false, false] })
+            Assert.Equal(passing, Planned(feature).Blocks.Select(b => b.Passing is not null));
+        foreach (var feature in (string[])["sigmoid", "identity", "predictor", "neither", "random"])
+            Assert.DoesNotContain(Planned(feature).Blocks.SelectMany(b => b.Backward), l => l.Nodes.Any(n => n.Op is RouterInputGradient && n.Output.Type.Extents[0] == 5));
     }
 
     [Fact]
@@ -85,6 +95,15 @@ public sealed class TrainingPlanTests
         var plan = Planned("dense");
         Reject(plan with { LossAndGradient = plan.LossAndGradient with { Rounded = default } }, "nobody has left");
         Reject(plan with { Blocks = [plan.Blocks[0] with { Rounded = plan.Blocks[0].Rounded with { Out = null } }] }, "nobody has left");
+    }
+
+    [Fact]
+    public void ARouterWithoutANormAboveItIsFound()
+    {
+        var plan = Planned("tanh");
+        var section = SectionPlanner.PlanTraining(plan.Model.Kinds[0].Training, CudaKernels.Training, new TrainingPlace(EnteredOnly: true));
+        Assert.NotNull(section.Passing);
+        Reject(plan with { Blocks = [section] }, "has no norm");
     }
 
     private static TrainingPlan Planned(string feature) => TrainingPlan.Create(ModelGraph.Build(TestSpec.Features[feature]), CudaKernels.Training);

@@ -1,3 +1,4 @@
+using ModGen.Compiler;
 using ModGen.Compiler.Graph;
 using ModGen.Compiler.Ops;
 using ModGen.Compiler.Spec;
@@ -59,13 +60,29 @@ public static partial class OpMeaning
         foreach (var at in RowsAt(indices, op.Scores.Elements))
         {
             var gate = gates.Values[selected];
-            result[at] = dgates.Values[selected++] * op.Kind switch
-            {
-                GateKind.Identity => 1,
-                GateKind.Sigmoid => gate * (1 - gate),
-                GateKind.Tanh => 1 - gate * gate,
-                _ => throw new ArgumentOutOfRangeException(nameof(op), op.Kind, "Not a gate of scores."),
-            };
+            result[at] = dgates.Values[selected++] * SlopeOf(op.Kind, gate);
+        }
+
+        return result;
+    }
+
+    private static double SlopeOf(GateKind kind, double gate) => kind switch
+    {
+        GateKind.Identity => 1,
+        GateKind.Sigmoid => gate * (1 - gate),
+        GateKind.Tanh => 1 - gate * gate,
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not a gate of scores."),
+    };
+
+    private static double[] EnteredScoresGradientOf(GateKind kind, Tensor[] x)
+    {
+        var result = new double[x[0].Values.Length];
+        var at = x.Length == 3 ? [] : RowsAt(x[2], x[3].Stride).ToArray();
+        for (var i = 0; i < result.Length; i++)
+        {
+            result[i] = x[1].Values[i] * SlopeOf(kind, x[0].Values[i]);
+            if (x.Length > 3)
+                result[i] += (Sigmoid(x[3].Values[at[i]]) - 1) * x[4].Values[0] / x[3].Values.Length;
         }
 
         return result;
@@ -91,6 +108,9 @@ public static partial class OpMeaning
         var rows = Enumerable.Range(0, logits.Values.Length).Where(row => forced?[row] ?? logits.Values[row] > 0).ToArray();
         return [Doubles(rows), Array.ConvertAll(rows, r => positions.Values[r]), Array.ConvertAll(rows, r => sequences.Values[r])];
     }
+
+    private static Tensor RowsOf(Tensor x, Tensor indices) =>
+        new(x.Type with { Extents = EquatableArray.Of(indices.Stride, x.Width) }, GatherOf(x, RowsAt(indices, x)));
 
     private static double[] GatherOf(Tensor x, IEnumerable<int> rows) => [.. rows.SelectMany(row => x.Row(row).ToArray())];
 

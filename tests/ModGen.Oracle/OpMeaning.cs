@@ -15,6 +15,8 @@ public static partial class OpMeaning
         Add => [Map(x[0], i => x[0].Values[i] + x[1].Values[i])],
         Scale scale => [Map(x[0], i => scale.Factor * x[0].Values[i])],
         Narrow => [Map(x[0], i => x[0].Values[i])], // how it rounds is the device's
+        NarrowRows => [PutBack([.. x[1].Values], RowsAt(x[2], x[0]), RowsOf(x[0], x[2]))],
+        EnteredScoresGradient entered => [EnteredScoresGradientOf(entered.Kind, x)],
         StopGradient => [Map(x[0], i => x[0].Values[i])],
         Silu => [Map(x[0], i => x[0].Values[i] * Sigmoid(x[0].Values[i]))],
         SiluGradient => [Map(x[0], i => x[1].Values[i] * SiluSlope(x[0].Values[i]))],

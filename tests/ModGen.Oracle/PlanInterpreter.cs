@@ -42,7 +42,11 @@ public sealed class PlanInterpreter
             Run(SectionOf(layer), SectionOf(layer).Forward, layer);
         Run(_plan.LossAndGradient, _plan.LossAndGradient.Backward, layers);
         for (var layer = layers - 1; layer >= 0; layer--)
+        {
+            Pass(layer);
             Run(SectionOf(layer), SectionOf(layer).Backward, layer);
+        }
+
         Run(_plan.Embedding, _plan.Embedding.Backward, Before);
     }
 
@@ -57,6 +61,33 @@ public sealed class PlanInterpreter
             foreach (var written in launch.Writes)
                 Store(section, written, layer, values[written]);
         }
+    }
+
+    /// <summary>What the section above a layer adds for that layer's router, at rows that passed its block by.</summary>
+    private void Pass(int layer)
+    {
+        if (SectionOf(layer) is not { Passing: { } router } section)
+            return;
+        var (scores, selected, weights) = (Load(section, router.Scores, layer), Load(section, router.Selected, layer), _parameters.Stack(router.Router, layer));
+        var (memory, width) = (_plan.Memory, weights.Width);
+        var (x, dx) = ((int)memory.Streams[layer + 1] * _sequences, (int)memory.StreamGradient * _sequences);
+        var change = new double[width];
+        for (var row = 0; row < scores.Values.Length; row++)
+        {
+            var sequence = row / scores.Stride;
+            if (selected.Values.Skip(sequence * selected.Stride).Take(selected.Stride).Contains(row % scores.Stride))
+                continue;
+            var d = router.LossWeight / (1 + Math.Exp(-scores.Values[row])) / scores.Values.Length;
+            for (var i = 0; i < width; i++)
+            {
+                change[i] += d * _memory[Precision.Word][x + row * width + i];
+                _memory[Precision.Word][dx + row * width + i] += d * weights.Values[i];
+                if (section.Rounded.In is not null)
+                    _memory[Precision.Operand][row * width + i] = _memory[Precision.Word][dx + row * width + i];
+            }
+        }
+
+        Gradients.AddStacked(router.Router, layer, change);
     }
 
     private Tensor Load(SectionPlan section, Value value, int layer)

@@ -53,6 +53,15 @@ template <int Width, int Length, int Selected> void check(int sequences, int spa
     emulator::launch(blocks, 256, [&] { gather_scale_bwd<Width, Length, Selected, element, false, true>(dy.data(), selected.data(), f.data(), gates.data(), nullptr, f.data(), d_gates_only.data(), compact_rows); });
     hold("gated return back " + name + " in place of f", f, df);
     expect("gated return back " + name + " gates alone", d_gates_only == d_gates);
+    Values<element> rounded(x.size());
+    for (i64 i = 0; i < x.size(); i++) rounded[i] = from_float<element>(1.0f);
+    emulator::launch(blocks, 256, [&] { narrow_rows<Width, Length, Selected>(x.data(), selected.data(), rounded.data(), compact_rows); });
+    bool right = true;
+    for (i64 i = 0; i < x.size(); i++) {
+        bool is_selected = std::find(at.begin(), at.end(), i / Width) != at.end();
+        right = right && as_double(rounded[i]) == as_double(from_float<element>(is_selected ? x[i] : 1.0f));
+    }
+    expect("narrow of selected rows " + name, right);
     auto x_before = x;
     emulator::launch(blocks, 256, [&] { scatter_add<Width, Length, Selected>(g.data(), selected.data(), x.data(), compact_rows); });
     hold("scatter " + name, x, summed);

@@ -10,6 +10,7 @@
         scatter_add_scaled<WIDTH, 0, 0, float, true, true>(x, entered, f, gates, x, rows);                                                                      \
     }                                                                                                                                                           \
     ROWS scatter_##WIDTH(const float* y, const int* selected, float* into, Rows rows) { scatter_add<WIDTH, 2048, 256>(y, selected, into, rows); }               \
+    ROWS narrow_##WIDTH(const float* x, const int* selected, element* y, Rows rows) { narrow_rows<WIDTH, 2048, 256>(x, selected, y, rows); }                    \
     ROWS back_##WIDTH(const float* dy, const int* selected, const element* f, const float* gates, float* df, element* df_narrow, float* dgates, Rows rows) {    \
         gather_scale_bwd<WIDTH, 2048, 256, element, true, true>(dy, selected, f, gates, df, df_narrow, dgates, rows);                                           \
     }

@@ -125,6 +125,19 @@ public sealed record RoutingLossGradient : Op
 }
 
 /// <summary>
+/// Gradient of the scores of selected tokens: the gate's, and the routing loss's where scores have one. Inputs: gates (k), dgates (k),
+/// indices (k), and with a loss scores (T), dloss.
+/// </summary>
+public sealed record EnteredScoresGradient(GateKind Kind) : Op
+{
+    public override IReadOnlyList<TensorType> Infer(IReadOnlyList<TensorType> inputs)
+    {
+        Require(inputs.Count is 3 or 5 && inputs[0] == inputs[1] && inputs[2].Elements == inputs[0].Elements, inputs);
+        return [inputs[0]];
+    }
+}
+
+/// <summary>
 /// Rows that enter a routed block when sampling: those whose logit is above zero, a probability above one half.
 /// Inputs: logits (rows), positions (rows), sequences (rows). Results, all over the active rows: indices, positions, sequences.
 /// </summary>

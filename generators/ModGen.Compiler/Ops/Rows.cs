@@ -44,6 +44,19 @@ public sealed record ScatterAddRows : Op
     }
 }
 
+/// <summary>
+/// The rounding of x where that of all rows but those at indices is there already: y, with the rows of x at indices rounded into it.
+/// Inputs: x (T, D), y (T, D), indices (k).
+/// </summary>
+public sealed record NarrowRows : Op
+{
+    public override IReadOnlyList<TensorType> Infer(IReadOnlyList<TensorType> inputs)
+    {
+        Require(inputs.Count == 3 && inputs[0] == inputs[1] && inputs[2].Element == ElementType.Int32, inputs);
+        return [inputs[0]];
+    }
+}
+
 /// <summary>Row i of y times gate i. Inputs: y (k, D), gates (k).</summary>
 public sealed record ScaleRows : Op
 {

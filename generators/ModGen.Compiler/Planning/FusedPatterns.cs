@@ -199,6 +199,38 @@ internal static class FusedPatterns
             ]);
     }
 
+    /// <summary>The end of a routed block's backward pass where it touches the rows that entered alone: their first norm's gradient and their router's.</summary>
+    public static KernelMatch? EnteredGradient(Matcher m, Node node)
+    {
+        if (node.Op is not RouterWeightGradient || m.Producer<EnteredScoresGradient>(node.Inputs[1]) is not { } scores)
+            return null;
+        if (m.Use<RouterInputGradient>(scores.Output) is not { } input || m.Use<Add>(input.Output) is not { } both || m.Use<ScatterRows>(both.Output) is not { } scatter)
+            return null;
+        if (m.SoleProducer<Add>(both.Inputs[0]) is not { } sum || m.SoleProducer<Ops.RmsNormGradient>(sum.Inputs[1]) is not { } norm || norm.Inputs[1] != node.Inputs[0])
+            return null;
+        if (m.Use<Add>(scatter.Output) is not { } last || !m.OnlyFeeds(scatter.Output, last))
+            return null;
+        var scale = scores.Inputs.Count == 3 ? null : m.SoleProducer<Scale>(scores.Inputs[4]);
+        List<Node> nodes = [norm, sum, scores, input, both, scatter, last, node];
+        List<Operand> operands =
+        [
+            Read("dy", norm.Inputs[0]), Read("x", norm.Inputs[1]), Read("gain", norm.Inputs[2]), Read("rstd", norm.Inputs[3]), Read("residual", sum.Inputs[0]),
+            Read("indices", scatter.Inputs[1]), Read("gates", scores.Inputs[0]), Read("dgates", scores.Inputs[1]), Read("weight", input.Inputs[1]), Read("into", last.Inputs[0]),
+            Overwrite("dx", last.Output, over: last.Inputs[0]), Write("dgain", norm.Outputs[1]), Write("dweight", node.Output),
+        ];
+        if (scores.Inputs.Count > 3)
+            operands.AddRange([Read("scores", scores.Inputs[3]), Read("scale", scale?.Inputs[0] ?? scores.Inputs[4])]);
+        if (scale is not null)
+            nodes.Add(scale);
+        if (m.Use<NarrowRows>(last.Output) is { } narrow)
+        {
+            nodes.Add(narrow);
+            operands.AddRange([Read("narrowInto", narrow.Inputs[1]), Overwrite("narrow", narrow.Output, over: narrow.Inputs[1])]);
+        }
+
+        return new KernelMatch(nodes, operands);
+    }
+
     /// <summary>The gradient of scores that both gate their block and have a loss of their own.</summary>
     public static KernelMatch? ScoresGradient(Matcher m, Node node)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.Linq;
 using ModGen.Compiler.Graph;
 
 namespace ModGen.Compiler.Planning;
@@ -15,6 +16,7 @@ namespace ModGen.Compiler.Planning;
 /// <param name="Scratch">Largest need of shared scratch, elements a sequence.</param>
 /// <param name="Gradients">The differentiated section, or null.</param>
 /// <param name="Rounded">The gradient of the stream as operands, where it comes and where it goes so.</param>
+/// <param name="Passing">What the section's router leaves to the section above, or null.</param>
 public sealed record SectionPlan(
     Section Section,
     TensorGraph Graph,
@@ -26,8 +28,13 @@ public sealed record SectionPlan(
     Footprint Saved,
     Footprint Scratch,
     Autodiff.DifferentiatedSection? Gradients,
-    GradientRounding Rounded = default)
+    GradientRounding Rounded = default,
+    PassingRouter? Passing = null)
 {
+    /// <summary>The launch that ends the backward pass with the gradient of a norm of the stream, row by row; null where something else does.</summary>
+    public Launch? NormOfStream => Backward.FirstOrDefault(l =>
+        Gradients?.GradientOut is { } gradientOut && l.Writes.Contains(gradientOut) && l.Nodes.Any(n => n.Op is Ops.RmsNormGradient && n.Inputs[1] == Section.StreamIn));
+
     /// <summary>True when the section's result lies over the stream that it reads.</summary>
     public bool UpdatesInPlace => Section.StreamOut is { } streamOut && Storage[streamOut].Kind == StorageKind.StreamIn;
 }

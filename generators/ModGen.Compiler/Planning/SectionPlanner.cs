@@ -21,7 +21,9 @@ internal enum StreamUse
 /// <param name="InPlace">True when it is to update the stream where it lies.</param>
 /// <param name="TakesRounding">True when the gradient of its result comes as operands too.</param>
 /// <param name="LeavesRounding">True when it is to leave the gradient of its input so.</param>
-internal readonly record struct TrainingPlace(bool OnePass = false, bool InPlace = false, bool TakesRounding = false, bool LeavesRounding = false);
+/// <param name="EnteredOnly">True when its backward pass is to touch the rows that entered alone; see <see cref="EnteredGradients"/>.</param>
+internal readonly record struct TrainingPlace(
+    bool OnePass = false, bool InPlace = false, bool TakesRounding = false, bool LeavesRounding = false, bool EnteredOnly = false);
 
 /// <summary>Plans one section: covers it with kernels, finds lifetimes, lets results take dead operands' memory, assigns offsets.</summary>
 internal sealed class SectionPlanner
@@ -34,6 +36,7 @@ internal sealed class SectionPlanner
     private readonly int _forwardLaunches;
     private readonly StreamUse _streamUse;
     private readonly GradientRounding _rounded;
+    private readonly PassingRouter? _passing;
     private readonly Dictionary<Value, Storage> _storage = [];
     private readonly BufferGroups _groups;
 
@@ -47,8 +50,10 @@ internal sealed class SectionPlanner
             Simplifier.Simplify(gradients?.Graph ?? section.Graph), Simplifier.Simplify(section.Graph).Nodes.Count, backEnd.Precisions,
             [.. section.Reports.Select(r => r.Value)],
             new GradientRounding(place.TakesRounding ? gradients?.GradientIn : null, place.LeavesRounding ? gradients?.GradientOut : null));
-        _graph = !place.InPlace ? precise.Graph
-            : InPlaceRouting.Of(precise.Graph, precise.ForwardNodes, section) ?? throw new GraphException($"{section.Name} cannot update the stream in place.");
+        (_graph, _passing) = !place.EnteredOnly ? new EnteredGradients(precise.Graph, null)
+            : EnteredGradients.Of(precise.Graph, gradients!, precise.Rounded) ?? throw new GraphException($"{section.Name} cannot leave the rows alone that pass by.");
+        if (place.InPlace)
+            _graph = InPlaceRouting.Of(_graph, precise.ForwardNodes, section) ?? throw new GraphException($"{section.Name} cannot update the stream in place.");
         _operands = precise.Operands;
         _rounded = precise.Rounded;
         GraphVerifier.Verify(_graph, section.Name);
@@ -73,13 +78,18 @@ internal sealed class SectionPlanner
         Differentiator.Differentiate(section) is { GradientIn: { } gradientIn, Graph: var graph } && PrecisionGraph.IsOperandOf(Simplifier.Simplify(graph), backEnd.Precisions, gradientIn);
 
     /// <summary>True when the section can update the stream in place.</summary>
-    public static bool CanRouteInPlace(Section section, BackEnd backEnd)
+    public static bool CanRouteInPlace(Section section, BackEnd backEnd) =>
+        backEnd.RoutesInPlace && Precise(section, backEnd) is var (_, precise) && InPlaceRouting.Of(precise.Graph, precise.ForwardNodes, section) is not null;
+
+    /// <summary>The section with a backward pass that touches the rows that entered alone, or null where there is none.</summary>
+    public static EnteredGradients? EnteredOnly(Section section, BackEnd backEnd) =>
+        section.StreamIn?.Type.Last <= backEnd.WidestEntered && Precise(section, backEnd) is var (gradients, precise) ? EnteredGradients.Of(precise.Graph, gradients, default) : null;
+
+    private static (DifferentiatedSection Gradients, PrecisionGraph Precise) Precise(Section section, BackEnd backEnd)
     {
-        if (!backEnd.RoutesInPlace)
-            return false;
-        var graph = Simplifier.Simplify(Differentiator.Differentiate(section).Graph);
-        var precise = PrecisionGraph.Of(graph, Simplifier.Simplify(section.Graph).Nodes.Count, backEnd.Precisions, [.. section.Reports.Select(r => r.Value)]);
-        return InPlaceRouting.Of(precise.Graph, precise.ForwardNodes, section) is not null;
+        var gradients = Differentiator.Differentiate(section);
+        return (gradients, PrecisionGraph.Of(
+            Simplifier.Simplify(gradients.Graph), Simplifier.Simplify(section.Graph).Nodes.Count, backEnd.Precisions, [.. section.Reports.Select(r => r.Value)]));
     }
 
     private SectionPlan Plan()
@@ -96,7 +106,7 @@ internal sealed class SectionPlanner
             _graph,
             _launches.Take(_forwardLaunches).ToList(),
             _launches.Skip(_forwardLaunches).ToList(),
-            _storage, parameters, extent, saved, scratch, _gradients, _rounded);
+            _storage, parameters, extent, saved, scratch, _gradients, _rounded, _passing);
         PlanVerifier.Verify(plan);
         return plan;
     }
@@ -182,7 +192,7 @@ internal sealed class SectionPlanner
             _storage[streamOut] = new Storage(StorageKind.StreamOut, 0, streamOut.Type.Elements);
         if (_gradients is { GradientIn: null, GradientOut: { } gradientOut })
             _storage[gradientOut] = new Storage(StorageKind.StreamGradient, 0, gradientOut.Type.Elements);
-        if (_rounded.Out is { } rounded)
+        if (_rounded.Out is { } rounded && _launches.SelectMany(l => l.Operands).First(o => o.Value == rounded).InPlaceOf is null)
             _storage[rounded] = new Storage(StorageKind.StreamGradient, 0, rounded.Type.Elements, Precision.Operand);
     }
 

@@ -11,7 +11,7 @@ namespace ModGen.Compiler.Planning;
 /// </summary>
 public static class TrainingPlanVerifier
 {
-    /// <exception cref="GraphException">A section would read another layer's stream, or a gradient that nobody has rounded.</exception>
+    /// <exception cref="GraphException">A section would read another layer's stream, or a gradient that nobody has rounded, or leave something to one that cannot do it.</exception>
     public static void Verify(TrainingPlan plan)
     {
         var streams = plan.Memory.Streams;
@@ -29,6 +29,7 @@ public static class TrainingPlanVerifier
 
         Expect(last, plan.LossAndGradient, "head");
         var rounded = plan.LossAndGradient.Rounded.Out is not null;
+        var above = plan.LossAndGradient;
         for (var layer = last - 1; layer >= 0; layer--)
         {
             var section = SectionOf(layer);
@@ -39,7 +40,9 @@ public static class TrainingPlanVerifier
                 Expect(layer + 1, section, "backward");
             if (section.Rounded.In is { } gradient && !rounded)
                 throw new GraphException($"{section.Section.Name}, layer {layer}: nobody has left {gradient.Name}.");
-            rounded = section.Rounded.Out is not null;
+            if (section.Passing is not null && above.NormOfStream is null)
+                throw new GraphException($"{section.Section.Name}, layer {layer}: {above.Section.Name} has no norm that could add what the router sends into rows that pass by.");
+            (rounded, above) = (section.Rounded.Out is not null, section);
         }
 
         SectionPlan SectionOf(int layer) => plan.Blocks[plan.Model.KindOfLayer[layer]];

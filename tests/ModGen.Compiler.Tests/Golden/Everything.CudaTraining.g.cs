@@ -19,7 +19,7 @@ partial class Everything
         private const long StreamEnd = 8192; // behind the last
         private const long StreamGradient = 16384;
         private const long Scratch = 24576; // that of operands starts at 0
-        private const long SequenceFloats = 37104;
+        private const long SequenceFloats = 36976;
         private const long SequenceOperands = 95744;
 
         public CudaTraining(Everything model, Runtime::CudaDevice device, int batch)
@@ -221,9 +221,6 @@ partial class Everything
             var ddeltaNarrow = Operands(0); // (B, 32, 64)
             Launch(CudaKernels.GatherScaleGradient64_32Of128Narrow, Blocks(Batch * 32, 8), [dnext, selected, delta, gates, ddelta, ddeltaNarrow, dgates, Rows(Batch * 32)]);
 
-            var dscores = Floats(Scratch + 2080); // (B, 128)
-            Launch(CudaKernels.GatesSigmoidGradient32Of128, Blocks(Batch * 128, 256), [gates, dgates, selected, dscores, Rows(Batch * 128)]);
-
             var hidden = Operands(savedOperands + 38912); // (B, 32, 192)
             var ddownWeight = Gradients(weights + 42224); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, ddeltaNarrow, hidden, ddownWeight, Rows(Batch * 32));
@@ -244,7 +241,7 @@ partial class Everything
             var middle = Floats(saved + 2496); // (B, 32, 64)
             var mlpGain = Weights(weights + 17584); // (64)
             var middleRstd = Floats(saved + 4544); // (B, 32)
-            var dmiddle = Floats(Scratch + 2208); // (B, 32, 64)
+            var dmiddle = Floats(Scratch + 2080); // (B, 32, 64)
             var dmlpGain = Gradients(weights + 17584); // (64)
             var dattentionNarrow = Operands(2048); // (B, 32, 64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64ApartNarrow, 64, dmlpGain, Rows(Batch * 32), [dmiddleNormed, middle, mlpGain, middleRstd, ddelta, dmiddle, dattentionNarrow]);
@@ -270,22 +267,15 @@ partial class Everything
             var dqkvWeight = Gradients(weights + 1200); // (192, 64)
             Linear(CudaKernels.LinearWeightGradient192x64, dqkv, normed, dqkvWeight, Rows(Batch * 32));
 
-            var gathered = Floats(saved + 288); // (B, 32, 64)
-            var attentionGain = Weights(weights + 1136); // (64)
-            var rstd = Floats(saved + 2336); // (B, 32)
-            var dgathered2 = Floats(Scratch + 2208); // (B, 32, 64)
-            var dattentionGain = Gradients(weights + 1136); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 32), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
-
             var predictorLogits = Floats(saved + 160); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
             Launch(CudaKernels.RoutingLossGradient32Of128, Blocks(Batch * 128, 256), [predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128]);
 
-            var dpredictorLogitsNarrow = Operands(0); // (B, 128, 1)
+            var dpredictorLogitsNarrow = Operands(2048); // (B, 128, 1)
             Launch(CudaKernels.Narrow1, Blocks(Batch * 128L, 2048), [dpredictorLogits, dpredictorLogitsNarrow, Rows(Batch * 128)]);
 
             var predictorOutput = WeightOperands(weights + 1104); // (1, 16)
-            var dpredictorActive = Operands(128); // (B, 128, 16)
+            var dpredictorActive = Operands(2176); // (B, 128, 16)
             Linear(CudaKernels.LinearInputGradient1x16, dpredictorLogitsNarrow, predictorOutput, dpredictorActive, Rows(Batch * 128));
 
             var predictorActive = Operands(savedOperands + 10240); // (B, 128, 16)
@@ -296,7 +286,7 @@ partial class Everything
             LaunchWithColumnSums(CudaKernels.ColumnSums1, 1, dpredictorOutputBias, Rows(Batch * 128), [dpredictorLogitsNarrow]);
 
             var predictorHidden = Operands(savedOperands + 8192); // (B, 128, 16)
-            var dpredictorHidden = Operands(128); // (B, 128, 16)
+            var dpredictorHidden = Operands(2176); // (B, 128, 16)
             Launch(CudaKernels.SiluGradient16, Blocks(Batch * 2048L, 2048), [predictorHidden, dpredictorActive, dpredictorHidden, Rows(Batch * 128)]);
 
             var xNarrow = Operands(savedOperands); // (B, 128, 64)
@@ -306,11 +296,14 @@ partial class Everything
             var dpredictorBias = Gradients(weights + 1088); // (16)
             LaunchWithColumnSums(CudaKernels.ColumnSums16, 16, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
 
-            var next = Floats(StreamBefore(layer)); // (B, 128, 64)
+            var gathered = Floats(saved + 288); // (B, 32, 64)
+            var attentionGain = Weights(weights + 1136); // (64)
+            var rstd = Floats(saved + 2336); // (B, 32)
             var routerWeight = Weights(weights); // (1, 64)
             var dx4 = Floats(StreamGradient); // (B, 128, 64), over dnext
+            var dattentionGain = Gradients(weights + 1136); // (64)
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RoutedGradient64_32Of128, 64, drouterWeight, Rows(Batch * 128), [next, gathered, selected, dgathered2, routerWeight, dscores, dx4]);
+            LaunchWithColumnSums(CudaKernels.EnteredGradientSigmoid64_32Of128, 64, dattentionGain, drouterWeight, Rows(Batch * 32), [dnormed, gathered, attentionGain, rstd, dmiddle, selected, gates, dgates, routerWeight, dx4]);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -381,8 +374,8 @@ partial class Everything
             var gates = Floats(saved + 2416); // (B, 16)
             Launch(CudaKernels.GatesTanh16Of128, Blocks(Batch * 16, 256), [scores, selected, gates, Rows(Batch * 16)]);
 
-            var next = Floats(StreamBehind(layer)); // (B, 128, 64)
-            Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), [x, selected, delta, gates, next, Rows(Batch * 128)]);
+            var next = Floats(StreamBefore(layer)); // (B, 128, 64), over x
+            Launch(CudaKernels.Scatter64_16Of128ScaledInPlace, Blocks(Batch * 16, 8), [x, selected, delta, gates, next, Rows(Batch * 16)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -453,9 +446,6 @@ partial class Everything
             var dattentionGain = Gradients(weights + 624); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
-            var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), [dgathered2, selected, dx2, Rows(Batch * 16)]);
-
             var predictorLogits = Floats(saved + 144); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
             Launch(CudaKernels.RoutingLossGradient16Of128, Blocks(Batch * 128, 256), [predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128]);
@@ -489,11 +479,11 @@ partial class Everything
             var dscores3 = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.ScoresGradientTanh16Of128, Blocks(Batch * 128, 256), [gates, dgates, scores, selected, Scale, 0.5f, dscores3, Batch * 128]);
 
-            var x = Floats(StreamBefore(layer)); // (B, 128, 64)
+            var next = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
-            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dx2
+            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dnext
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RouterGradient64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores3, dx4]);
+            LaunchWithColumnSums(CudaKernels.RoutedGradient64_16Of128, 64, drouterWeight, Rows(Batch * 128), [next, gathered, selected, dgathered2, routerWeight, dscores3, dx4]);
         }
 
         /// <summary>A block that the 8 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -542,8 +532,8 @@ partial class Everything
             var delta = Operands(0); // (B, 8, 64)
             LinearSum(CudaKernels.LinearSum64x192, hidden, downWeight, attention, delta, Rows(Batch * 8));
 
-            var next = Floats(StreamBefore(layer)); // (B, 128, 64), over x
-            Launch(CudaKernels.Scatter64_8Of128InPlace, Blocks(Batch * 8, 8), [x, selected, delta, next, Rows(Batch * 8)]);
+            var next = Floats(StreamBehind(layer)); // (B, 128, 64)
+            Launch(CudaKernels.Scatter64_8Of128, Blocks(Batch * 128, 8), [x, selected, delta, next, Rows(Batch * 128)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -665,7 +655,7 @@ partial class Everything
                 return 0L;
             if (layer < 2)
                 return 0L;
-            return 8192L;
+            return 0L;
         }
 
         /// <summary>Offset of the residual stream behind a layer.</summary>
@@ -674,7 +664,7 @@ partial class Everything
             if (layer < 1)
                 return 0L;
             if (layer < 2)
-                return 8192L;
+                return 0L;
             return 8192L;
         }
 
@@ -682,10 +672,10 @@ partial class Everything
         private static long SavedAt(int layer)
         {
             if (layer < 1)
-                return 28832L;
+                return 28704L;
             if (layer < 2)
-                return 33440L;
-            return 35872L;
+                return 33312L;
+            return 35744L;
         }
 
         /// <summary>Offset of the operands that a layer keeps for its backward pass.</summary>

@@ -247,18 +247,27 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64 = new("rms_norm_gradient_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64NarrowRouterOf128 = new("rms_norm_gradient_64_narrow_router_of_128", "prelude routing rms_norm rms_norm_routed", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64(
-                const element* dy, // (rows, 64)
-                const float* x,    // (rows, 64)
-                const float* gain, // (64)
-                const float* rstd, // (rows)
-                float* dx,         // (rows, 64)
-                float* partials,   // (blocks, 64)
+            extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_narrow_router_of_128(
+                const element* dy,      // (rows, 64)
+                const float* x,         // (rows, 64)
+                const float* gain,      // (64)
+                const float* rstd,      // (rows)
+                float* dx,              // (rows, 64)
+                element* narrow,        // (rows, 64)
+                const float* scores,    // (rows)
+                const int* selected,    // (batch, entered)
+                int entered,
+                const float* scale,     // (1)
+                float weight,
+                const float* w,         // (64)
+                float* partials,        // (blocks, 64)
+                float* router_partials, // (blocks, 64)
                 Rows rows)
             {
-                rms_norm_bwd<64, element, false, false>(dy, x, gain, rstd, nullptr, dx, nullptr, partials, rows);
+                rms_norm_bwd_passing<64, element, false, true, 128>(
+                    dy, x, gain, rstd, nullptr, dx, narrow, scores, selected, entered, scale, weight, w, partials, router_partials, rows);
             }
             """);
 
@@ -1096,19 +1105,28 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64Add = new("rms_norm_gradient_64_add", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64AddNarrowRouterOf128 = new("rms_norm_gradient_64_add_narrow_router_of_128", "prelude routing rms_norm rms_norm_routed", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_add(
-                const element* dy,     // (rows, 64)
-                const float* x,        // (rows, 64)
-                const float* gain,     // (64)
-                const float* rstd,     // (rows)
-                const float* residual, // (rows, 64)
-                float* dx,             // (rows, 64), may be residual
-                float* partials,       // (blocks, 64)
+            extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_add_narrow_router_of_128(
+                const element* dy,      // (rows, 64)
+                const float* x,         // (rows, 64)
+                const float* gain,      // (64)
+                const float* rstd,      // (rows)
+                const float* residual,  // (rows, 64)
+                float* dx,              // (rows, 64), may be residual
+                element* narrow,        // (rows, 64)
+                const float* scores,    // (rows)
+                const int* selected,    // (batch, entered)
+                int entered,
+                const float* scale,     // (1)
+                float weight,
+                const float* w,         // (64)
+                float* partials,        // (blocks, 64)
+                float* router_partials, // (blocks, 64)
                 Rows rows)
             {
-                rms_norm_bwd<64, element, true, false>(dy, x, gain, rstd, residual, dx, nullptr, partials, rows);
+                rms_norm_bwd_passing<64, element, true, true, 128>(
+                    dy, x, gain, rstd, residual, dx, narrow, scores, selected, entered, scale, weight, w, partials, router_partials, rows);
             }
             """);
 
@@ -1340,37 +1358,29 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel ScoresGradientIdentity16Of128 = new("scores_gradient_identity_16_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel EnteredGradientIdentity64_16Of128LossNarrow = new("entered_gradient_identity_64_16_of_128_loss_narrow", "prelude routing rms_norm rms_norm_routed", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scores_gradient_identity_16_of_128(
-                const float* gate,   // (selected rows)
-                const float* d_gate, // (selected rows)
-                const float* scores, // (rows)
-                const int* selected, // (selected rows)
-                const float* scale,  // (1)
+            extern "C" __global__ void __launch_bounds__(256, 1) entered_gradient_identity_64_16_of_128_loss_narrow(
+                const element* dy,      // (rows, 64)
+                const float* x,         // (rows, 64)
+                const float* gain,      // (64)
+                const float* rstd,      // (rows)
+                const float* residual,  // (rows, 64)
+                const int* selected,    // (rows)
+                const float* gate,      // (rows)
+                const float* d_gate,    // (rows)
+                const float* scores,    // (stream rows)
+                const float* scale,     // (1)
                 float weight,
-                float* d_scores,     // (rows)
-                int rows)
-            {
-                scores_bwd<Gate::Identity, 128, 16>(gate, d_gate, scores, selected, scale, weight, d_scores, rows);
-            }
-            """);
-
-        public static readonly Cuda::Kernel RoutedGradient64_16Of128Narrow = new("routed_gradient_64_16_of_128_narrow", "prelude routing", 256,
-            """
-            extern "C" __global__ void __launch_bounds__(256, 1) routed_gradient_64_16_of_128_narrow(
-                const float* x,         // (rows, 64) behind the block
-                const float* gathered,  // (selected rows, 64)
-                const int* selected,    // (selected rows)
-                const float* dgathered, // (selected rows, 64)
                 const float* w,         // (64)
-                const float* d_scores,  // (rows)
-                float* dx,              // (rows, 64), added to
-                element* narrow,        // (rows, 64)
+                float* dx,              // (stream rows, 64), added to
+                element* narrow,        // (stream rows, 64)
                 float* partials,        // (blocks, 64)
+                float* router_partials, // (blocks, 64)
                 Rows rows)
             {
-                router_bwd<64, 128, 16, true, true>(x, gathered, selected, dgathered, w, d_scores, dx, narrow, partials, rows);
+                rms_norm_bwd_entered<64, element, Gate::Identity, 128, 16, true, true>(
+                    dy, x, gain, rstd, residual, selected, gate, d_gate, scores, scale, weight, w, dx, narrow, partials, router_partials, rows);
             }
             """);
 
@@ -1997,6 +2007,6 @@ partial class Routed
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64Add, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64ApartNarrow, ScoresGradientIdentity16Of128, RoutedGradient64_16Of128Narrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, .. Decode64Routed.Forms, .. Decode64RouterIdentity.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64NarrowRouterOf128, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64AddNarrowRouterOf128, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64ApartNarrow, EnteredGradientIdentity64_16Of128LossNarrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, .. Decode64Routed.Forms, .. Decode64RouterIdentity.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
     }
 }

@@ -115,7 +115,9 @@ partial class Routed
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
             var dfinalGain = Gradients(230016); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx]);
+            var dxNarrow = Operands(0); // (B, 128, 64)
+            var router = RouterBelow(Layers);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64NarrowRouterOf128, 64, dfinalGain, router.Gradient, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx, dxNarrow, router.Scores, router.Selected, router.Entered, Scale, router.LossWeight, router.Weights]);
         }
 
         /// <summary>Rows of the embedding by token id.</summary>
@@ -240,7 +242,12 @@ partial class Routed
             var rstd = Floats(saved); // (B, 128)
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
             var dattentionGain = Gradients(weights); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2]);
+            var dx2Narrow = Operands(0); // (B, 128, 64), over dnextNarrow
+            var router = RouterBelow(layer);
+            if (router.IsThere)
+                LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrowRouterOf128, 64, dattentionGain, router.Gradient, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2, dx2Narrow, router.Scores, router.Selected, router.Entered, Scale, router.LossWeight, router.Weights]);
+            else
+                LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2, dx2Narrow]);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -363,20 +370,13 @@ partial class Routed
             var gathered = Floats(saved + 144); // (B, 16, 64)
             var attentionGain = Weights(weights + 64); // (64)
             var rstd = Floats(saved + 1168); // (B, 16)
-            var dgathered2 = Floats(Scratch + 1040); // (B, 16, 64)
-            var dattentionGain = Gradients(weights + 64); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
-
-            var scores = Floats(saved); // (B, 128)
-            var dscores3 = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.ScoresGradientIdentity16Of128, Blocks(Batch * 128, 256), [gates, dgates, scores, selected, Scale, 0.01f, dscores3, Batch * 128]);
-
-            var next = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var dx4 = Floats(StreamGradient); // (B, 128, 64), over dnext
+            var dattentionGain = Gradients(weights + 64); // (64)
             var drouterWeight = Gradients(weights); // (1, 64)
+            var scores = Floats(saved); // (B, 128)
             var dx4Narrow = Operands(0); // (B, 128, 64)
-            LaunchWithColumnSums(CudaKernels.RoutedGradient64_16Of128Narrow, 64, drouterWeight, Rows(Batch * 128), [next, gathered, selected, dgathered2, routerWeight, dscores3, dx4, dx4Narrow]);
+            LaunchWithColumnSums(CudaKernels.EnteredGradientIdentity64_16Of128LossNarrow, 64, dattentionGain, drouterWeight, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, selected, gates, dgates, scores, Scale, 0.01f, routerWeight, dx4, dx4Narrow]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)
@@ -395,6 +395,18 @@ partial class Routed
 
         public override global::System.ReadOnlySpan<float> PredictorLogits(int layer)
         {
+            return default;
+        }
+
+        /// <summary>The router of the layer below, whose gradient at rows that passed its block by the norm above adds; none where that layer has none.</summary>
+        private Programs::PassingRouter RouterBelow(int layer)
+        {
+            if (layer > 0 && KindOf(layer - 1) == 1)
+            {
+                var (weights, saved) = (WeightsAt(layer - 1), SavedAt(layer - 1));
+                return new(Floats(saved), Integers(saved + 128), 16, 0.01f, Weights(weights), Gradients(weights));
+            }
+
             return default;
         }
 

@@ -8,7 +8,7 @@ using ModGen.Compiler.Planning;
 namespace ModGen.Compiler.Emit.Cuda;
 
 /// <summary>What a launch's text is written from: its operands' names in the method, their shapes, and the catalog of entry points.</summary>
-internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, SectionPlan section, KernelCatalog catalog, bool samples)
+internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, SectionPlan section, KernelCatalog catalog, bool samples, RouterBelow? routerBelow = null)
 {
     public Launch Launch { get; } = launch;
 
@@ -16,6 +16,9 @@ internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, Sectio
 
     /// <summary>True in a sampling program, where rows are counted on the device; false in training, where sequences are whole.</summary>
     public bool Samples { get; } = samples;
+
+    /// <summary>The router whose gradient this launch adds for rows that passed its block by; null where it adds none.</summary>
+    public RouterBelow? RouterBelow { get; } = routerBelow;
 
     /// <summary>The name of the operand with this role.</summary>
     public string this[string role] => nameOf(Launch[role]);
@@ -70,7 +73,11 @@ internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, Sectio
 
     /// <summary>A launch of persistent blocks, each of which leaves a row of partial sums, and the launch that makes a gradient of those in their order, or adds them to it.</summary>
     public IEnumerable<string> WithColumnSums(CudaText text, string rowsOf, int width, string gradient, params string[] arguments) =>
-        [$"LaunchWithColumnSums({Catalog.Add(new SingleEntry(text))}, {Literal.Of(width)}, {gradient}, {Rows(rowsOf)}, [{string.Join(", ", arguments)}]);"];
+        [ColumnSums(text, rowsOf, width, [gradient], arguments)];
+
+    /// <summary>The same with a row of partial sums for each of some gradients.</summary>
+    public string ColumnSums(CudaText text, string rowsOf, int width, string[] gradients, params string[] arguments) =>
+        $"LaunchWithColumnSums({Catalog.Add(new SingleEntry(text))}, {Literal.Of(width)}, {string.Join(", ", gradients)}, {Rows(rowsOf)}, [{string.Join(", ", arguments)}]);";
 
     /// <summary>A launch over one number a row, one a thread.</summary>
     public IEnumerable<string> Scalars(CudaText text, string rowsOf, params string[] arguments) =>
@@ -88,3 +95,8 @@ internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, Sectio
 
     private string Most(TensorType type, long rows) => Samples ? (type.Leading == LeadingExtent.Active ? "active.Most" : "rows.Most") : rows == 1 ? "Batch" : $"Batch * {Literal.Of(rows)}";
 }
+
+/// <summary>The router of the layer below, of which a norm's gradient adds what concerns rows that passed by.</summary>
+/// <param name="Expression">The C# expression of it.</param>
+/// <param name="Always">True where there is one below every layer of the kind.</param>
+internal sealed record RouterBelow(string Expression, bool Always);

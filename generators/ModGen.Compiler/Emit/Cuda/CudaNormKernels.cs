@@ -10,6 +10,8 @@ namespace ModGen.Compiler.Emit.Cuda;
 /// <summary>RMSNorm, alone or with the addition or the gather before it, and its gradient.</summary>
 internal static class CudaNormKernels
 {
+    private const string Apart = "rms_norm_gradient_apart_narrow";
+
     public static IReadOnlyList<CudaKernel> All { get; } =
     [
         CudaKernel.Fused("add_rms_norm", FusedPatterns.AddRmsNorm, AddForward),
@@ -18,7 +20,7 @@ internal static class CudaNormKernels
             n => [Read("x", n.Inputs[0]), Read("gain", n.Inputs[1]), Write("y", n.Outputs[0]), Write("rstd", n.Outputs[1])], Forward),
         CudaKernel.FusedNarrow("rms_norm_gradient_add_narrow", "dx", FusedPatterns.RmsNormGradientAdd, Gradient),
         CudaKernel.Fused("rms_norm_gradient_add", FusedPatterns.RmsNormGradientAdd, Gradient),
-        CudaKernel.Fused("rms_norm_gradient_apart_narrow", FusedPatterns.RmsNormGradientApart, Gradient),
+        CudaKernel.Fused(Apart, FusedPatterns.RmsNormGradientApart, Gradient),
         CudaKernel.FusedNarrow("rms_norm_gradient_narrow", "dx", Backward, Gradient),
         CudaKernel.Fused("rms_norm_gradient", Backward, Gradient),
     ];
@@ -62,33 +64,77 @@ internal static class CudaNormKernels
 
     private static IEnumerable<string> Gradient(CudaCall c)
     {
-        var (width, dy, adds, narrows) = (c.Width("x"), c.Element("dy"), c.Has("residual"), c.Has("narrow"));
-        var apart = c.Launch.Kernel == "rms_norm_gradient_apart_narrow";
-        List<EntryParameter> parameters =
-        [
-            Pointer($"const {dy}", "dy", $"(rows, {Literal.Of(width)})"), Pointer("const float", "x", $"(rows, {Literal.Of(width)})"),
-            Pointer("const float", "gain", $"({Literal.Of(width)})"), Pointer("const float", "rstd", "(rows)"),
-        ];
-        List<string> arguments = [c["dy"], c["x"], c["gain"], c["rstd"]];
-        if (adds)
+        var gradient = new NormGradient(c);
+        if (c.RouterBelow is not { } router)
+            return [gradient.Launch()];
+        var declared = $"var router = {router.Expression};";
+        return router.Always
+            ? [declared, gradient.LaunchWith("router")]
+            : [declared, "if (router.IsThere)", "    " + gradient.LaunchWith("router"), "else", "    " + gradient.Launch()];
+    }
+
+    /// <summary>The forms of the gradient of a norm.</summary>
+    private sealed class NormGradient
+    {
+        private readonly CudaCall _call;
+        private readonly List<EntryParameter> _parameters;
+        private readonly List<string> _arguments;
+        private readonly string _width, _dy, _name, _flags;
+        private readonly bool _adds, _narrows;
+
+        public NormGradient(CudaCall c)
         {
-            parameters.Add(Pointer("const float", "residual", $"(rows, {Literal.Of(width)})"));
-            arguments.Add(c["residual"]);
+            _call = c;
+            (_width, _dy, _adds, _narrows) = (Literal.Of(c.Width("x")), c.Element("dy"), c.Has("residual"), c.Has("narrow"));
+            var apart = c.Launch.Kernel == Apart;
+            _parameters =
+            [
+                Pointer($"const {_dy}", "dy", $"(rows, {_width})"), Pointer("const float", "x", $"(rows, {_width})"),
+                Pointer("const float", "gain", $"({_width})"), Pointer("const float", "rstd", "(rows)"),
+            ];
+            _arguments = [c["dy"], c["x"], c["gain"], c["rstd"]];
+            if (_adds)
+            {
+                _parameters.Add(Pointer("const float", "residual", $"(rows, {_width})"));
+                _arguments.Add(c["residual"]);
+            }
+
+            _parameters.Add(Pointer("float", "dx", $"(rows, {_width}){(_adds && !apart ? ", may be residual" : "")}"));
+            _arguments.Add(c["dx"]);
+            if (_narrows)
+            {
+                _parameters.Add(Pointer("element", "narrow", $"(rows, {_width}){(apart ? ", with residual" : "")}"));
+                _arguments.Add(c["narrow"]);
+            }
+
+            _name = $"rms_norm_gradient_{_width}{Suffix(_dy)}{(apart ? "_apart" : _adds ? "_add" : "")}{(_narrows ? "_narrow" : "")}";
+            _flags = $"{Flag(_adds)}, {Flag(_narrows)}{(apart ? ", true" : "")}";
         }
 
-        parameters.Add(Pointer("float", "dx", $"(rows, {Literal.Of(width)}){(adds && !apart ? ", may be residual" : "")}"));
-        arguments.Add(c["dx"]);
-        if (narrows)
+        private string Operands => $"dy, x, gain, rstd, {(_adds ? "residual" : "nullptr")}, dx, {(_narrows ? "narrow" : "nullptr")}";
+
+        public string Launch()
         {
-            parameters.Add(Pointer("element", "narrow", $"(rows, {Literal.Of(width)}){(apart ? ", with residual" : "")}"));
-            arguments.Add(c["narrow"]);
+            var text = Entry(_name, "rms_norm", $"rms_norm_bwd<{_width}, {_dy}, {_flags}>({Operands}, partials, rows);",
+                [.. _parameters, Pointer("float", "partials", $"(blocks, {_width})"), Rows]);
+            return _call.ColumnSums(text, "x", _call.Width("x"), [_call["dgain"]], [.. _arguments]);
         }
 
-        parameters.Add(Pointer("float", "partials", $"(blocks, {Literal.Of(width)})"));
-        parameters.Add(Rows);
-        var name = $"rms_norm_gradient_{Literal.Of(width)}{Suffix(dy)}{(apart ? "_apart" : adds ? "_add" : "")}{(narrows ? "_narrow" : "")}";
-        var body = $"rms_norm_bwd<{Literal.Of(width)}, {dy}, {Flag(adds)}, {Flag(narrows)}{(apart ? ", true" : "")}>(dy, x, gain, rstd, {(adds ? "residual" : "nullptr")}, dx, {(narrows ? "narrow" : "nullptr")}, partials, rows);";
-        var text = Entry(name, "rms_norm", body, [.. parameters]);
-        return c.WithColumnSums(text, "x", width, c["dgain"], [.. arguments]);
+        /// <summary>With the gradient of the router of the layer below at rows that passed its block by.</summary>
+        public string LaunchWith(string router)
+        {
+            var length = _call.Length("x");
+            var text = Entry(
+                $"{_name}_router_of_{Literal.Of(length)}", "routing rms_norm rms_norm_routed",
+                $"rms_norm_bwd_passing<{_width}, {_dy}, {_flags}, {Literal.Of(length)}>(\n    {Operands}, scores, selected, entered, scale, weight, w, partials, router_partials, rows);",
+                [
+                    .. _parameters, Pointer("const float", "scores", "(rows)"), Pointer("const int", "selected", "(batch, entered)"), Value("int", "entered"),
+                    Pointer("const float", "scale", "(1)"), Value("float", "weight"), Pointer("const float", "w", $"({_width})"),
+                    Pointer("float", "partials", $"(blocks, {_width})"), Pointer("float", "router_partials", $"(blocks, {_width})"), Rows,
+                ]);
+            return _call.ColumnSums(
+                text, "x", _call.Width("x"), [_call["dgain"], $"{router}.Gradient"],
+                [.. _arguments, $"{router}.Scores", $"{router}.Selected", $"{router}.Entered", "Scale", $"{router}.LossWeight", $"{router}.Weights"]);
+        }
     }
 }

@@ -13,6 +13,7 @@ internal static class CudaRoutingKernels
 {
     public static IReadOnlyList<CudaKernel> Fused { get; } =
     [
+        CudaKernel.Fused("entered_gradient", FusedPatterns.EnteredGradient, EnteredGradient),
         CudaKernel.Fused("scatter_add_scaled", FusedPatterns.ScatterAddScaled, ScatterForward),
         CudaKernel.FusedNarrow("gather_scale_gradient_narrow", "df", FusedPatterns.GatherScaleGradient, GatherScaleGradient),
         CudaKernel.Fused("gather_scale_gradient", FusedPatterns.GatherScaleGradient, GatherScaleGradient),
@@ -61,6 +62,13 @@ internal static class CudaRoutingKernels
             var (width, length, selected, element) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"), c.Element("x"));
             return c.ByRow(Forwarding($"gather_{width}{Selection(length, selected)}{Suffix(element)}", "rows", $"gather_rows<{width}, {length}, {selected}, {element}>",
                 Pointer($"const {element}", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer(element, "y", $"(rows, {width})"), Rows), "y", c["x"], c["indices"], c["y"]);
+        }),
+        CudaKernel.For<NarrowRows>("narrow_rows", n => [Read("x", n.Inputs[0]), Read("into", n.Inputs[1]), Read("indices", n.Inputs[2]), Overwrite("y", n.Output, over: n.Inputs[1])], c =>
+        {
+            var (width, length, selected) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"));
+            return c.ByRow(Forwarding($"narrow_rows_{width}{Selection(length, selected)}", "rows", $"narrow_rows<{width}, {length}, {selected}>",
+                Pointer("const float", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("element", "y", $"(stream rows, {width})"), Rows),
+                "indices", c["x"], c["indices"], c["y"]);
         }),
         CudaKernel.For<ScatterAddRows>("scatter_add_rows",
             n => [Read("x", n.Inputs[0]), Read("indices", n.Inputs[1]), Read("f", n.Inputs[2]), Write("y", n.Output, inPlaceOf: n.Inputs[0])], ScatterForward),
@@ -124,6 +132,36 @@ internal static class CudaRoutingKernels
         var body = $"gather_scale_bwd<{width}, {length}, {selected}, {f}, true, {Flag(narrows)}>(dy, selected, f, gate, df, {(narrows ? "narrow" : "nullptr")}, d_gate, rows);";
         var text = Entry($"gather_scale_gradient_{width}{Selection(length, selected)}{Suffix(f)}{(narrows ? "_narrow" : "")}", "rows", body, [.. parameters]);
         return c.ByRow(text, "df", [.. arguments]);
+    }
+
+    private static IEnumerable<string> EnteredGradient(CudaCall c)
+    {
+        var (kind, width, dy) = (c.Op<EnteredScoresGradient>().Kind, Literal.Of(c.Width("x")), c.Element("dy"));
+        var (length, selected, loss, narrows) = (c.Length("dx"), c.Selected("indices"), c.Has("scores"), c.Has("narrow"));
+        List<EntryParameter> parameters =
+        [
+            Pointer($"const {dy}", "dy", $"(rows, {width})"), Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "gain", $"({width})"), Pointer("const float", "rstd", "(rows)"),
+            Pointer("const float", "residual", $"(rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("const float", "gate", "(rows)"), Pointer("const float", "d_gate", "(rows)"),
+        ];
+        List<string> arguments = [c["dy"], c["x"], c["gain"], c["rstd"], c["residual"], c["indices"], c["gates"], c["dgates"]];
+        if (loss)
+        {
+            parameters.AddRange([Pointer("const float", "scores", "(stream rows)"), Pointer("const float", "scale", "(1)"), Value("float", "weight")]);
+            arguments.AddRange([c["scores"], c["scale"], WeightOf(c)]);
+        }
+
+        parameters.AddRange([Pointer("const float", "w", $"({width})"), Pointer("float", "dx", $"(stream rows, {width}), added to")]);
+        arguments.AddRange([c["weight"], c["dx"]]);
+        if (narrows)
+        {
+            parameters.Add(Pointer("element", "narrow", $"(stream rows, {width})"));
+            arguments.Add(c["narrow"]);
+        }
+
+        parameters.AddRange([Pointer("float", "partials", $"(blocks, {width})"), Pointer("float", "router_partials", $"(blocks, {width})"), Rows]);
+        var body = $"rms_norm_bwd_entered<{width}, {dy}, Gate::{kind}, {length}, {selected}, {Flag(loss)}, {Flag(narrows)}>(\n    dy, x, gain, rstd, residual, selected, gate, d_gate, {(loss ? "scores, scale, weight" : "nullptr, nullptr, 0.0f")}, w, dx, {(narrows ? "narrow" : "nullptr")}, partials, router_partials, rows);";
+        var name = $"entered_gradient_{kind.ToString().ToLowerInvariant()}_{width}{Selection(length, selected)}{Suffix(dy)}{(loss ? "_loss" : "")}{(narrows ? "_narrow" : "")}";
+        return [c.ColumnSums(Entry(name, "routing rms_norm rms_norm_routed", body, [.. parameters]), "x", c.Width("x"), [c["dgain"], c["dweight"]], [.. arguments])];
     }
 
     private static IEnumerable<string> ScatterAdd(CudaCall c)

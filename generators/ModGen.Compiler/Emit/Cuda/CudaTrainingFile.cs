@@ -29,6 +29,7 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
                 foreach (var block in plan.Blocks)
                     WriteSection(block, block.Section.Name);
                 WriteReports();
+                WriteRouterBelow();
                 WriteLayout();
             }
         }
@@ -131,8 +132,44 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
         new PassWriter(_writer, section, new PassContext(
             value => Expression(section, value),
             (storage, value) => CudaPlaces.Parameter(plan.Parameters, section, storage, value) ?? Activation(section, storage, value.Type),
-            (launch, nameOf) => CudaKernels.Emit(new CudaCall(launch, nameOf, section, catalog, samples: false))))
+            (launch, nameOf) => CudaKernels.Emit(new CudaCall(launch, nameOf, section, catalog, samples: false, launch == section.NormOfStream ? RouterBelow(section) : null))))
         .Write(launches);
+
+    private RouterBelow? RouterBelow(SectionPlan section)
+    {
+        var layers = section.Section.StreamOut is null
+            ? [Model.Spec.Layers]
+            : Enumerable.Range(0, Model.Spec.Layers).Where(layer => plan.Blocks[Model.KindOfLayer[layer]] == section).ToList();
+        var below = layers.Count(layer => layer > 0 && plan.Blocks[Model.KindOfLayer[layer - 1]].Passing is not null);
+        return below == 0 ? null : new RouterBelow(section.Section.StreamOut is null ? "RouterBelow(Layers)" : "RouterBelow(layer)", below == layers.Count);
+    }
+
+    private void WriteRouterBelow()
+    {
+        if (plan.Blocks.All(b => b.Passing is null))
+            return;
+        _writer.Line();
+        _writer.Line("/// <summary>The router of the layer below, whose gradient at rows that passed its block by the norm above adds; none where that layer has none.</summary>");
+        using (_writer.Block("private Programs::PassingRouter RouterBelow(int layer)"))
+        {
+            for (var kind = 0; kind < plan.Blocks.Count; kind++)
+            {
+                if (plan.Blocks[kind] is not { Passing: { } router, Storage: var storage })
+                    continue;
+                using (_writer.Block($"if (layer > 0{(plan.Blocks.Count > 1 ? $" && KindOf(layer - 1) == {Literal.Of(kind)}" : "")})"))
+                {
+                    _writer.Line("var (weights, saved) = (WeightsAt(layer - 1), SavedAt(layer - 1));");
+                    var weights = CudaPlaces.Behind("weights", storage[router.Router].Offset);
+                    string At(Value value) => CudaPlaces.Activation(storage[value], value.Type, CudaPlaces.Behind("saved", storage[value].Offset));
+                    _writer.Line($"return new({At(router.Scores)}, {At(router.Selected)}, {Literal.Of(router.Selected.Type.Extents[0])}, {Literal.Float(router.LossWeight)}, Weights({weights}), Gradients({weights}));");
+                }
+
+                _writer.Line();
+            }
+
+            _writer.Line("return default;");
+        }
+    }
 
     private static string? Expression(SectionPlan section, Value value)
     {

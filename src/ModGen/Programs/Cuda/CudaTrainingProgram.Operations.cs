@@ -82,7 +82,17 @@ public abstract partial class CudaTrainingProgram
     /// <param name="rows">Rows of the batch.</param>
     /// <param name="arguments">The kernel's other arguments.</param>
     protected void LaunchWithColumnSums(Kernel kernel, int width, DevicePointer gradient, RowCount rows, ReadOnlySpan<Argument> arguments) =>
-        _writer.ColumnSums(kernel, width, gradient, rows, arguments);
+        _writer.ColumnSums(kernel, width, [gradient], rows, arguments);
+
+    /// <summary>The same with partial column sums for two gradients.</summary>
+    /// <param name="kernel">The kernel; its last arguments, both partial sums and the rows, are supplied here.</param>
+    /// <param name="width">Columns.</param>
+    /// <param name="gradient">(width) what is stored or added to first.</param>
+    /// <param name="second">(width) what is stored or added to then.</param>
+    /// <param name="rows">Rows of the batch.</param>
+    /// <param name="arguments">The kernel's other arguments.</param>
+    protected void LaunchWithColumnSums(Kernel kernel, int width, DevicePointer gradient, DevicePointer second, RowCount rows, ReadOnlySpan<Argument> arguments) =>
+        _writer.ColumnSums(kernel, width, [gradient, second], rows, arguments);
 
     /// <summary>Appends a kernel that leaves partial sums, and the one that stores their total.</summary>
     /// <param name="kernel">The kernel; its last arguments, the partial sums and the rows, are supplied here.</param>

@@ -5,7 +5,7 @@ namespace ModGen.Programs;
 /// <summary>Operations that are more than one kernel with a fixed grid: products, attention, and gradients of columns.</summary>
 internal static class OperationLaunches
 {
-    private const int MaximumArguments = 16, ElementsABlock = 2048;
+    private const int MaximumArguments = 20, ElementsABlock = 2048;
 
     /// <summary>Makes a gradient of rows of partial column sums, or adds them to it; a block for 32 columns.</summary>
     public static Kernel AddColumnPartials { get; } = new("add_partials", "prelude elementwise", 256, """
@@ -23,7 +23,7 @@ internal static class OperationLaunches
         {
             // Two blocks a multiprocessor: each thread keeps but a few rows on their way.
             var sums = kernel.Outputs * kernel.Inputs;
-            writer.Partials(kernel.Plain, 2 * writer.Context.Processors, sums, result, writer.AddsTo(result, sizeof(float) * (long)sums), rows, [a, b]);
+            writer.Partials(kernel.Plain, 2 * writer.Context.Processors, sums, [result], [writer.AddsTo(result, sizeof(float) * (long)sums)], rows, [a, b]);
             return;
         }
 
@@ -209,28 +209,38 @@ internal static class OperationLaunches
     }
 
     /// <summary>
-    /// Appends a kernel of persistent blocks that each leave a row of partial column sums, and the one that makes a gradient of
-    /// these rows in their order or adds them to it. The kernel's last two arguments are the partial sums and the rows.
+    /// Appends a kernel of persistent blocks that each leave a row of partial column sums for each of some gradients, and what makes
+    /// gradients of these rows in their order or adds them to these. The kernel's last arguments are the partial sums and the rows.
     /// </summary>
-    public static void ColumnSums(this LaunchWriter writer, Kernel kernel, int width, DevicePointer gradient, RowCount rows, ReadOnlySpan<Argument> arguments) =>
-        writer.Partials(kernel, writer.Context.Processors, width, gradient, writer.AddsTo(gradient, sizeof(float) * (long)width), rows, arguments);
+    public static void ColumnSums(
+        this LaunchWriter writer, Kernel kernel, int width, ReadOnlySpan<DevicePointer> gradients, RowCount rows, ReadOnlySpan<Argument> arguments)
+    {
+        var adds = new bool[gradients.Length];
+        for (var i = 0; i < gradients.Length; i++)
+            adds[i] = writer.AddsTo(gradients[i], sizeof(float) * (long)width);
+        writer.Partials(kernel, writer.Context.Processors, width, gradients, adds, rows, arguments);
+    }
 
     /// <summary>Appends a kernel of persistent blocks that each leave a partial sum, and the one that stores the total of these.</summary>
     public static void Total(this LaunchWriter writer, Kernel kernel, DevicePointer total, RowCount rows, ReadOnlySpan<Argument> arguments) =>
-        writer.Partials(kernel, writer.Context.Processors, 1, total, adds: false, rows, arguments);
+        writer.Partials(kernel, writer.Context.Processors, 1, [total], [false], rows, arguments);
 
-    private static void Partials(this LaunchWriter writer, Kernel kernel, int most, int width, DevicePointer sum, bool adds, RowCount rows, ReadOnlySpan<Argument> arguments)
+    private static void Partials(
+        this LaunchWriter writer, Kernel kernel, int most, int width, ReadOnlySpan<DevicePointer> sums, ReadOnlySpan<bool> adds, RowCount rows, ReadOnlySpan<Argument> arguments)
     {
         // A block takes eight rows at a time; more blocks than rows would only leave zeros to be added.
         var blocks = Math.Min(most, (rows.Most + 7) / 8);
-        var partials = writer.Hold(sizeof(float) * (long)blocks * width);
         var all = new Argument[MaximumArguments];
         arguments.CopyTo(all);
-        all[arguments.Length] = partials;
-        all[arguments.Length + 1] = rows;
-        writer.Launch(kernel, blocks, all.AsSpan(0, arguments.Length + 2));
-        writer.AddPartials(partials, sum, width, blocks, adds);
-        writer.ReleaseFrom(partials);
+        var count = arguments.Length;
+        var partials = new DevicePointer[sums.Length];
+        for (var i = 0; i < sums.Length; i++)
+            all[count++] = partials[i] = writer.Hold(sizeof(float) * (long)blocks * width);
+        all[count++] = rows;
+        writer.Launch(kernel, blocks, all.AsSpan(0, count));
+        for (var i = 0; i < sums.Length; i++)
+            writer.AddPartials(partials[i], sums[i], width, blocks, adds[i]);
+        writer.ReleaseFrom(partials[0]);
     }
 
     private static void AddPartials(this LaunchWriter writer, DevicePointer partials, DevicePointer sum, int width, int count, bool adds) =>

@@ -65,14 +65,13 @@ __device__ __forceinline__ void rms_norm_gather_fwd(const float* x, const int* s
     });
 }
 
-// dx = the gradient of the norm (Add: + residual, which may be dx) and dx_narrow the same as operands (Narrow). Apart: the residual
-// is added in dx_narrow alone.
+// The gradient of the norm, row by row: rest.begin(row, turn) before its loads, rest.take(x) with what was normed, and
+// rest.leave(row, change, sum) with the norm's gradient and, where Add, that and residual.
 // gain_partials (gridDim.x, Width) = each block's part of the gain's gradient; add_column_partials adds them up.
 // 256 threads, any number of blocks; with the registers this takes, one a processor.
-template <int Width, class Dy, bool Add, bool Narrow, bool Apart = false>
-__device__ __forceinline__ void rms_norm_bwd(const Dy* dy, const float* x, const float* gain, const float* rstd, const float* residual, float* dx,
-                                             element* dx_narrow, float* gain_partials, Rows rows) {
-    static_assert(!Apart || (Add && Narrow), "what the residual is added to alone is dx_narrow");
+template <int Width, class Dy, bool Add, class Rest>
+__device__ __forceinline__ void rms_norm_bwd_rows(const Dy* dy, const float* x, const float* gain, const float* rstd, const float* residual,
+                                                  float* gain_partials, Rows rows, Rest rest) {
     using Team = RowTeam<Width>;
     constexpr int Turns = Team::Turns, Group = Team::Group;
     __shared__ float scratch[2][8];
@@ -84,13 +83,15 @@ __device__ __forceinline__ void rms_norm_bwd(const Dy* dy, const float* x, const
         for (int j = 0; j < Group; j++) dgain[i][j] = 0.0f;
     wait_for_previous_kernel();
     let_next_kernel_start();
-    int count = rows.count(), parity = 0;
-    for (int row = int(blockIdx.x) * Team::Teams + Team::team(); row < count; row += int(gridDim.x) * Team::Teams, parity ^= 1) {
+    int count = rows.count(), turn = 0;
+    for (int row = int(blockIdx.x) * Team::Teams + Team::team(); row < count; row += int(gridDim.x) * Team::Teams, turn++) {
         i64 start = i64(row) * Width;
         float n[Turns][Group], d[Turns][Group], out[Turns][Group];
+        rest.begin(row, turn, count);
         Team::read(x + start, n);
         Team::read(dy + start, d);
         if constexpr (Add) Team::read(residual + start, out);
+        rest.take(n);
         float scale = rstd[row], along = 0.0f;
 #pragma unroll
         for (int i = 0; i < Turns; i++) {
@@ -103,20 +104,41 @@ __device__ __forceinline__ void rms_norm_bwd(const Dy* dy, const float* x, const
                 along += d[i][j] * g[j] * n[i][j];
             }
         }
-        float mean = Team::sum(along, scratch, parity) * (1.0f / Width);
+        float mean = Team::sum(along, scratch, turn % 2) * (1.0f / Width);
 #pragma unroll
         for (int i = 0; i < Turns; i++) {
             float g[Group];
             Team::read_cached(gain, i, g);
 #pragma unroll
             for (int j = 0; j < Group; j++) {
-                float change = scale * (d[i][j] * g[j] - n[i][j] * mean);
-                out[i][j] = Add ? out[i][j] + change : change;
-                n[i][j] = change;
+                n[i][j] = scale * (d[i][j] * g[j] - n[i][j] * mean);
+                out[i][j] = Add ? out[i][j] + n[i][j] : n[i][j];
             }
         }
-        Team::write(dx + start, Apart ? n : out);
-        if constexpr (Narrow) Team::write(dx_narrow + start, out);
+        rest.leave(row, n, out);
     }
     sum_teams<Width>(dgain, parts, gain_partials + i64(blockIdx.x) * Width);
+}
+
+template <int Width, bool Narrow, bool Apart>
+struct NormGradientRows {
+    using Row = float[RowTeam<Width>::Turns][RowTeam<Width>::Group];
+    float* dx;
+    element* dx_narrow;
+
+    __device__ __forceinline__ void begin(int, int, int) {}
+    __device__ __forceinline__ void take(const Row&) {}
+    __device__ __forceinline__ void leave(int row, Row& change, Row& sum) {
+        RowTeam<Width>::write(dx + i64(row) * Width, Apart ? change : sum);
+        if constexpr (Narrow) RowTeam<Width>::write(dx_narrow + i64(row) * Width, sum);
+    }
+};
+
+// dx = the gradient of the norm (Add: + residual, which may be dx) and dx_narrow the same as operands (Narrow). Apart: the residual
+// is added in dx_narrow alone.
+template <int Width, class Dy, bool Add, bool Narrow, bool Apart = false>
+__device__ __forceinline__ void rms_norm_bwd(const Dy* dy, const float* x, const float* gain, const float* rstd, const float* residual, float* dx,
+                                             element* dx_narrow, float* gain_partials, Rows rows) {
+    static_assert(!Apart || (Add && Narrow), "what the residual is added to alone is dx_narrow");
+    rms_norm_bwd_rows<Width, Dy, Add>(dy, x, gain, rstd, residual, gain_partials, rows, NormGradientRows<Width, Narrow, Apart>{dx, dx_narrow});
 }

@@ -12,6 +12,18 @@ __device__ __forceinline__ void gather_rows(const T* x, const int* selected, T* 
     });
 }
 
+// The selected rows of y (stream rows, Width) = those of x as operands; the others stay.
+template <int Width, int Length, int Selected>
+__device__ __forceinline__ void narrow_rows(const float* x, const int* selected, element* y, Rows rows) {
+    using Team = RowTeam<Width>;
+    for_rows<Width>(rows, [&](int row) {
+        float v[Team::Turns][Team::Group];
+        i64 start = stream_row<Length, Selected>(selected, row) * Width;
+        Team::read(x + start, v);
+        Team::write(y + start, v);
+    });
+}
+
 // The index of `position` among the Selected ascending ones from `selected`, or -1, found by a whole warp: each round asks 32
 // evenly spread ones, so that 1024 take two rounds.
 template <int Selected>
