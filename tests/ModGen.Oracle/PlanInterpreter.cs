@@ -56,10 +56,39 @@ public sealed class PlanInterpreter
     {
         foreach (var launch in launches)
         {
+            if (launch == section.FirstNorm && layer > 0 && _plan.NormsForTheLayerAbove(layer - 1))
+                continue;
             var values = launch.Reads.Distinct().ToDictionary(v => v, v => Load(section, v, layer));
             GraphInterpreter.Run(launch.Nodes, values, new OpContext(layer, _batch.Draw));
             foreach (var written in launch.Writes)
                 Store(section, written, layer, values[written]);
+            if (_plan.NormsForTheLayerAbove(layer) && launch == section.ScoresOfStream)
+                NormAbove(layer, null);
+            if (_plan.NormsForTheLayerAbove(layer) && launch.Writes.Contains(section.Section.StreamOut!))
+                NormAbove(layer, Load(section, launch["indices"], layer));
+        }
+    }
+
+    /// <summary>The first norm of the layer above: of all rows as they are, or of the selected ones.</summary>
+    private void NormAbove(int layer, Tensor? selected)
+    {
+        var above = SectionOf(layer + 1);
+        var norm = above.FirstNorm!;
+        var results = OpMeaning.Evaluate(norm.Nodes[0].Op, [Load(above, norm["x"], layer + 1), _parameters.Stack(norm["gain"], layer + 1)], new OpContext());
+        for (var i = 0; i < results.Length; i++)
+        {
+            var output = norm.Nodes[0].Outputs[i];
+            var made = new Tensor(output.Type, results[i]);
+            var width = results[i].Length / (_sequences * _plan.Model.Spec.Context);
+            var kept = Load(above, output, layer + 1).Values;
+            for (var row = 0; row < kept.Length / width; row++)
+            {
+                var (sequence, position) = (row / _plan.Model.Spec.Context, row % _plan.Model.Spec.Context);
+                if (selected is null || selected.Values.Skip(sequence * selected.Stride).Take(selected.Stride).Contains(position))
+                    made.Values.AsSpan(row * width, width).CopyTo(kept.AsSpan(row * width));
+            }
+
+            Store(above, output, layer + 1, new Tensor(output.Type, kept));
         }
     }
 

@@ -1,4 +1,4 @@
-// families: elementwise routing rms_norm rms_norm_routed
+// families: elementwise rows routing rms_norm rms_norm_routed
 // precisions: both
 #include "values.h"
 
@@ -96,7 +96,33 @@ template <int Width, class Dy, Gate Kind, int Length, int Selected, bool Loss> v
     expect(name + " gain", gain_gradient == n.gain_gradient);
 }
 
+// The norm above a routed block, made with the scores and with the return: bit by bit what it is when made at the end.
+template <int Width, int Length, int Selected, bool Scaled> void check_above(int sequences) {
+    int rows = sequences * Length, compact = sequences * Selected;
+    std::string name = "norm above " + std::to_string(compact) + " of " + std::to_string(rows) + " x " + std::to_string(Width);
+    auto x = some<float>(i64(rows) * Width, 2.0f), gain = some<float>(Width, 0.1f, 1.0f), w = some<float>(Width), gate = some<float>(compact);
+    auto f = some<element>(i64(compact) * Width);
+    auto selected = some_selection(sequences, Length, Selected);
+    auto apart = x;
+    Values<float> scores(rows), scores_apart(rows), rstd(rows), rstd_apart(rows);
+    Values<element> y(x.size()), y_apart(x.size());
+    Rows all{nullptr, rows}, few{nullptr, compact};
+    emulator::launch(ceil_div(rows, 8), 256, [&] { router_scores<Width>(apart.data(), w.data(), scores_apart.data(), all); });
+    emulator::launch(ceil_div(compact, 8), 256, [&] { scatter_add_scaled<Width, Length, Selected, element, Scaled, true>(apart.data(), selected.data(), f.data(), gate.data(), apart.data(), few); });
+    emulator::launch(ceil_div(rows, 8), 256, [&] { rms_norm_fwd<Width>(apart.data(), gain.data(), y_apart.data(), rstd_apart.data(), all, 1e-5f); });
+    emulator::launch(ceil_div(rows, 8), 256, [&] { router_scores_norm<Width>(x.data(), w.data(), scores.data(), gain.data(), y.data(), rstd.data(), all, 1e-5f); });
+    emulator::launch(ceil_div(compact, 8), 256, [&] { scatter_add_norm<Width, Length, Selected, element, Scaled>(x.data(), selected.data(), f.data(), gate.data(), gain.data(), y.data(), rstd.data(), few, 1e-5f); });
+    expect(name + " scores", scores == scores_apart);
+    expect(name + " stream", x == apart);
+    expect(name, y == y_apart);
+    expect(name + " rstd", rstd == rstd_apart);
+}
+
 int main() {
+    check_above<256, 40, 7, true>(3);
+    check_above<33, 20, 20, false>(2);
+    check_above<1280, 21, 1, true>(5);
+    check_above<5000, 9, 5, true>(3);
     check_passing<256, element, true, 40, 7>(3, 2);
     check_passing<192, float, true, 301, 40>(2, 1);
     check_passing<33, element, true, 20, 20>(2, 3);

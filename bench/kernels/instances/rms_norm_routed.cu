@@ -17,6 +17,15 @@
                          element* dx_narrow, float* partials, float* router_partials, Rows rows) {                                                         \
         rms_norm_bwd_entered<WIDTH, element, Gate::Sigmoid, 2048, 256, true, true>(dy, x, gain, rstd, residual, selected, gates, dgates, scores, scale, weight, w, \
                                                                                    dx, dx_narrow, partials, router_partials, rows);                        \
+    }                                                                                                                                                      \
+    NORM scores_##WIDTH(const float* x, const float* w, float* scores, const float* gain, element* y, float* rstd, Rows rows, float epsilon) {             \
+        router_scores_norm<WIDTH>(x, w, scores, gain, y, rstd, rows, epsilon);                                                                             \
+    }                                                                                                                                                      \
+    NORM scores_narrow_##WIDTH(const float* x, const float* w, float* scores, element* narrow, const float* gain, element* y, float* rstd, Rows rows, float epsilon) { \
+        router_scores_norm<WIDTH, true>(x, w, scores, gain, y, rstd, rows, epsilon, narrow);                                                               \
+    }                                                                                                                                                      \
+    NORM return_##WIDTH(float* x, const int* selected, const element* f, const float* gates, const float* gain, element* y, float* rstd, Rows rows, float epsilon) { \
+        scatter_add_norm<WIDTH, 2048, 256, element, true>(x, selected, f, gates, gain, y, rstd, rows, epsilon);                                            \
     }
 INSTANCE(1024)
 INSTANCE(4096)

@@ -35,6 +35,13 @@ public sealed record SectionPlan(
     public Launch? NormOfStream => Backward.FirstOrDefault(l =>
         Gradients?.GradientOut is { } gradientOut && l.Writes.Contains(gradientOut) && l.Nodes.Any(n => n.Op is Ops.RmsNormGradient && n.Inputs[1] == Section.StreamIn));
 
+    /// <summary>The launch that begins the forward pass with a norm of the stream alone, kept for the backward pass; null where something else does.</summary>
+    public Launch? FirstNorm => Forward.FirstOrDefault(l =>
+        l.Nodes.Count == 1 && l.Nodes[0] is { Op: Ops.RmsNorm } norm && norm.Inputs[0] == Section.StreamIn && norm.Outputs.All(o => Storage[o].Kind == StorageKind.Saved));
+
+    /// <summary>The launch of a routed block that reads the whole stream for the router's scores; null where rows that pass by are not left as they are.</summary>
+    public Launch? ScoresOfStream => UpdatesInPlace ? Forward.FirstOrDefault(l => l.Nodes.Any(n => n.Op is Ops.RouterScores && n.Inputs[0] == Section.StreamIn)) : null;
+
     /// <summary>True when the section's result lies over the stream that it reads.</summary>
     public bool UpdatesInPlace => Section.StreamOut is { } streamOut && Storage[streamOut].Kind == StorageKind.StreamIn;
 }

@@ -28,6 +28,16 @@ public sealed record TrainingPlan(
     ActivationLayout Memory,
     ParameterLayout Parameters)
 {
+    /// <summary>
+    /// True when a layer may make the first norm of the layer above: with its router's scores, of which the norm of rows that pass by is a
+    /// by-product, and again for the rows that enter, when they return.
+    /// </summary>
+    public bool NormsForTheLayerAbove(int layer) =>
+        layer >= 0 && layer + 1 < Model.KindOfLayer.Count && BlockOf(layer).ScoresOfStream is not null && BlockOf(layer + 1).FirstNorm is not null;
+
+    /// <summary>The plan of a layer's kind.</summary>
+    public SectionPlan BlockOf(int layer) => Blocks[Model.KindOfLayer[layer]];
+
     /// <summary>Plans <paramref name="model"/> for the back end with the given table.</summary>
     public static TrainingPlan Create(ModelGraph model, BackEnd backEnd)
     {

@@ -17,7 +17,8 @@ partial class Dense
         // Activations of one sequence, in elements; in a batch, a buffer lies at Batch times its offset. Floats and operands have an arena each.
         private const long Stream = 0; // residual stream before each layer, and behind the last
         private const long StreamStep = 8192;
-        private const long StreamGradient = 40960; // its rounding, of operands, starts at 0
+        private const long StreamGradient = 40960;
+        private const long StreamGradientOperands = 0; // the same, rounded
         private const long Scratch = 49152;
         private const long ScratchOperands = 8192;
         private const long SequenceFloats = 85120;
@@ -113,7 +114,7 @@ partial class Dense
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
             var dfinalGain = Gradients(213504); // (64)
-            var dxNarrow = Operands(0); // (B, 128, 64)
+            var dxNarrow = Operands(StreamGradientOperands); // (B, 128, 64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Narrow, 64, dfinalGain, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx, dxNarrow]);
         }
 
@@ -187,7 +188,7 @@ partial class Dense
             var saved = SavedAt(layer);
             var savedOperands = SavedOperandsAt(layer);
             var hidden = Operands(savedOperands + 90112); // (B, 128, 192)
-            var dnextNarrow = Operands(0); // (B, 128, 64)
+            var dnextNarrow = Operands(StreamGradientOperands); // (B, 128, 64)
             var ddownWeight = Gradients(weights + 36992); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, dnextNarrow, hidden, ddownWeight, Rows(Batch * 128));
 
@@ -239,7 +240,7 @@ partial class Dense
             var rstd = Floats(saved); // (B, 128)
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
             var dattentionGain = Gradients(weights); // (64)
-            var dx2Narrow = Operands(0); // (B, 128, 64), over dnextNarrow
+            var dx2Narrow = Operands(StreamGradientOperands); // (B, 128, 64), over dnextNarrow
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2, dx2Narrow]);
         }
 

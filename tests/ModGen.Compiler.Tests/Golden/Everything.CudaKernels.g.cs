@@ -321,8 +321,8 @@ partial class Everything
                 const float* x,  // (rows, 64)
                 const float* w,  // (64)
                 float* scores,   // (rows)
-                Rows rows,
-                element* narrow) // (rows, 64)
+                element* narrow, // (rows, 64)
+                Rows rows)
             {
                 router_scores<64, true>(x, w, scores, rows, narrow);
             }

@@ -146,7 +146,7 @@ partial class Everything
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
             var xNarrow = Operands(savedOperands); // (B, 128, 64)
-            Launch(CudaKernels.RouterScores64Narrow, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128), xNarrow]);
+            Launch(CudaKernels.RouterScores64Narrow, Blocks(Batch * 128, 8), [x, routerWeight, scores, xNarrow, Rows(Batch * 128)]);
 
             var selected = Integers(saved + 128); // (B, 32) int
             Launch(CudaKernels.Top32Of128, Batch, [scores, selected]);
@@ -316,7 +316,7 @@ partial class Everything
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
             var xNarrow = Operands(savedOperands); // (B, 128, 64)
-            Launch(CudaKernels.RouterScores64Narrow, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128), xNarrow]);
+            Launch(CudaKernels.RouterScores64Narrow, Blocks(Batch * 128, 8), [x, routerWeight, scores, xNarrow, Rows(Batch * 128)]);
 
             var selected = Integers(saved + 128); // (B, 16) int
             Launch(CudaKernels.Top16Of128, Batch, [scores, selected]);

@@ -1130,6 +1130,22 @@ partial class Routed
             }
             """);
 
+        public static readonly Cuda::Kernel RouterScoresNorm64 = new("router_scores_norm_64", "prelude routing rms_norm rms_norm_routed", 256,
+            """
+            extern "C" __global__ void __launch_bounds__(256, 1) router_scores_norm_64(
+                const float* x,    // (rows, 64)
+                const float* w,    // (64)
+                float* scores,     // (rows)
+                const float* gain, // (64)
+                element* normed,   // (rows, 64)
+                float* rstd,       // (rows)
+                float epsilon,
+                Rows rows)
+            {
+                router_scores_norm<64>(x, w, scores, gain, normed, rstd, rows, epsilon);
+            }
+            """);
+
         public static readonly Cuda::Kernel RouterScores64 = new("router_scores_64", "prelude routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) router_scores_64(
@@ -1308,6 +1324,23 @@ partial class Routed
                 Rows rows)
             {
                 gates<Gate::Identity, 128, 16>(scores, selected, gate, rows);
+            }
+            """);
+
+        public static readonly Cuda::Kernel Scatter64_16Of128ScaledNorm = new("scatter_64_16_of_128_scaled_norm", "prelude routing rms_norm rms_norm_routed", 256,
+            """
+            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_16_of_128_scaled_norm(
+                float* x,            // (stream rows, 64), added to
+                const int* selected, // (selected rows)
+                const element* f,    // (selected rows, 64)
+                const float* gate,   // (selected rows)
+                const float* gain,   // (64)
+                element* normed,     // (stream rows, 64)
+                float* rstd,         // (stream rows)
+                float epsilon,
+                Rows rows)
+            {
+                scatter_add_norm<64, 128, 16, element, true>(x, selected, f, gate, gain, normed, rstd, rows, epsilon);
             }
             """);
 
@@ -2007,6 +2040,6 @@ partial class Routed
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64NarrowRouterOf128, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64AddNarrowRouterOf128, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64ApartNarrow, EnteredGradientIdentity64_16Of128LossNarrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, .. Decode64Routed.Forms, .. Decode64RouterIdentity.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64NarrowRouterOf128, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At128.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64Float, .. LinearSum64x192Float.Forms, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64AddNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RmsNormGradient64AddNarrowRouterOf128, RouterScoresNorm64, RouterScores64, Top16Of128, RoutingLoss16Of128, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, Add64, .. LinearSum64x192.Forms, GatesIdentity16Of128, Scatter64_16Of128ScaledNorm, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64ApartNarrow, EnteredGradientIdentity64_16Of128LossNarrow, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64.Forms, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x64FloatAddFloat.Forms, .. Linear64x192FloatAddFloat.Forms, .. Decode64Routed.Forms, .. Decode64RouterIdentity.Forms, SelectRows, .. Linear64x192Add.Forms, GatesIdentity, Scatter64ScaledInPlace];
     }
 }

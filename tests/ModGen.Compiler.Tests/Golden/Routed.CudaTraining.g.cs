@@ -17,7 +17,8 @@ partial class Routed
         // Activations of one sequence, in elements; in a batch, a buffer lies at Batch times its offset. Floats and operands have an arena each.
         private const long Stream = 0; // residual stream before the first layer; routed blocks update it in place
         private const long StreamEnd = 16384; // behind the last
-        private const long StreamGradient = 24576; // its rounding, of operands, starts at 0
+        private const long StreamGradient = 24576;
+        private const long StreamGradientOperands = 0; // the same, rounded
         private const long Scratch = 32768;
         private const long ScratchOperands = 8192;
         private const long SequenceFloats = 57360;
@@ -115,7 +116,7 @@ partial class Routed
 
             var dx = Floats(StreamGradient); // (B, 128, 64)
             var dfinalGain = Gradients(230016); // (64)
-            var dxNarrow = Operands(0); // (B, 128, 64)
+            var dxNarrow = Operands(StreamGradientOperands); // (B, 128, 64)
             var router = RouterBelow(Layers);
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64NarrowRouterOf128, 64, dfinalGain, router.Gradient, Rows(Batch * 128), [dnormed, x, finalGain, rstd, dx, dxNarrow, router.Scores, router.Selected, router.Entered, Scale, router.LossWeight, router.Weights]);
         }
@@ -153,7 +154,8 @@ partial class Routed
             var attentionGain = Weights(weights); // (64)
             var normed = Operands(savedOperands); // (B, 128, 64)
             var rstd = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, attentionGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
+            if (!IsNormed(layer))
+                Launch(CudaKernels.RmsNorm64, Blocks(Batch * 128, 8), [x, attentionGain, normed, rstd, 1e-05f, Rows(Batch * 128)]);
 
             var qkvWeight = WeightOperands(weights + 64); // (192, 64)
             var rotated = Operands(savedOperands + 8192); // (B, 128, 192)
@@ -190,7 +192,7 @@ partial class Routed
             var saved = SavedAt(layer);
             var savedOperands = SavedOperandsAt(layer);
             var hidden = Operands(savedOperands + 98304); // (B, 128, 192)
-            var dnextNarrow = Operands(0); // (B, 128, 64)
+            var dnextNarrow = Operands(StreamGradientOperands); // (B, 128, 64)
             var ddownWeight = Gradients(weights + 41088); // (64, 192)
             Linear(CudaKernels.LinearWeightGradient64x192, dnextNarrow, hidden, ddownWeight, Rows(Batch * 128));
 
@@ -242,7 +244,7 @@ partial class Routed
             var rstd = Floats(saved); // (B, 128)
             var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
             var dattentionGain = Gradients(weights); // (64)
-            var dx2Narrow = Operands(0); // (B, 128, 64), over dnextNarrow
+            var dx2Narrow = Operands(StreamGradientOperands); // (B, 128, 64), over dnextNarrow
             var router = RouterBelow(layer);
             if (router.IsThere)
                 LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrowRouterOf128, 64, dattentionGain, router.Gradient, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2, dx2Narrow, router.Scores, router.Selected, router.Entered, Scale, router.LossWeight, router.Weights]);
@@ -259,7 +261,11 @@ partial class Routed
             var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
-            Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128)]);
+            var above = NormAbove(layer);
+            if (above.IsThere)
+                Launch(CudaKernels.RouterScoresNorm64, Blocks(Batch * 128, 8), [x, routerWeight, scores, above.Gain, above.Normed, above.Rstd, 1e-05f, Rows(Batch * 128)]);
+            else
+                Launch(CudaKernels.RouterScores64, Blocks(Batch * 128, 8), [x, routerWeight, scores, Rows(Batch * 128)]);
 
             var selected = Integers(saved + 128); // (B, 16) int
             Launch(CudaKernels.Top16Of128, Batch, [scores, selected]);
@@ -303,7 +309,10 @@ partial class Routed
             Launch(CudaKernels.GatesIdentity16Of128, Blocks(Batch * 16, 256), [scores, selected, gates, Rows(Batch * 16)]);
 
             var next = Floats(StreamBefore(layer)); // (B, 128, 64), over x
-            Launch(CudaKernels.Scatter64_16Of128ScaledInPlace, Blocks(Batch * 16, 8), [x, selected, delta, gates, next, Rows(Batch * 16)]);
+            if (above.IsThere)
+                Launch(CudaKernels.Scatter64_16Of128ScaledNorm, Blocks(Batch * 16, 8), [x, selected, delta, gates, above.Gain, above.Normed, above.Rstd, 1e-05f, Rows(Batch * 16)]);
+            else
+                Launch(CudaKernels.Scatter64_16Of128ScaledInPlace, Blocks(Batch * 16, 8), [x, selected, delta, gates, next, Rows(Batch * 16)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -375,7 +384,7 @@ partial class Routed
             var dattentionGain = Gradients(weights + 64); // (64)
             var drouterWeight = Gradients(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
-            var dx4Narrow = Operands(0); // (B, 128, 64)
+            var dx4Narrow = Operands(StreamGradientOperands); // (B, 128, 64)
             LaunchWithColumnSums(CudaKernels.EnteredGradientIdentity64_16Of128LossNarrow, 64, dattentionGain, drouterWeight, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, selected, gates, dgates, scores, Scale, 0.01f, routerWeight, dx4, dx4Narrow]);
         }
 
@@ -409,6 +418,21 @@ partial class Routed
 
             return default;
         }
+
+        /// <summary>The first norm of the layer above, where the layer makes it: with its router's scores, and with the return of the rows that entered.</summary>
+        private Programs::NormAbove NormAbove(int layer)
+        {
+            if (layer < Layers - 1 && KindOf(layer + 1) == 0)
+            {
+                var (weights, saved, savedOperands) = (WeightsAt(layer + 1), SavedAt(layer + 1), SavedOperandsAt(layer + 1));
+                return new(true, Weights(weights), Operands(savedOperands), Floats(saved));
+            }
+
+            return default;
+        }
+
+        /// <summary>True where the layer below has made the layer's first norm.</summary>
+        private static bool IsNormed(int layer) => layer > 0 && KindOf(layer - 1) == 1;
 
         /// <summary>Offset of a layer's parameters.</summary>
         private static long WeightsAt(int layer)

@@ -8,7 +8,7 @@ using ModGen.Compiler.Planning;
 namespace ModGen.Compiler.Emit.Cuda;
 
 /// <summary>What a launch's text is written from: its operands' names in the method, their shapes, and the catalog of entry points.</summary>
-internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, SectionPlan section, KernelCatalog catalog, bool samples, RouterBelow? routerBelow = null)
+internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, SectionPlan section, KernelCatalog catalog, bool samples, Neighbour? neighbour = null)
 {
     public Launch Launch { get; } = launch;
 
@@ -17,8 +17,8 @@ internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, Sectio
     /// <summary>True in a sampling program, where rows are counted on the device; false in training, where sequences are whole.</summary>
     public bool Samples { get; } = samples;
 
-    /// <summary>The router whose gradient this launch adds for rows that passed its block by; null where it adds none.</summary>
-    public RouterBelow? RouterBelow { get; } = routerBelow;
+    /// <summary>The section next to this one with which the launch has to do; null for most.</summary>
+    public Neighbour? Neighbour { get; } = neighbour;
 
     /// <summary>The name of the operand with this role.</summary>
     public string this[string role] => nameOf(Launch[role]);
@@ -56,9 +56,25 @@ internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, Sectio
     /// <summary>The number of elements as the kernels take it, for operands of one number a row.</summary>
     public string Elements(string role) => Samples ? Counted(role) : $"Rows({MostElements(role)})";
 
+    /// <summary>
+    /// The statements of a launch that has another form where its neighbour is there, which is called <paramref name="name"/> then; it is
+    /// declared here unless an earlier launch of the pass has done so.
+    /// </summary>
+    public IEnumerable<string> Either(string name, Func<string> there, Func<string> otherwise, bool declares = true)
+    {
+        if (Neighbour is null)
+            return [otherwise()];
+        List<string> statements = declares ? [$"var {name} = {Neighbour.Expression};"] : [];
+        statements.AddRange(Neighbour.Always ? [there()] : [$"if ({name}.IsThere)", "    " + there(), "else", "    " + otherwise()]);
+        return statements;
+    }
+
     /// <summary>A launch of one warp a row.</summary>
     public IEnumerable<string> ByRow(CudaText text, string rowsOf, params string[] arguments) =>
-        [Statement(text, $"Blocks({Most(rowsOf)}, 8)", [.. arguments, Rows(rowsOf)])];
+        [Row(text, rowsOf, arguments)];
+
+    /// <summary>The statement of a launch of one warp a row.</summary>
+    public string Row(CudaText text, string rowsOf, params string[] arguments) => Statement(text, $"Blocks({Most(rowsOf)}, 8)", [.. arguments, Rows(rowsOf)]);
 
     /// <summary>A launch over all elements of an operand, eight a thread, with the rows of <paramref name="rowsOf"/> as its last argument.</summary>
     public IEnumerable<string> Flat(CudaText text, string rowsOf, long width, params string[] arguments)
@@ -95,8 +111,3 @@ internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, Sectio
 
     private string Most(TensorType type, long rows) => Samples ? (type.Leading == LeadingExtent.Active ? "active.Most" : "rows.Most") : rows == 1 ? "Batch" : $"Batch * {Literal.Of(rows)}";
 }
-
-/// <summary>The router of the layer below, of which a norm's gradient adds what concerns rows that passed by.</summary>
-/// <param name="Expression">The C# expression of it.</param>
-/// <param name="Always">True where there is one below every layer of the kind.</param>
-internal sealed record RouterBelow(string Expression, bool Always);

@@ -31,8 +31,13 @@ internal static class CudaNormKernels
         var text = Entry($"rms_norm_{width}", "rms_norm", $"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon);",
             Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "gain", $"({width})"),
             Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
-        return c.ByRow(text, "x",
-            c["x"], c["gain"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
+        var launch = c.Row(text, "x", c["x"], c["gain"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
+        return c.Neighbour switch
+        {
+            null => [launch],
+            { Always: true } => [],
+            var below => [$"if (!{below.Expression})", "    " + launch],
+        };
     }
 
     private static IEnumerable<string> AddForward(CudaCall c)
@@ -65,12 +70,7 @@ internal static class CudaNormKernels
     private static IEnumerable<string> Gradient(CudaCall c)
     {
         var gradient = new NormGradient(c);
-        if (c.RouterBelow is not { } router)
-            return [gradient.Launch()];
-        var declared = $"var router = {router.Expression};";
-        return router.Always
-            ? [declared, gradient.LaunchWith("router")]
-            : [declared, "if (router.IsThere)", "    " + gradient.LaunchWith("router"), "else", "    " + gradient.Launch()];
+        return c.Either("router", () => gradient.LaunchWith("router"), gradient.Launch);
     }
 
     /// <summary>The forms of the gradient of a norm.</summary>

@@ -11,6 +11,8 @@ namespace ModGen.Compiler.Emit.Cuda;
 /// <summary>Routers, selections, gates, their losses, and the rows that they move.</summary>
 internal static class CudaRoutingKernels
 {
+    private const string Routed = "routing rms_norm rms_norm_routed";
+
     public static IReadOnlyList<CudaKernel> Fused { get; } =
     [
         CudaKernel.Fused("entered_gradient", FusedPatterns.EnteredGradient, EnteredGradient),
@@ -74,20 +76,20 @@ internal static class CudaRoutingKernels
             n => [Read("x", n.Inputs[0]), Read("indices", n.Inputs[1]), Read("f", n.Inputs[2]), Write("y", n.Output, inPlaceOf: n.Inputs[0])], ScatterForward),
     ];
 
-    /// <summary>A score a row; with it, the rows as operands.</summary>
+    /// <summary>A score a row; with it, the rows as operands, and the first norm of the layer above.</summary>
     private static IEnumerable<string> Scores(CudaCall c)
     {
         var (width, narrows) = (Literal.Of(c.Width("x")), c.Has("narrow"));
-        List<EntryParameter> parameters = [Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "w", $"({width})"), Pointer("float", "scores", "(rows)"), Rows];
-        List<string> arguments = [c["x"], c["weight"], c["scores"], c.Rows("x")];
-        if (narrows)
-        {
-            parameters.Add(Pointer("element", "narrow", $"(rows, {width})"));
-            arguments.Add(c["narrow"]);
-        }
-
-        var text = Forwarding($"router_scores_{width}{(narrows ? "_narrow" : "")}", "routing", $"router_scores<{width}{(narrows ? ", true" : "")}>", [.. parameters]);
-        return [c.Statement(text, $"Blocks({c.Most("x")}, 8)", [.. arguments])];
+        EntryParameter[] parameters = [Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "w", $"({width})"), Pointer("float", "scores", "(rows)")];
+        string[] arguments = [c["x"], c["weight"], c["scores"]];
+        EntryParameter[] narrow = narrows ? [Pointer("element", "narrow", $"(rows, {width})")] : [];
+        string[] narrowArgument = narrows ? [c["narrow"]] : [];
+        var (suffix, sizes, more) = narrows ? ("_narrow", $"{width}, true", ", narrow") : ("", width, "");
+        return c.Either(
+            "above",
+            () => c.Row(Entry($"router_scores_norm_{width}{suffix}", Routed, $"router_scores_norm<{sizes}>(x, w, scores, gain, normed, rstd, rows, epsilon{more});",
+                [.. parameters, .. narrow, .. NormAbove(width, "rows")]), "x", [.. arguments, .. narrowArgument, .. NormAboveArguments(c)]),
+            () => c.Row(Entry($"router_scores_{width}{suffix}", "routing", $"router_scores<{sizes}>(x, w, scores, rows{more});", [.. parameters, .. narrow, Rows]), "x", [.. arguments, .. narrowArgument]));
     }
 
     /// <summary>x with gate · f added at the selected rows: in place only those are touched, else the whole stream moves on.</summary>
@@ -95,21 +97,31 @@ internal static class CudaRoutingKernels
     {
         var (width, length, selected, f) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"), c.Element("f"));
         var (scaled, inPlace) = (c.Has("gates"), c.Same("x", "y"));
-        List<EntryParameter> parameters = [Pointer("const float", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(selected rows)"), Pointer($"const {f}", "f", $"(selected rows, {width})")];
-        List<string> arguments = [c["x"], c["indices"], c["f"]];
+        List<EntryParameter> parameters = [Pointer("const int", "selected", "(selected rows)"), Pointer($"const {f}", "f", $"(selected rows, {width})")];
+        List<string> arguments = [c["indices"], c["f"]];
         if (scaled)
         {
             parameters.Add(Pointer("const float", "gate", "(selected rows)"));
             arguments.Add(c["gates"]);
         }
 
-        parameters.Add(Pointer("float", "y", $"(stream rows, {width}){(inPlace ? ", the same as x" : "")}"));
-        arguments.Add(c["y"]);
-        parameters.Add(Rows);
-        var name = $"scatter_{width}{Selection(length, selected)}{Suffix(f)}{(scaled ? "_scaled" : "")}{(inPlace ? "_in_place" : "")}";
-        var text = Entry(name, "rows", $"scatter_add_scaled<{width}, {length}, {selected}, {f}, {Flag(scaled)}, {Flag(inPlace)}>(x, selected, f, {(scaled ? "gate" : "nullptr")}, y, rows);", [.. parameters]);
-        return c.ByRow(text, inPlace ? "f" : "x", [.. arguments]);
+        var (sizes, gate) = ($"{width}, {length}, {selected}, {f}, {Flag(scaled)}", scaled ? "gate" : "nullptr");
+        var name = $"scatter_{width}{Selection(length, selected)}{Suffix(f)}{(scaled ? "_scaled" : "")}";
+        var shape = $"(stream rows, {width})";
+        return c.Either(
+            "above",
+            () => c.Row(Entry($"{name}_norm", Routed, $"scatter_add_norm<{sizes}>(x, selected, f, {gate}, gain, normed, rstd, rows, epsilon);",
+                [Pointer("float", "x", shape + ", added to"), .. parameters, .. NormAbove(width, "stream rows")]), "f", [c["x"], .. arguments, .. NormAboveArguments(c)]),
+            () => c.Row(Entry(name + (inPlace ? "_in_place" : ""), "rows", $"scatter_add_scaled<{sizes}, {Flag(inPlace)}>(x, selected, f, {gate}, y, rows);",
+                [Pointer("const float", "x", shape), .. parameters, Pointer("float", "y", shape + (inPlace ? ", the same as x" : "")), Rows]), inPlace ? "f" : "x", [c["x"], .. arguments, c["y"]]),
+            declares: false); // the scores have
     }
+
+    /// <summary>What a kernel takes that also makes the first norm of the layer above.</summary>
+    private static EntryParameter[] NormAbove(string width, string rows) =>
+        [Pointer("const float", "gain", $"({width})"), Pointer("element", "normed", $"({rows}, {width})"), Pointer("float", "rstd", $"({rows})"), Value("float", "epsilon"), Rows];
+
+    private static string[] NormAboveArguments(CudaCall c) => ["above.Gain", "above.Normed", "above.Rstd", Literal.Float(c.Neighbour!.Epsilon)];
 
     private static IEnumerable<string> GatherScaleGradient(CudaCall c)
     {
@@ -161,7 +173,7 @@ internal static class CudaRoutingKernels
         parameters.AddRange([Pointer("float", "partials", $"(blocks, {width})"), Pointer("float", "router_partials", $"(blocks, {width})"), Rows]);
         var body = $"rms_norm_bwd_entered<{width}, {dy}, Gate::{kind}, {length}, {selected}, {Flag(loss)}, {Flag(narrows)}>(\n    dy, x, gain, rstd, residual, selected, gate, d_gate, {(loss ? "scores, scale, weight" : "nullptr, nullptr, 0.0f")}, w, dx, {(narrows ? "narrow" : "nullptr")}, partials, router_partials, rows);";
         var name = $"entered_gradient_{kind.ToString().ToLowerInvariant()}_{width}{Selection(length, selected)}{Suffix(dy)}{(loss ? "_loss" : "")}{(narrows ? "_narrow" : "")}";
-        return [c.ColumnSums(Entry(name, "routing rms_norm rms_norm_routed", body, [.. parameters]), "x", c.Width("x"), [c["dgain"], c["dweight"]], [.. arguments])];
+        return [c.ColumnSums(Entry(name, Routed, body, [.. parameters]), "x", c.Width("x"), [c["dgain"], c["dweight"]], [.. arguments])];
     }
 
     private static IEnumerable<string> ScatterAdd(CudaCall c)

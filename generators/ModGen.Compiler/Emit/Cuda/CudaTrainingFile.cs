@@ -9,6 +9,7 @@ namespace ModGen.Compiler.Emit.Cuda;
 internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
 {
     private readonly CodeWriter _writer = new();
+    private readonly CudaNeighbours _neighbours = new(plan);
 
     private ModelGraph Model => plan.Model;
 
@@ -29,7 +30,7 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
                 foreach (var block in plan.Blocks)
                     WriteSection(block, block.Section.Name);
                 WriteReports();
-                WriteRouterBelow();
+                _neighbours.Write(_writer);
                 WriteLayout();
             }
         }
@@ -52,7 +53,9 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
             _writer.Line($"private const long StreamEnd = {Literal.Of(memory.Streams[memory.Streams.Count - 1])}; // behind the last");
         }
 
-        _writer.Line($"private const long StreamGradient = {Literal.Of(memory.StreamGradient)};{(RoundsGradient ? " // its rounding, of operands, starts at 0" : "")}");
+        _writer.Line($"private const long StreamGradient = {Literal.Of(memory.StreamGradient)};");
+        if (RoundsGradient)
+            _writer.Line("private const long StreamGradientOperands = 0; // the same, rounded");
         _writer.Line($"private const long Scratch = {Literal.Of(memory.Scratch.Words)};{(RoundsGradient ? "" : " // that of operands starts at 0")}");
         if (RoundsGradient)
             _writer.Line($"private const long ScratchOperands = {Literal.Of(memory.Scratch.Operands)};");
@@ -132,44 +135,8 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
         new PassWriter(_writer, section, new PassContext(
             value => Expression(section, value),
             (storage, value) => CudaPlaces.Parameter(plan.Parameters, section, storage, value) ?? Activation(section, storage, value.Type),
-            (launch, nameOf) => CudaKernels.Emit(new CudaCall(launch, nameOf, section, catalog, samples: false, launch == section.NormOfStream ? RouterBelow(section) : null))))
+            (launch, nameOf) => CudaKernels.Emit(new CudaCall(launch, nameOf, section, catalog, samples: false, _neighbours.Of(section, launch)))))
         .Write(launches);
-
-    private RouterBelow? RouterBelow(SectionPlan section)
-    {
-        var layers = section.Section.StreamOut is null
-            ? [Model.Spec.Layers]
-            : Enumerable.Range(0, Model.Spec.Layers).Where(layer => plan.Blocks[Model.KindOfLayer[layer]] == section).ToList();
-        var below = layers.Count(layer => layer > 0 && plan.Blocks[Model.KindOfLayer[layer - 1]].Passing is not null);
-        return below == 0 ? null : new RouterBelow(section.Section.StreamOut is null ? "RouterBelow(Layers)" : "RouterBelow(layer)", below == layers.Count);
-    }
-
-    private void WriteRouterBelow()
-    {
-        if (plan.Blocks.All(b => b.Passing is null))
-            return;
-        _writer.Line();
-        _writer.Line("/// <summary>The router of the layer below, whose gradient at rows that passed its block by the norm above adds; none where that layer has none.</summary>");
-        using (_writer.Block("private Programs::PassingRouter RouterBelow(int layer)"))
-        {
-            for (var kind = 0; kind < plan.Blocks.Count; kind++)
-            {
-                if (plan.Blocks[kind] is not { Passing: { } router, Storage: var storage })
-                    continue;
-                using (_writer.Block($"if (layer > 0{(plan.Blocks.Count > 1 ? $" && KindOf(layer - 1) == {Literal.Of(kind)}" : "")})"))
-                {
-                    _writer.Line("var (weights, saved) = (WeightsAt(layer - 1), SavedAt(layer - 1));");
-                    var weights = CudaPlaces.Behind("weights", storage[router.Router].Offset);
-                    string At(Value value) => CudaPlaces.Activation(storage[value], value.Type, CudaPlaces.Behind("saved", storage[value].Offset));
-                    _writer.Line($"return new({At(router.Scores)}, {At(router.Selected)}, {Literal.Of(router.Selected.Type.Extents[0])}, {Literal.Float(router.LossWeight)}, Weights({weights}), Gradients({weights}));");
-                }
-
-                _writer.Line();
-            }
-
-            _writer.Line("return default;");
-        }
-    }
 
     private static string? Expression(SectionPlan section, Value value)
     {
@@ -202,7 +169,7 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
             StorageKind.StreamIn => everyLayer ? "Stream + layer * StreamStep" : "StreamBefore(layer)",
             StorageKind.StreamOut when section.Section.StreamIn is null => "Stream",
             StorageKind.StreamOut => everyLayer ? "Stream + (layer + 1) * StreamStep" : "StreamBehind(layer)",
-            StorageKind.StreamGradient => isWord ? "StreamGradient" : "0",
+            StorageKind.StreamGradient => isWord ? "StreamGradient" : "StreamGradientOperands",
             StorageKind.Scratch => CudaPlaces.Behind(isWord ? "Scratch" : RoundsGradient ? "ScratchOperands" : "0", storage.Offset),
             StorageKind.Saved => CudaPlaces.Behind(isWord ? "saved" : "savedOperands", storage.Offset),
             _ => throw new GraphException($"{section.Section.Name}: no pointer for {storage}."),

@@ -2,10 +2,10 @@
 // gathering of the selected rows - is part of the same pass, so that each byte of the stream is moved once.
 // Forward: 256 threads, ceil(rows / 8) blocks. rstd (rows) = 1 / rms, for the gradient; null where there is none to come.
 
-// The end of every forward pass: the row is in v, spread over its team.
+// The end of every forward pass: the row is in v, spread over its team. `parity` alternates between the rows of a team.
 template <int Width>
 __device__ __forceinline__ void rms_norm_row(const float (&v)[RowTeam<Width>::Turns][RowTeam<Width>::Group], const float* gain, element* y, float* rstd,
-                                             int row, float epsilon, float (&scratch)[2][8]) {
+                                             i64 row, int parity, float epsilon, float (&scratch)[2][8]) {
     using Team = RowTeam<Width>;
     float g[Team::Turns][Team::Group], squares = 0.0f;
     Team::read_in_place(gain, g);
@@ -13,13 +13,13 @@ __device__ __forceinline__ void rms_norm_row(const float (&v)[RowTeam<Width>::Tu
     for (int i = 0; i < Team::Turns; i++)
 #pragma unroll
         for (int j = 0; j < Team::Group; j++) squares += v[i][j] * v[i][j];
-    float scale = rsqrtf(Team::sum(squares, scratch, row / Team::Teams % 2) * (1.0f / Width) + epsilon);
+    float scale = rsqrtf(Team::sum(squares, scratch, parity) * (1.0f / Width) + epsilon);
 #pragma unroll
     for (int i = 0; i < Team::Turns; i++) {
 #pragma unroll
         for (int j = 0; j < Team::Group; j++) g[i][j] *= v[i][j] * scale;
     }
-    Team::write(y + i64(row) * Width, g);
+    Team::write(y + row * Width, g);
     if (rstd != nullptr && Team::leads()) rstd[row] = scale;
 }
 
@@ -30,7 +30,7 @@ __device__ __forceinline__ void rms_norm_fwd(const float* x, const float* gain, 
     for_rows<Width>(rows, [&](int row) {
         float v[Team::Turns][Team::Group];
         Team::read(x + i64(row) * Width, v);
-        rms_norm_row<Width>(v, gain, y, rstd, row, epsilon, scratch);
+        rms_norm_row<Width>(v, gain, y, rstd, row, row / Team::Teams % 2, epsilon, scratch);
     });
 }
 
@@ -48,7 +48,7 @@ __device__ __forceinline__ void rms_norm_add_fwd(const float* x, const Delta* a,
 #pragma unroll
             for (int j = 0; j < Team::Group; j++) v[i][j] += d[i][j];
         Team::write(sum + i64(row) * Width, v);
-        rms_norm_row<Width>(v, gain, y, rstd, row, epsilon, scratch);
+        rms_norm_row<Width>(v, gain, y, rstd, row, row / Team::Teams % 2, epsilon, scratch);
     });
 }
 
@@ -60,7 +60,7 @@ __device__ __forceinline__ void rms_norm_gather_fwd(const float* x, const int* s
     for_rows<Width>(rows, [&](int row) {
         float v[Team::Turns][Team::Group];
         Team::read(x + stream_row<Length, Selected>(selected, row) * Width, v);
-        rms_norm_row<Width>(v, gain, y, rstd, row, epsilon, scratch);
+        rms_norm_row<Width>(v, gain, y, rstd, row, row / Team::Teams % 2, epsilon, scratch);
         Team::write(gathered + i64(row) * Width, v);
     });
 }

@@ -1,7 +1,47 @@
-// Gradients of the norms around a routed block, which carry its router's. A router with a loss of its own sends a gradient into every
+// The norms around a routed block, which its router shares. The norm above takes the rows that pass by as the router reads them: so it is
+// made there, and again for the rows that enter, when they return. In the backward pass norms carry the router's gradient. A router with a loss of its own sends a gradient into every
 // row: d . w into that of the stream and d . x into its weights. Rows that entered the block get theirs from the block's first norm;
 // the others are as they were behind the block, so that the norm above it, which reads them anyway, gives them theirs.
 // No row of the stream is then read for the router alone. Families: prelude routing rms_norm rms_norm_routed.
+
+// What router_scores gives, and x normed, for the norm above the block: what rms_norm_fwd gives of rows that pass by.
+// ceil(rows / 8) blocks.
+template <int Width, bool Narrow = false>
+__device__ __forceinline__ void router_scores_norm(const float* x, const float* w, float* scores, const float* gain, element* y, float* rstd, Rows rows, float epsilon,
+                                                   element* narrow = nullptr) {
+    using Team = RowTeam<Width>;
+    __shared__ float scratch[2][8];
+    __shared__ float norm_scratch[2][8];
+    for_rows<Width>(rows, [&](int row) {
+        float v[Team::Turns][Team::Group];
+        Team::read(x + i64(row) * Width, v);
+        if constexpr (Narrow) Team::write(narrow + i64(row) * Width, v);
+        float score = router_score<Width>(v, w, row / Team::Teams % 2, scratch);
+        if (Team::leads()) scores[row] = score;
+        rms_norm_row<Width>(v, gain, y, rstd, row, row / Team::Teams % 2, epsilon, norm_scratch);
+    });
+}
+
+// x[selected] += gate . f as scatter_add_scaled does it in place, and these rows normed into those of y (stream rows, Width) and rstd.
+// `rows` are compact; ceil(rows / 8) blocks.
+template <int Width, int Length, int Selected, class F, bool Scaled>
+__device__ __forceinline__ void scatter_add_norm(float* x, const int* selected, const F* f, const float* gates, const float* gain, element* y, float* rstd, Rows rows, float epsilon) {
+    using Team = RowTeam<Width>;
+    __shared__ float scratch[2][8];
+    for_rows<Width>(rows, [&](int row) {
+        float v[Team::Turns][Team::Group], d[Team::Turns][Team::Group];
+        i64 stream = stream_row<Length, Selected>(selected, row);
+        Team::read(x + stream * Width, v);
+        Team::read(f + i64(row) * Width, d);
+        float gate = Scaled ? gates[row] : 1.0f;
+#pragma unroll
+        for (int i = 0; i < Team::Turns; i++)
+#pragma unroll
+            for (int j = 0; j < Team::Group; j++) v[i][j] += gate * d[i][j];
+        Team::write(x + stream * Width, v);
+        rms_norm_row<Width>(v, gain, y, rstd, stream, row / Team::Teams % 2, epsilon, scratch);
+    });
+}
 
 // A block's part of the gradient of a router's weights, d . x over its rows: in shared memory, for registers are taken. A lane adds to
 // no one else's values.

@@ -11,23 +11,31 @@ __device__ __forceinline__ void for_values(Rows rows, Body body) {
     if (row < rows.count()) body(int(row));
 }
 
+// x . w of a row that is in v, in every lane of its team. `parity` alternates between the rows of a team.
+template <int Width>
+__device__ __forceinline__ float router_score(const float (&v)[RowTeam<Width>::Turns][RowTeam<Width>::Group], const float* w, int parity, float (&scratch)[2][8]) {
+    using Team = RowTeam<Width>;
+    float score = 0.0f;
+#pragma unroll
+    for (int i = 0; i < Team::Turns; i++) {
+        float weight[Team::Group];
+        Team::read_cached(w, i, weight);
+#pragma unroll
+        for (int j = 0; j < Team::Group; j++) score += v[i][j] * weight[j];
+    }
+    return Team::sum(score, scratch, parity);
+}
+
 // scores (rows) = x (rows, Width) . w (Width), and with Narrow x as operands. ceil(rows / 8) blocks.
 template <int Width, bool Narrow = false>
 __device__ __forceinline__ void router_scores(const float* x, const float* w, float* scores, Rows rows, element* narrow = nullptr) {
     using Team = RowTeam<Width>;
     __shared__ float scratch[2][8];
     for_rows<Width>(rows, [&](int row) {
-        float v[Team::Turns][Team::Group], score = 0.0f;
+        float v[Team::Turns][Team::Group];
         Team::read(x + i64(row) * Width, v);
         if constexpr (Narrow) Team::write(narrow + i64(row) * Width, v);
-#pragma unroll
-        for (int i = 0; i < Team::Turns; i++) {
-            float weight[Team::Group];
-            Team::read_cached(w, i, weight);
-#pragma unroll
-            for (int j = 0; j < Team::Group; j++) score += v[i][j] * weight[j];
-        }
-        score = Team::sum(score, scratch, row / Team::Teams % 2);
+        float score = router_score<Width>(v, w, row / Team::Teams % 2, scratch);
         if (Team::leads()) scores[row] = score;
     });
 }
