@@ -1,8 +1,8 @@
 """Checks and times the kernel families on one GPU, beside their peers.
 
-usage: python3 bench/kernels/run.py [FAMILY ...] [--explore | --check] [--out FOLDER]
-Without a family: all of them. Every check failure, spill or serialisation warning makes the exit code 1. One JSON
-file a family is written to FOLDER (bench/results by default).
+usage: python3 bench/kernels/run.py [FAMILY ...] [--explore | --check | --small | --list] [--out FOLDER]
+Without a family: all of them. Every check failure, spill or serialisation warning makes the exit code 1, as does a source that
+takes the compiler more than 1.5 s. One JSON file a family is written to FOLDER (bench/results by default).
 """
 import argparse
 import importlib
@@ -16,15 +16,21 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 FAMILIES = ["linear_sm90", "linear_fused", "linear_grouped", "linear_sm80", "linear_rows", "linear_outputs", "attention_fwd", "attention_bwd", "attention", "rms_norm", "rms_norm_routed", "elementwise", "rows", "routing", "top_k", "adamw", "cross_entropy",
             "embedding", "sample_tokens", "head", "decode", "decode_persistent"]
+LONGEST_COMPILATION = 1.5  # seconds
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=", ".join(FAMILIES))
     parser.add_argument("--explore", action="store_true", help="time variants instead of what goes on record, where a family has some")
-    parser.add_argument("--check", action="store_true", help="check and time nothing (for compute-sanitizer)")
+    parser.add_argument("--check", action="store_true", help="check and time nothing")
+    parser.add_argument("--small", action="store_true", help="check a few small odd sizes and time nothing (for eng/sanitize-kernels.sh)")
+    parser.add_argument("--list", action="store_true", help="print the families and do nothing")
     parser.add_argument("--out", default=os.path.join(HERE, "..", "results"))
     options = parser.parse_args()
+    if options.list:
+        print("\n".join(FAMILIES))
+        return
     unknown = [f for f in options.families if f not in FAMILIES]
     if unknown:
         parser.error(f"no family {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
@@ -34,14 +40,18 @@ def main():
         print(f"== {family}", flush=True)
         try:
             module = importlib.import_module("lab.bench_" + family)
-            if hasattr(module, "verify_all"):
-                module.verify_all()
-                print("   correct", flush=True)
-            elif options.check:
-                print("   checks while it times: left out", flush=True)
-            if options.check:
+            compilations = importlib.import_module("lab.device").compilations
+            compilations.clear()
+            (module.verify_small if options.small or options.explore else module.verify_all)()
+            print("   correct", flush=True)
+            record = None if options.check or options.small else module.run(options.explore)
+            longest = max(compilations)
+            print(f"   {len(compilations)} sources, the longest compiled in {longest:.2f} s", flush=True)
+            if not (longest <= LONGEST_COMPILATION or options.small or options.explore):  # a checker slows the compiler down too
+                raise AssertionError(f"a source took {longest:.2f} s to compile, more than {LONGEST_COMPILATION}")
+            if record is None:
                 continue
-            record = module.run(options.explore)
+            record = record + [dict(name="compilation", sources=len(compilations), longest_seconds=longest)]
         except Exception:
             traceback.print_exc(limit=4)
             failed.append(family)

@@ -43,6 +43,9 @@ public sealed partial class CudaContext : IDisposable
     /// <summary>Its streaming multiprocessors.</summary>
     public int Processors => _found.Processors;
 
+    /// <summary>The most shared memory that a block of it may have.</summary>
+    public int SharedBytesPerBlock => _found.SharedBytesPerBlock;
+
     /// <summary>Its memory.</summary>
     public long TotalBytes => _found.TotalBytes;
 

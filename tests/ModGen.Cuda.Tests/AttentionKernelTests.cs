@@ -8,7 +8,8 @@ public class AttentionKernelTests
 
     [Theory]
     [InlineData(64, 2048, "attention_fwd_sm90", 512, 149504)]  // 2048 + 4 · 64 · (3 · 64 + 3 · 128), and so on
-    [InlineData(64, 256, "attention_fwd_sm90", 640, 133120)]
+    [InlineData(64, 256, "attention_fwd_sm90", 640, 231424)]
+    [InlineData(128, 256, "attention_fwd_sm90", 384, 231424)]  // 2048 + 2 · 128 · (3 · 2 · 64 + 2 · 4 · 64)
     [InlineData(128, 2048, "attention_fwd_sm90", 512, 198656)]
     [InlineData(128, 4096, "attention_fwd_sm90", 384, 198656)]
     [InlineData(96, 2048, "attention_fwd", 128, 66560)]

@@ -22,7 +22,7 @@ internal static class LinearKernels
         return new LinearKernel("biased", LinearPass.Forward, outputs, inputs)
         {
             Plain = Entry(PlainFamilies, Pointers, $"linear_any<false, false>(a, {inputs}, b, {inputs}, rows, {sizes}, {store});"),
-            Portable = Entry(PortableFamilies, Pointers, $"linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(a, {inputs}, b, {inputs}, rows, {sizes}, {store});"),
+            Portable = Entry(PortableFamilies, Pointers, $"linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(a, {inputs}, b, {inputs}, rows, {sizes}, {store});", "LINEAR_THREADS"),
             Hopper = Entry(HopperFamilies, "const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, float* y, int rows, const float* bias",
                 $"linear_sm90<{HopperTileText("false, false")}>(a, b, rows, {sizes}, LINEAR_SLICES, PairStore<StoreBias<float>>{{{store}, rows, {outputs}}});", "LINEAR_THREADS"),
             Few = Entry(RowsFamilies, Pointers, $"linear_rows<32, {sizes}>(a, b, rows, {store});"),
@@ -40,7 +40,7 @@ internal static class LinearKernels
         return new LinearKernel(pass.ToString(), pass, outputs, inputs)
         {
             Plain = Entry(PlainFamilies, pointers, $"linear_any<{layout}>({call});"),
-            Portable = Entry(PortableFamilies, pointers + turns, $"linear_sm80<LinearTile80<LINEAR_COLUMNS, {layout}>>({call}{(mapped ? "" : ", LINEAR_SLICES, turns")});"),
+            Portable = Entry(PortableFamilies, pointers + turns, $"linear_sm80<LinearTile80<LINEAR_COLUMNS, {layout}, LINEAR_STAGES, 8, LINEAR_THREADS>>({call}{(mapped ? "" : ", LINEAR_SLICES, turns")});", "LINEAR_THREADS"),
             Hopper = Entry(
                 HopperFamilies, $"const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, {(mapped ? "const __grid_constant__ TensorMap y" : result)}, int rows{add}{turns}",
                 $"linear_sm90<{HopperTileText(layout)}>(a, b, {sizes}, LINEAR_SLICES, {(mapped ? "StoreBf16{y}" : $"WeightGradientF32<LINEAR_APART>{{y, turns, {outputs}, {inputs}, add != 0}}")});", "LINEAR_THREADS"),

@@ -19,6 +19,8 @@ int main() {
     check<AttentionForwardTile<Grouped, 3, 128, 2, false>>(3, 7, 2);
     check<AttentionForwardTile<Wide, 2, 128, 2, true>>(2, 330, 3);
     check<AttentionForwardTile<Wide, 3, 64, 3, false>>(1, 180, 1);
+    check<AttentionForwardTile<Grouped, 4, 64, 8, false, 2>>(3, 250, 2);
+    check<AttentionForwardTile<Wide, 2, 64, 4, false, 2>>(2, 330, 3);
     check<AttentionForwardFor<AttentionHeads<64, 4, 4>, 512>>(9, 330, 13);  // more than one group of heads
     return failures == 0 ? 0 : 1;
 }

@@ -16,6 +16,9 @@ template <int Columns, int Threads = 256, int Stages = 4> void forward(int rows,
     grid = grid_of<Tile>(counted.most, outputs, 1, grid);
     emulator::launch(grid, Threads, [&] { linear_sm80<Tile>(p.a.data(), inputs, p.b.data(), inputs, counted, outputs, inputs, StoreElement{y.data(), outputs}); });
     hold_product(named<Tile>("forward", p, grid), y, p.c);
+    auto wide = poisoned<float>(p.c.size());
+    emulator::launch(grid, Threads, [&] { linear_sm80<Tile>(p.a.data(), inputs, p.b.data(), inputs, counted, outputs, inputs, StoreFloat{wide.data(), outputs}); });
+    hold_product(named<Tile>("forward to float32", p, grid), wide, p.c);
 }
 
 template <int Columns, int Threads = 256, int Stages = 4> void input_gradient(int rows, int outputs, int inputs, int grid) {
@@ -38,7 +41,7 @@ template <int Columns, int Threads = 256, int Stages = 4> void weight_gradient(i
     auto run = [&](bool add) {
         emulator::launch(grid, Threads, [&] { linear_sm80<Tile>(p.a.data(), outputs, p.b.data(), inputs, outputs, inputs, counted, Accumulate{gradient.data(), inputs, add}, slices, turns.data()); });
     };
-    auto what = named<Tile>("weight gradient", p, grid) + ", " + std::to_string(slices) + " slices";
+    auto what = named<Tile>("weight gradient", p, grid) + ", " + (slices > 0 ? std::to_string(slices) + " slices" : "divided evenly");
     run(true);
     hold_product(what, gradient, plus(p.c, before));
     gradient = poisoned<float>(p.c.size());
@@ -65,5 +68,11 @@ int main() {
     weight_gradient<64>(7, 8, 8, 1);
     weight_gradient<128, 128, 3>(200, 136, 136, 2);
     weight_gradient<128>(0, 136, 136, 2);
+    // Steps of all tiles divided evenly: tiles of one, two and three parts; blocks with none, part of one, several tiles.
+    weight_gradient<256>(450, 136, 264, 0, 5);
+    weight_gradient<128>(450, 264, 264, 0, 13);
+    weight_gradient<128>(450, 264, 264, 0, 2);
+    weight_gradient<64>(200, 136, 72, 0, 40);
+    weight_gradient<128>(0, 136, 136, 0, 3);
     return failures == 0 ? 0 : 1;
 }

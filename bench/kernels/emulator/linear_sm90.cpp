@@ -46,6 +46,9 @@ template <int Columns, int Consumers> void weight_gradient(int rows, int outputs
     std::vector<u32> turns(size_t(tiles * Consumers), 0);
     run<Tile>(p, slices, tiles * slices, [&] { return AccumulateF32{gradient.data(), turns.data(), outputs, inputs, true}; });
     hold_product(named<Tile>("weight gradient", p) + ", " + std::to_string(slices) + " slices", gradient, plus(p.c, before));
+    gradient = poisoned<float>(p.c.size());
+    run<Tile>(p, slices, tiles * slices, [&] { return AccumulateF32{gradient.data(), turns.data(), outputs, inputs, false}; });
+    hold_product(named<Tile>("weight gradient", p) + ", " + std::to_string(slices) + " slices, stored", gradient, p.c);
     for (u32 turn : turns)
         if (turn != 0) { failures++; std::printf("FAILED a turn was left at %u\n", turn); break; }
 }

@@ -112,5 +112,7 @@ int main() {
     check_backward<33, element, false, false>(50, 7);
     check_backward<256, element, true, true, true>(37, 3);
     check_backward<1152, float, true, true, true>(13, 2);
+    check_backward<33, float, false, false>(50, 200);
+    check_backward<8200, element, true, false>(3, 2);
     return failures == 0 ? 0 : 1;
 }

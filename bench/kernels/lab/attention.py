@@ -9,7 +9,7 @@ from .device import PROCESSORS, Module, Rejected, sources, tensor_map
 
 CUDNN, FLASH = SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION
 FORWARD = """
-using Tile = AttentionForwardTile<AttentionHeads<%(heads)s>, %(strips)d, %(keys)d, %(stages)d, %(turns)s>;
+using Tile = AttentionForwardTile<AttentionHeads<%(heads)s>, %(strips)d, %(keys)d, %(stages)d, %(turns)s, %(queries)d>;
 extern "C" __global__ void __launch_bounds__(Tile::Threads, 1)
 run(const __grid_constant__ TensorMap qkv, const __grid_constant__ TensorMap o, float* lse, int batch) {
     attention_fwd_sm90<Tile>(qkv, o, lse, %(length)d, batch, %(scale)rf);
@@ -74,21 +74,21 @@ def _grid(shape, heads, strips, blocks):
 
 
 class Forward:
-    """strips, keys, stages, turns: as AttentionForwardTile; without them what AttentionForwardFor says."""
+    """strips, keys, stages, turns, query stages: as AttentionForwardTile; without them what AttentionForwardFor says."""
 
     def __init__(self, shape, tile=None, options=(), blocks=None):
-        wide = (2, 128, 2, True) if shape.length >= 4096 else (3, 64, 3, False)
-        self.tile = tile or (wide if shape.head == 128 else (4, 64, 4, False) if shape.length <= 256 else (3, 128, 3, False))
-        strips, keys, stages, turns = self.tile
-        text = FORWARD % dict(heads=shape.text(), strips=strips, keys=keys, stages=stages, turns=str(turns).lower(), length=shape.length, scale=shape.head ** -0.5)
+        wide, short = (2, 128, 2, True) if shape.length >= 4096 else (3, 64, 3, False), shape.length <= 256
+        self.tile = tile or (((2, 64, 4, False, 2) if short else wide) if shape.head == 128 else (4, 64, 8, False, 2) if short else (3, 128, 3, False))
+        strips, keys, stages, turns, queries = *self.tile[:4], *(self.tile[4:] or (1,))
+        text = FORWARD % dict(heads=shape.text(), strips=strips, keys=keys, stages=stages, turns=str(turns).lower(), queries=queries, length=shape.length, scale=shape.head ** -0.5)
         self.module = Module(sources("prelude", "sm90", "wgmma", "attention", "attention_sm90", "attention_fwd_sm90") + text, options, allow_spills=bool(options))
-        shared = 2048 + (2 * strips * 64 + 2 * stages * keys) * shape.head * 2
+        shared = 2048 + ((1 + queries) * strips * 64 + 2 * stages * keys) * shape.head * 2
         self.kernel, self.threads, self.shape = self.module.kernel("run", shared), 128 * (strips + 1), shape
         self.grid = _grid(shape, shape.heads, strips, blocks)
 
     def __repr__(self):
-        strips, keys, stages, turns = self.tile
-        return f"{strips * 64}x{keys}s{stages}{'t' if turns else ''}"
+        strips, keys, stages, turns = self.tile[:4]
+        return f"{strips * 64}x{keys}s{stages}{'t' if turns else ''}{'q2' if len(self.tile) > 4 else ''}"
 
     def bind(self, t):
         qkv, o = tensor_map(t["qkv"], (64, 64, 1)), tensor_map(t["o"], (64, 64, 1))

@@ -72,6 +72,11 @@ def verify(count, ends, float32=False):
     check_equal("adamw after a NaN gradient", o.master, kept)
 
 
+def verify_small():
+    verify(50_004, [20_001, 30_003, 30_004, 50_004])
+    verify(4096, [4096], float32=True)
+
+
 def verify_all():
     verify(1_000_004, [500_001, 700_003, 700_004, 900_000, 1_000_004])
     verify(4096, [4096], float32=True)

@@ -55,11 +55,20 @@ def verify(shape, kernels):
         check(f"attention {name} {shape}", got, want, 8e-3)
 
 
-def run(quick):
-    shapes = [Shape(2, length, 4, head, 2) for head in (16, 32, 48, 64, 96, 128) for length in (1024, 250, 7)] + [Shape(3, 256, 12, 64)]
+def verify_shapes(shapes):
     for shape, kernels in zip(shapes, build_all([lambda s=s: Portable(s) for s in shapes])):
         verify(shape, kernels)
-    print("   correct")
+
+
+def verify_all():
+    verify_shapes([Shape(2, length, 4, head, 2) for head in (16, 32, 48, 64, 96, 128) for length in (1024, 250, 7)] + [Shape(3, 256, 12, 64)])
+
+
+def verify_small():
+    verify_shapes([Shape(2, 77, 2, head, 1) for head in (16, 32, 48, 64, 96, 128)])
+
+
+def run(quick):
     record = []
     for shape in (Shape(16, 2048, 16, 64), Shape(16, 2048, 8, 128), Shape(16, 2048, 32, 32), Shape(16, 2048, 8, 96), Shape(16, 256, 16, 64)):
         sets = [shape.tensors() for _ in range(rotations(4 * shape.sequences * shape.length * shape.columns, most=3))]

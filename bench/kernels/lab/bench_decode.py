@@ -234,6 +234,13 @@ def verify(**shape):
             check_equal(f"{what}: flags of layer {i}", model.flags[i], model.forced[1 + i])
 
 
+def verify_small():
+    small = dict(width=192, feed_forward=520, context=77)
+    verify(batch=1, width=256, heads=4, kv_heads=2, feed_forward=512, context=77, entered={1: [0], 2: []})
+    verify(batch=1, heads=6, kv_heads=6, head=32, clusters=False, **small)
+    verify(batch=9, heads=6, kv_heads=3, head=32, entered={1: [0, 3, 4, 7]}, splits=4, **small)
+
+
 def verify_all():
     verify(batch=1)
     verify(batch=1, context=2)

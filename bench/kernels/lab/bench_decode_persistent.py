@@ -15,6 +15,11 @@ VARIANTS = {
 FORMS = {"launches": None, "routed layers": "routed", "all layers": "all"}
 
 
+def verify_small():
+    for entered in ({1: [0]}, {0: [], 1: [0]}):
+        verify(batch=1, width=512, heads=4, kv_heads=1, head=128, feed_forward=1280, context=77, entered=entered, persistent="all", bound=512)
+
+
 def verify_all():
     for persistent in ("routed", "all"):
         verify(batch=1, entered={1: [0], 2: []}, persistent=persistent)

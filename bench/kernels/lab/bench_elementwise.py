@@ -78,6 +78,11 @@ def verify(case):
     check("turn_back", t["qkv"], wide["qkv"], 2 * tolerance)
 
 
+def verify_small():
+    verify(Case(37, 1024))
+    verify(Case(20, 250, False, 3, 6, 27))
+
+
 def verify_all():
     for float32 in (False, True):
         verify(Case(301, 1024, float32))

@@ -5,7 +5,7 @@ import os
 
 import torch
 
-from .device import PROCESSORS, Module, sources
+from .device import PROCESSORS, Module, Rejected, sources
 from .linear import YARDSTICK, expected, operands, peer
 from .measure import check, check_equal, race, rotations
 
@@ -14,29 +14,33 @@ struct StoreByPairs : StoreElement {
     static constexpr bool Packs = false;
     __device__ StoreByPairs(bf16* y_, int n_) : StoreElement(y_, n_) { }
 };
-extern "C" __global__ void __launch_bounds__(%(threads)d, %(blocks)d) linear(const bf16* a, const bf16* b, %(type)s out, u32* turns, int rows, int slices, int add) {
-    linear_sm80<LinearTile80<%(columns)d, %(flags)s, %(stages)d, %(group)d, %(threads)d>>(a, %(pitch_a)s, b, %(pitch_b)s, %(m)s, %(n)s, %(k)s, %(store)s, slices, turns);
+extern "C" __global__ void __launch_bounds__(%(threads)d, %(blocks)d) linear(const bf16* a, const bf16* b, %(type)s out, u32* turns, int rows, int add) {
+    linear_sm80<LinearTile80<%(columns)d, %(flags)s, %(stages)d, %(group)d, %(threads)d>>(a, %(pitch_a)s, b, %(pitch_b)s, %(m)s, %(n)s, %(k)s, %(store)s, %(slices)d, turns);
 }
 """
 
 
 class Tile:
-    """The constants of LinearTile80 and how many blocks are launched: `resident`, as many as run at once, else one a tile."""
+    """The constants of LinearTile80 and how many blocks are launched: `resident`, as many as run at once, else one a tile.
+    Slices of 0 divide all steps evenly among the blocks."""
 
     def __init__(self, columns=256, stages=4, group=8, threads=256, resident=True, packed=True, slices=1):
         self.columns, self.stages, self.group, self.threads = columns, stages, group, threads
         self.resident, self.packed, self.slices = resident, packed, slices
 
     def __repr__(self):
-        marks = ("" if self.resident else "t") + ("" if self.packed else "p") + (f"/{self.slices}" if self.slices > 1 else "")
+        marks = ("" if self.resident else "t") + ("" if self.packed else "p") + ("" if self.slices == 1 else f"/{self.slices}" if self.slices else "e")
         return f"{self.columns}x{self.threads}s{self.stages}g{self.group}{marks}"
 
     def shared(self):
-        return self.stages * (128 + self.columns) * 128
+        return self.stages * (128 + self.columns) * 128 + self.threads // 32 * 2048
 
     def grid(self, m, n):
+        resident = PROCESSORS * (256 // self.threads)
+        if self.slices == 0:
+            return resident
         units = -(-m // 128) * -(-n // self.columns) * self.slices
-        return min(units, PROCESSORS * (256 // self.threads)) if self.resident else units
+        return min(units, resident) if self.resident else units
 
 
 @functools.lru_cache(maxsize=None)
@@ -51,7 +55,7 @@ def entry(kind, outputs, inputs, tile):
     weight = kind == "weight"
     store = f"Accumulate{{out, {n}, add != 0}}" if weight else f"{'StoreElement' if tile.packed else 'StoreByPairs'}(out, {n})"
     return ENTRY % dict(type="float*" if weight else "bf16*", columns=tile.columns, stages=tile.stages, group=tile.group, threads=tile.threads,
-                        blocks=256 // tile.threads, flags=flags, m=m, n=n, k=k, store=store, pitch_a=inputs if kind == "forward" else outputs, pitch_b=inputs)
+                        blocks=256 // tile.threads, flags=flags, m=m, n=n, k=k, store=store, slices=tile.slices, pitch_a=inputs if kind == "forward" else outputs, pitch_b=inputs)
 
 
 def build(kind, outputs, inputs, tile):
@@ -62,7 +66,7 @@ def build(kind, outputs, inputs, tile):
     def bind(a, b, out, add=False):
         m, n = (outputs, inputs) if weight else (a.shape[0], outputs if kind == "forward" else inputs)
         grid = tile.grid(m, n)
-        return lambda: launch(grid, tile.threads, a, b, out, turns, a.shape[0], tile.slices, int(add))
+        return lambda: launch(grid, tile.threads, a, b, out, turns, a.shape[0], int(add))
     return bind
 
 
@@ -70,7 +74,7 @@ def prepare(texts):
     """Compiles on every core at once; module() then finds what it is asked for."""
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for done in [pool.submit(module, text) for text in set(texts)]:
-            done.result()
+            done.exception()  # who builds with a source that was rejected is told
 
 
 def verify(kind, rows, outputs, inputs, tile):
@@ -89,11 +93,11 @@ def verify(kind, rows, outputs, inputs, tile):
 
 
 def tiles(kind, explore):
-    some = [Tile()] if kind != "weight" else [Tile(slices=s) for s in (1, 2, 3, 4)]
+    some = [Tile()] if kind != "weight" else [Tile(slices=s) for s in (0, 1, 2, 3, 4)]
     if not explore:
         return some
     if kind == "weight":
-        return some + [Tile(128, threads=128, stages=3, slices=s) for s in (1, 2, 3)]
+        return some + [Tile(128, threads=128, stages=3, slices=s) for s in (0, 1, 2, 3)]
     return some + [Tile(packed=False), Tile(resident=False), Tile(stages=3), Tile(group=4), Tile(group=16), Tile(128, threads=128, stages=3),
                    Tile(128, threads=128, stages=3, resident=False), Tile(128, stages=4)]
 
@@ -101,16 +105,27 @@ def tiles(kind, explore):
 def verify_all():
     shapes = [(kind, rows, 768, 520, tile) for kind in ("forward", "input", "weight") for rows in (1000, 4095)
               for tile in (Tile(slices=3 if kind == "weight" else 1), Tile(128), Tile(64), Tile(128, threads=128, stages=3, resident=False))]
+    shapes += [("weight", rows, 776, 520, Tile(columns, slices=0)) for rows in (40, 1000, 4096) for columns in (64, 128, 256)] + [("weight", 1000, 776, 520, Tile(128, threads=128, stages=3, slices=0))]
     shapes += [(kind, 77, 200, 64, Tile(columns)) for kind in ("forward", "input", "weight") for columns in (64, 128, 256)]
+    verify_shapes(shapes)
+
+
+def verify_shapes(shapes):
     prepare([entry(kind, outputs, inputs, tile) for kind, _, outputs, inputs, tile in shapes])
     for shape in shapes:
         verify(*shape)
 
 
+def verify_small():
+    kinds = ("forward", "input", "weight")
+    verify_shapes([(kind, 133, 200, 136, Tile(columns)) for kind in kinds for columns in (64, 128, 256)] + [(kind, 260, 200, 136, Tile(128, threads=128, stages=3)) for kind in kinds]
+                  + [("weight", rows, 264, 136, Tile(128, slices=slices)) for rows, slices in ((300, 3), (300, 0), (1000, 0))])
+
+
 def run(explore):
     kinds, names = ("forward", "input", "weight"), ("qkv", "o", "up", "down", "head")
     if explore:
-        names = ("qkv", "down")
+        kinds, names = ("weight",), ("qkv", "o", "up", "down")
     prepare([entry(kind, *YARDSTICK[name], tile) for kind in kinds for name in names for tile in tiles(kind, explore)])
     record = []
     for rows in (32768, 4096):
@@ -122,8 +137,16 @@ def run(explore):
                 sets = [operands(kind, rows, outputs, inputs) for _ in range(rotations(2 * rows * (inputs + outputs), most=3))]
                 contestants = {"cublas": [peer(kind, *s) for s in sets]}
                 for tile in tiles(kind, explore):
-                    bind = build(kind, outputs, inputs, tile)
+                    try:
+                        bind = build(kind, outputs, inputs, tile)
+                    except Rejected as reason:
+                        if not explore:
+                            raise
+                        print(f"   {kind} {name} {tile}: {str(reason).splitlines()[0]}", flush=True)
+                        continue
                     contestants[str(tile)] = [bind(*s) for s in sets]
+                    if explore and tile.slices < 2:
+                        contestants[f"{tile}+"] = [bind(*s, add=True) for s in sets]
                 rates = {n: 2.0 * rows * outputs * inputs / t / 1e6 for n, t in race(contestants, repeats=6, rounds=5).items()}
                 print(f"   {kind:8}{name:6}{rows:6} " + "  ".join(f"{n} {r:.0f}" for n, r in rates.items()), flush=True)
                 record.append(dict(rows=rows, kind=kind, matrix=name, tflops=rates))

@@ -1,34 +1,41 @@
 """Matrix products of the yardstick on the Hopper family, tile by tile, against cuBLAS."""
-from .linear import YARDSTICK, Tile, choose, compare, verify
+from .linear import YARDSTICK, Tile, choose, compare, prepare, verify
 from .measure import geometric_mean
 
-KINDS = ("forward", "input", "weight")
+KINDS, BOUNDED = ("forward", "input", "weight"), ("-DMODGEN_BOUNDED_WAITS",)
 
 
-SLICED = [Tile(256, slices=1), Tile(128, stages=6, slices=1), Tile(128, stages=6, slices=2)] + [
-    Tile(128, stages=5, slices=s, consumers=3, cluster=c) for s, c in ((1, 2), (1, 1), (2, 2))]
+SLICED = [Tile(128, stages=5, slices=1, consumers=3), Tile(192, slices=1), Tile(192, slices=1, cluster=1), Tile(256, slices=1), Tile(128, stages=6, slices=1), Tile(128, stages=6, slices=2)]
 
 
 def explore_tiles():
-    """Every tile on a few telling shapes; for choosing constants, not for the record."""
-    def table(tiles, shapes):
-        print(f"   {'':24}{'cuBLAS':>7}" + "".join(f"{str(t):>15}" for t in tiles))
-        for kind, rows, outputs, inputs in shapes:
-            rates = compare(kind, rows, outputs, inputs, tiles)
-            print(f"   {kind:8}{rows:6}{outputs:6}{inputs:5}" + "".join(f"{v:>{6 if k == 'cublas' else 15}.0f}" for k, v in rates.items()), flush=True)
-    table(SLICED, [("weight", rows, *shape) for rows in (4096, 32768) for shape in YARDSTICK.values() if shape[0] < 32768])
+    """Every tile of weight gradients; for choosing constants."""
+    record = []
+    for rows, name in [(rows, name) for rows in (4096, 32768) for name in ("qkv", "o", "up", "down")]:
+        rates = compare("weight", rows, *YARDSTICK[name], SLICED)
+        record.append(dict(rows=rows, kind="weight", matrix=name, tflops=rates))
+        print(f"   weight {name:5}{rows:6} " + "  ".join(f"{t} {r:.0f}" for t, r in rates.items()), flush=True)
+    return record
 
 
 CHECKED = [Tile(128, slices=2, consumers=3), Tile(256), Tile(256, cluster=1), Tile(192, slices=2), Tile(128, stages=6, slices=3), Tile(128, stages=6, cluster=1)]
 
 
 def verify_all():
+    prepare([(kind, *sizes, tile, BOUNDED) for kind in KINDS for sizes in ((768, 512), (1024, 64)) for tile in CHECKED])
     for kind in KINDS:
         for tile in CHECKED:
-            verify(kind, 1000, 768, 512, tile, ["-DMODGEN_BOUNDED_WAITS"])
-            verify(kind, 4096, 1024, 64, tile, ["-DMODGEN_BOUNDED_WAITS"])
+            verify(kind, 1000, 768, 512, tile, BOUNDED)
+            verify(kind, 4096, 1024, 64, tile, BOUNDED)
         for shape in ((32768, 3072, 1024), (4096, 1024, 1024)):
             verify(kind, *shape, choose(kind, *shape))
+
+
+def verify_small():
+    prepare([(kind, 264, 136, tile, BOUNDED) for kind in KINDS for tile in CHECKED])
+    for kind in KINDS:
+        for tile in CHECKED:
+            verify(kind, 200, 264, 136, tile, BOUNDED)
 
 
 def run(explore):

@@ -11,17 +11,17 @@ NORM = "const float* x, const float* gain, element* y, float* rstd, Rows rows, f
 ADD = "const float* x, const element* a, const float* gain, float* sum, element* y, float* rstd, Rows rows, float epsilon"
 GATHER = "const float* x, const int* selected, const float* gain, float* gathered, element* y, float* rstd, Rows rows, float epsilon"
 BACK = "const element* dy, const float* x, const float* gain, const float* rstd, const float* residual, float* dx, element* narrow, float* partials, Rows rows"
-BACK_CALL = "rms_norm_bwd<%d, element, %s, %s>(dy, x, gain, rstd, residual, dx, narrow, partials, rows)"
+BACK_CALL = "rms_norm_bwd<%d, element, %s>(dy, x, gain, rstd, residual, dx, narrow, partials, rows)"
 
 
 class Case:
-    def __init__(self, sequences, length, selected, width, float32=False, least=(2, 2, 2, 1)):
+    def __init__(self, sequences, length, selected, width, float32=False, least=(1, 1, 4, 1)):
         self.rows, self.width, self.length, self.sequences, self.k = sequences * length, width, length, sequences, selected
         self.family = Family("elementwise rms_norm", [
             entry("norm_alone", NORM, f"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon)", least=least[0]),
             entry("norm_add", ADD, f"rms_norm_add_fwd<{width}>(x, a, gain, sum, y, rstd, rows, epsilon)", least=least[1]),
             entry("norm_gather", GATHER, f"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon)", least=least[2]),
-            entry("back", BACK, BACK_CALL % (width, "false", "false")), entry("back_add", BACK, BACK_CALL % (width, "true", "true"), least=least[3]),
+            entry("back", BACK, BACK_CALL % (width, "false, false")), entry("back_add", BACK, BACK_CALL % (width, "true, true"), least=least[3]),
             entry("gain", "const float* partials, float* gradient, int width, int blocks, int add", "add_column_partials(partials, gradient, width, blocks, add)")], float32)
 
     def tensors(self):
@@ -89,26 +89,34 @@ def verify(case):
     check("norm of gathered, rstd", t["rstd_compact"], inverse[:, 0], 1e-6)
 
 
+def verify_small():
+    for shape in ((2, 37, 9, 1024), (2, 37, 37, 192), (3, 21, 1, 33)):
+        verify(Case(*shape))
+
+
 def verify_all():
     for float32 in (False, True):
         for shape in ((3, 301, 40, 1024), (2, 37, 37, 192), (5, 64, 7, 250), (3, 21, 1, 33), (2, 40, 5, 4096)):
-            verify(Case(*shape, float32=float32))
+            verify(Case(*shape, float32=float32, least=(1, 1, 4 if shape[3] <= 1024 else 1, 1)))
 
 
-def blocks_a_processor():
+def variants():
     """How many blocks a processor the registers should allow."""
     record = []
     for least in (1, 2, 3, 4, 5):
         try:
-            record += time(Case(16, 2048, 256, 1024, least=(least, least, least, 1)), f", at least {least}")
+            case = Case(16, 2048, 256, 1024, least=(least, least, least, 1))
         except Rejected as reason:
             print(f"   at least {least}: {str(reason).splitlines()[0]}")
+            continue
+        print(f"   at least {least}: {case.family.registers()}")
+        record += time(case, f", at least {least}", least == 1)
     return record
 
 
 def run(explore):
     if explore:
-        return blocks_a_processor()
+        return variants()
     record, small = time(Case(16, 2048, 256, 1024)), Case(8, 1, 1, 1024)
     sets = [small.tensors() for _ in range(4)]
     us = race({"norm": [lambda t=t: small.forward(t) for t in sets]})["norm"]
@@ -116,15 +124,15 @@ def run(explore):
     return record + [dict(name="norm of 8 rows", us=us)]
 
 
-def time(case, what=""):
+def time(case, what="", backward=True):
     record = []
     rows, width, compact = case.rows, case.width, case.sequences * case.k
-    sets = [case.tensors() for _ in range(rotations(rows * width * 6, most=4))]
+    sets = [case.tensors() for _ in range(rotations(compact * width * 10, most=4))]
     each = lambda call: [lambda t=t: call(t) for t in sets]
-    times = race({"norm": each(case.forward), "of a sum": each(case.forward_add), "of gathered rows": each(case.forward_gather), "backward": each(case.backward),
-                  "backward, gathered": each(lambda t: case.backward(t, rows=compact)),
-                  "peer": each(lambda t: torch.nn.functional.rms_norm(t["x"], (width,), t["gain"], EPSILON))})
-    moved = {"norm": 6 * rows, "of a sum": 12 * rows, "of gathered rows": 10 * compact, "backward": 16 * rows, "backward, gathered": 16 * compact}
-    for name, bytes_a_column in moved.items():
-        record.append(report(f"{name}, {rows if bytes_a_column > 16 * compact else compact} x {width}{what}", times[name], bytes_a_column * width, times["peer"] if name == "norm" else None))
+    calls = {"norm": (case.forward, 6 * rows), "of a sum": (case.forward_add, 12 * rows), "of gathered rows": (case.forward_gather, 10 * compact)}
+    if backward:
+        calls |= {"backward": (case.backward, 16 * rows), "backward, gathered": (lambda t: case.backward(t, rows=compact), 16 * compact)}
+    times = race({name: each(call) for name, (call, _) in calls.items()} | {"peer": each(lambda t: torch.nn.functional.rms_norm(t["x"], (width,), t["gain"], EPSILON))})
+    for name, (_, moved) in calls.items():
+        record.append(report(f"{name}, {rows if moved > 16 * compact else compact} x {width}{what}", times[name], moved * width, times["peer"] if name == "norm" else None))
     return record

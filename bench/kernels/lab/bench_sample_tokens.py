@@ -78,6 +78,12 @@ def verify(case):
         raise AssertionError(f"{wrong} of {case.rows} tokens differ, vocabulary {case.vocabulary}, {[getattr(case.settings, n) for n, _ in Settings._fields_]}")
 
 
+def verify_small():
+    for rows, vocabulary in ((7, 257), (2, 32768)):
+        for settings in SETTINGS.values():
+            verify(Case(rows, vocabulary, **settings))
+
+
 def verify_all():
     for vocabulary in (257, 32768, 128256):
         for settings in SETTINGS.values():

@@ -40,6 +40,14 @@ def awkward(batch, length):
     yield -torch.rand(batch, length, device="cuda")
 
 
+def verify_small():
+    for batch, length, k in ((3, 2048, 256), (5, 1000, 125), (2, 64, 8), (2, 300, 300)):
+        case = Case(batch, length, k)
+        verify(case)
+        for scores in awkward(batch, length):
+            verify(case, scores)
+
+
 def verify_all():
     for batch, length, k in ((64, 2048, 256), (16, 32768, 4096), (3, 2048, 1), (3, 2048, 2048), (5, 1000, 125), (2, 64, 8), (7, 4096, 2048), (1, 57000, 1000)):
         case = Case(batch, length, k)

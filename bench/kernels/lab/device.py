@@ -44,6 +44,9 @@ def _check(code, call):
         raise RuntimeError(f"{call} failed: {(name.value or b'?').decode()} ({code})")
 
 
+compilations = []  # processor seconds of each: several may run at a time
+
+
 class Module:
     """One NVRTC compilation; raises Rejected on spills and on serialised wgmma."""
 
@@ -51,9 +54,10 @@ class Module:
         program, size = C.c_void_p(), C.c_size_t()
         _rtc.nvrtcCreateProgram(C.byref(program), source.encode(), b"model.cu", 0, None, None)
         all_options = [*OPTIONS, *options]
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.thread_time()
         code = _rtc.nvrtcCompileProgram(program, len(all_options), (C.c_char_p * len(all_options))(*[o.encode() for o in all_options]))
         self.seconds = time.perf_counter() - start
+        compilations.append(time.thread_time() - busy)
         _rtc.nvrtcGetProgramLogSize(program, C.byref(size))
         log = C.create_string_buffer(max(1, size.value))
         _rtc.nvrtcGetProgramLog(program, log)

@@ -1,10 +1,14 @@
 """Matrix products: forward, input gradient and weight gradient against cuBLAS over the yardstick's shapes."""
+import concurrent.futures
+import functools
+import os
+
 import torch
 
 from .device import PROCESSORS, Module, sources, tensor_map
 from .measure import check, check_equal, race, rotations
 
-FAMILIES = ("prelude", "sm90", "wgmma", "linear_sm90", "linear_epilogues_sm90")
+FAMILIES = ("prelude", "sm90", "wgmma", "linear_stores", "linear_sm90", "linear_epilogues_sm90")
 YARDSTICK = {"qkv": (3072, 1024), "o": (1024, 1024), "up": (5632, 1024), "down": (1024, 2816), "head": (32768, 1024)}
 
 
@@ -20,15 +24,15 @@ class Tile:
 
     def shared(self, store):
         stage = self.rows * 128 + self.columns * 128
-        return 1024 + self.stages * stage + (self.consumers * 16384 if store else 1024) + 1024
+        return 1024 + self.stages * stage + self.consumers * (16384 if store else 8192) + 1024
 
     def text(self, a_mn, b_mn):
         flags = ", ".join(str(x).lower() for x in (a_mn, b_mn))
         return f"LinearTile<{self.columns}, {flags}, {self.stages}, {self.cluster}, {self.group}, {self.consumers}>"
 
 
-# (rows, columns): stages, and microseconds of one 64-deep step of a wave, of handing over a tile, of waiting for a turn.
-TILES = {(128, 256): (4, 0.66, 4.0, 6.0), (128, 192): (4, 0.53, 3.5, 5.0), (128, 128): (6, 0.37, 3.5, 3.0), (192, 128): (5, 0.52, 3.5, 5.0)}
+# (rows, columns): stages, and microseconds of one 64-deep step of a wave, of handing over a tile of float32, of waiting for a turn.
+TILES = {(128, 256): (4, 0.66, 4.5, 6.0), (128, 192): (4, 0.53, 4.5, 5.0), (128, 128): (6, 0.37, 4.5, 4.0), (192, 128): (5, 0.52, 5.0, 5.0)}
 
 
 def waves(m, n, tile, slices=1):
@@ -39,7 +43,8 @@ def waves(m, n, tile, slices=1):
 def estimate(m, n, k, tile, slices):
     _, step, store, turn = TILES[tile.rows, tile.columns]
     each = -(-(-(-k // 64)) // slices) * step * (1.25 if tile.cluster == 1 and tile.columns == 128 else 1) + store
-    return waves(m, n, tile, slices) * each + (slices - 1) * turn
+    covered = -(-m // (tile.rows * tile.cluster)) * tile.rows * tile.cluster * -(-n // tile.columns) * tile.columns
+    return (waves(m, n, tile, slices) * each + (slices - 1) * turn) * (1 + covered / (m * n)) / 2
 
 
 def choose(kind, rows, outputs, inputs):
@@ -61,16 +66,34 @@ linear(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
 """
 
 
-def build(kind, outputs, inputs, tile, options=()):
-    """kind: 'forward' (rows, outputs), 'input' (rows, inputs) or 'weight' (outputs, inputs)."""
+@functools.lru_cache(maxsize=None)
+def module(text, options):
+    torch.zeros(1, device="cuda")  # the thread that compiles needs the context
+    return Module(sources(*FAMILIES) + text, options)
+
+
+def prepare(products):
+    """Compiles (kind, outputs, inputs, tile, options) on every core at once; build() then finds what it is asked for."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in [pool.submit(module, text, tuple(options)) for text, options in {(entry(*p), tuple(options)) for *p, options in products}]:
+            done.exception()  # who builds with a source that was rejected is told
+
+
+def entry(kind, outputs, inputs, tile):
     a_mn, b_mn = {"forward": (False, False), "input": (False, True), "weight": (True, True)}[kind]
     m, n, k = {"forward": ("rows", outputs, inputs), "input": ("rows", inputs, outputs), "weight": (outputs, inputs, "rows")}[kind]
     weight = kind == "weight"
     fields = dict(threads=tile.threads, cluster=tile.cluster, tile=tile.text(a_mn, b_mn), m=m, n=n, k=k,
                   out="float* gradient, u32* turns, int add" if weight else "const __grid_constant__ TensorMap y",
                   epilogue=f"AccumulateF32{{gradient, turns, {m}, {n}, add != 0}}" if weight else "StoreBf16{y}")
-    module = Module(sources(*FAMILIES) + ENTRY % fields, options)
-    launch = module.kernel("linear", tile.shared(store=not weight))
+    return ENTRY % fields
+
+
+def build(kind, outputs, inputs, tile, options=()):
+    """kind: 'forward' (rows, outputs), 'input' (rows, inputs) or 'weight' (outputs, inputs)."""
+    a_mn, b_mn = {"forward": (False, False), "input": (False, True), "weight": (True, True)}[kind]
+    weight, made = kind == "weight", module(entry(kind, outputs, inputs, tile), tuple(options))
+    launch = made.kernel("linear", tile.shared(store=not weight))
     grid = PROCESSORS // tile.cluster * tile.cluster
 
     def bind(a, b, out, turns=None, add=False):
@@ -83,7 +106,7 @@ def build(kind, outputs, inputs, tile, options=()):
         map_y = tensor_map(out, (64, 64))
         return lambda: launch(grid, tile.threads, map_a, map_b, map_y, rows, 1)
 
-    bind.module = module
+    bind.module = made
     return bind
 
 

@@ -44,6 +44,9 @@ class Family:
             self._kernels[name](blocks, threads, *arguments, dependent=True)
         return launch
 
+    def registers(self):
+        return ", ".join(f"{name} {count}" for name, count in self._module.registers.items())
+
     def elements(self, *shape, deviation=1.0):
         return (deviation * torch.randn(*shape, device="cuda")).to(self.dtype)
 

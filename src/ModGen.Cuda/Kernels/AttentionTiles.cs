@@ -8,10 +8,13 @@ internal static class AttentionTiles
 {
     private const int ShortLength = 256, LongLength = 4096, WideHead = 128;
 
-    /// <summary>Short sequences want one a block; wide heads three warpgroups, until a sequence is so long that the larger product pays.</summary>
+    /// <summary>
+    /// Short sequences want a block's second tile asked for with its first, and narrow heads all of a sequence in a block; else
+    /// wide heads take three warpgroups, until a sequence is so long that the larger product pays.
+    /// </summary>
     public static AttentionTile Forward(int width, int length) => width == WideHead
-        ? length >= LongLength ? new(2, 128, 2, Backward: false) : new(3, 64, 3, Backward: false)
-        : length <= ShortLength ? new(4, 64, 4, Backward: false) : new(3, 128, 3, Backward: false);
+        ? length >= LongLength ? new(2, 128, 2, Backward: false) : length <= ShortLength ? new(2, 64, 4, Backward: false, QueryStages: 2) : new(3, 64, 3, Backward: false)
+        : length <= ShortLength ? new(4, 64, 8, Backward: false, QueryStages: 2) : new(3, 128, 3, Backward: false);
 
     /// <summary>The gradient of the queries.</summary>
     public static AttentionTile Queries(int width) => new(3, 64, width == WideHead ? 2 : 4, Backward: true);
@@ -26,7 +29,8 @@ internal static class AttentionTiles
 /// <param name="Step">Rows of the other side that it takes at a time.</param>
 /// <param name="Stages">Steps under way.</param>
 /// <param name="Backward">Whether a strip owns two operands and a result, as in the backward kernels.</param>
-internal readonly record struct AttentionTile(int Strips, int Step, int Stages, bool Backward)
+/// <param name="QueryStages">Tiles of queries under way in the forward kernel.</param>
+internal readonly record struct AttentionTile(int Strips, int Step, int Stages, bool Backward, int QueryStages = 1)
 {
     /// <summary>Rows and columns of what is copied at a time.</summary>
     public const int Box = 64;
@@ -37,7 +41,7 @@ internal readonly record struct AttentionTile(int Strips, int Step, int Stages, 
     /// <summary>Dynamic shared memory for heads of a width: what strips and steps take, and room for alignment and barriers.</summary>
     public int SharedBytes(int width) => 2048 + (Backward
         ? 384 * Strips * width + Stages * (4 * Step * width + 8 * Step)
-        : 4 * width * (Box * Strips + Stages * Step));
+        : 2 * width * (Box * Strips * (QueryStages + 1) + 2 * Stages * Step));
 
     /// <summary>Persistent blocks, one a multiprocessor, unless there is less to do.</summary>
     public int Blocks(int heads, int length, int batch, int processors) =>

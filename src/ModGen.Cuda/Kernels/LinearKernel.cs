@@ -72,8 +72,8 @@ public sealed record LinearKernel(string Name, LinearPass Pass, int Outputs, int
             return new ChosenLinear(hopper, tile.Blocks(context.Processors), tile.Define, adds ? tile.Turns(m, n) : 0, tile);
         }
 
-        var portable = LinearTiles.Portable(m, n, k, adds, context.Processors);
-        return new ChosenLinear(Portable with { SharedBytes = portable.SharedBytes }, portable.Blocks(m, n, context.Processors), portable.Define, adds ? portable.Turns(m, n) : 0);
+        var portable = LinearTiles.Portable(m, n, k, adds, context.Processors, context.SharedBytesPerBlock);
+        return new ChosenLinear(Portable with { Threads = portable.Threads, SharedBytes = portable.SharedBytes }, portable.Blocks(m, n, context.Processors), portable.Define, adds ? portable.Turns(m, n) : 0);
     }
 
     /// <summary>Operations of the product; 0 where only the device knows the rows.</summary>
@@ -85,7 +85,7 @@ public sealed record LinearKernel(string Name, LinearPass Pass, int Outputs, int
         ArgumentNullException.ThrowIfNull(form);
         if (form.Text.Contains("LINEAR_CLUSTER", StringComparison.Ordinal))
             return new HopperTile(Columns: 256, Stages: 4, Cluster: 2, Consumers: 2, Slices: 1).Define;
-        return form.Text.Contains("LINEAR_COLUMNS", StringComparison.Ordinal) ? new PortableTile(Columns: 256, Slices: 1).Define : null;
+        return form.Text.Contains("LINEAR_COLUMNS", StringComparison.Ordinal) ? new PortableTile(Columns: 256, Stages: 4, Slices: 1).Define : null;
     }
 
     /// <summary>A, B and C as the arguments of the Hopper form.</summary>

@@ -43,13 +43,13 @@ partial class Dense
                 """),
             Portable = new("linear_256x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_256x64(
                     const element* x, // (rows, 64)
                     const element* w, // (256, 64)
                     element* y,       // (rows, 256)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreElement{y, 256});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 256, 64, StoreElement{y, 256});
                 }
                 """),
             Hopper = new("linear_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -118,13 +118,13 @@ partial class Dense
                 """),
             Portable = new("linear_256x64_float", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64_float(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_256x64_float(
                     const element* x, // (rows, 64)
                     const element* w, // (256, 64)
                     float* y,         // (rows, 256)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreFloat{y, 256});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 256, 64, StoreFloat{y, 256});
                 }
                 """),
             Hopper = new("linear_256x64_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -180,13 +180,13 @@ partial class Dense
                 """),
             Portable = new("linear_input_gradient_256x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_256x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_256x64(
                     const element* dy, // (rows, 256)
                     const element* w,  // (256, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 256, w, 64, rows, 64, 256, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 256, w, 64, rows, 64, 256, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -220,7 +220,7 @@ partial class Dense
                 """),
             Portable = new("linear_weight_gradient_256x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_256x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_256x64(
                     const element* dy, // (rows, 256)
                     const element* x,  // (rows, 64)
                     float* dw,         // (256, 64), added to or stored
@@ -228,7 +228,7 @@ partial class Dense
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -331,13 +331,13 @@ partial class Dense
                 """),
             Portable = new("linear_128x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_128x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_128x64(
                     const element* x, // (rows, 64)
                     const element* w, // (128, 64)
                     element* y,       // (rows, 128)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 128, 64, StoreElement{y, 128});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 128, 64, StoreElement{y, 128});
                 }
                 """),
             Hopper = new("linear_128x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -500,13 +500,13 @@ partial class Dense
                 """),
             Portable = new("linear_64x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x64(
                     const element* x, // (rows, 64)
                     const element* w, // (64, 64)
                     element* y,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, StoreElement{y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 64, 64, StoreElement{y, 64});
                 }
                 """),
             Hopper = new("linear_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -566,13 +566,13 @@ partial class Dense
                 """),
             Portable = new("linear_384x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_384x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_384x64(
                     const element* x, // (rows, 64)
                     const element* w, // (384, 64)
                     element* y,       // (rows, 384)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 384, 64, StoreElement{y, 384});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 384, 64, StoreElement{y, 384});
                 }
                 """),
             Hopper = new("linear_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -645,13 +645,13 @@ partial class Dense
                 """),
             Portable = new("linear_64x192", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192(
                     const element* x, // (rows, 192)
                     const element* w, // (64, 192)
                     element* y,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, StoreElement{y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 192, w, 192, rows, 64, 192, StoreElement{y, 64});
                 }
                 """),
             Hopper = new("linear_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -726,7 +726,7 @@ partial class Dense
                 """),
             Portable = new("linear_weight_gradient_64x192", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x192(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x192(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 192)
                     float* dw,         // (64, 192), added to or stored
@@ -734,7 +734,7 @@ partial class Dense
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -768,13 +768,13 @@ partial class Dense
                 """),
             Portable = new("linear_input_gradient_64x192", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_64x192(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x192(
                     const element* dy, // (rows, 64)
                     const element* w,  // (64, 192)
                     element* dx,       // (rows, 192)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
                 }
                 """),
             Hopper = new("linear_input_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -837,13 +837,13 @@ partial class Dense
                 """),
             Portable = new("linear_input_gradient_384x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_384x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_384x64(
                     const element* dy, // (rows, 384)
                     const element* w,  // (384, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 384, w, 64, rows, 64, 384, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 384, w, 64, rows, 64, 384, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -877,7 +877,7 @@ partial class Dense
                 """),
             Portable = new("linear_weight_gradient_384x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_384x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_384x64(
                     const element* dy, // (rows, 384)
                     const element* x,  // (rows, 64)
                     float* dw,         // (384, 64), added to or stored
@@ -885,7 +885,7 @@ partial class Dense
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -936,13 +936,13 @@ partial class Dense
                 """),
             Portable = new("linear_input_gradient_64x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_64x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x64(
                     const element* dy, // (rows, 64)
                     const element* w,  // (64, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 64, rows, 64, 64, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, w, 64, rows, 64, 64, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -976,7 +976,7 @@ partial class Dense
                 """),
             Portable = new("linear_weight_gradient_64x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x64(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 64)
                     float* dw,         // (64, 64), added to or stored
@@ -984,7 +984,7 @@ partial class Dense
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1030,13 +1030,13 @@ partial class Dense
                 """),
             Portable = new("linear_input_gradient_128x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_128x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_128x64(
                     const element* dy, // (rows, 128)
                     const element* w,  // (128, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 128, w, 64, rows, 64, 128, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 128, w, 64, rows, 64, 128, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_128x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1070,7 +1070,7 @@ partial class Dense
                 """),
             Portable = new("linear_weight_gradient_128x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_128x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_128x64(
                     const element* dy, // (rows, 128)
                     const element* x,  // (rows, 64)
                     float* dw,         // (128, 64), added to or stored
@@ -1078,7 +1078,7 @@ partial class Dense
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 128, x, 64, 128, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 128, x, 64, 128, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_128x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1132,7 +1132,7 @@ partial class Dense
 
         public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude rms_norm", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64(
+            extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (rows)
                 const float* gain,   // (64)
@@ -1364,14 +1364,14 @@ partial class Dense
                 """),
             Portable = new("linear_64x64_float_add_float", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64_float_add_float(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x64_float_add_float(
                     const element* x,      // (rows, 64)
                     const element* w,      // (64, 64)
                     float* y,              // (rows, 64)
                     Rows rows,
                     const float* residual) // (rows, 64), may be y
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, AddTo<float, float>{residual, y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 64, 64, AddTo<float, float>{residual, y, 64});
                 }
                 """),
             Hopper = new("linear_64x64_float_add_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1417,14 +1417,14 @@ partial class Dense
                 """),
             Portable = new("linear_64x192_float_add_float", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192_float_add_float(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192_float_add_float(
                     const element* x,      // (rows, 192)
                     const element* w,      // (64, 192)
                     float* y,              // (rows, 64)
                     Rows rows,
                     const float* residual) // (rows, 64), may be y
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, AddTo<float, float>{residual, y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 192, w, 192, rows, 64, 192, AddTo<float, float>{residual, y, 64});
                 }
                 """),
             Hopper = new("linear_64x192_float_add_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,

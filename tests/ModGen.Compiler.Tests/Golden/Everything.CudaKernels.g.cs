@@ -43,13 +43,13 @@ partial class Everything
                 """),
             Portable = new("linear_256x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_256x64(
                     const element* x, // (rows, 64)
                     const element* w, // (256, 64)
                     element* y,       // (rows, 256)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreElement{y, 256});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 256, 64, StoreElement{y, 256});
                 }
                 """),
             Hopper = new("linear_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -118,13 +118,13 @@ partial class Everything
                 """),
             Portable = new("linear_256x64_float", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64_float(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_256x64_float(
                     const element* x, // (rows, 64)
                     const element* w, // (256, 64)
                     float* y,         // (rows, 256)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreFloat{y, 256});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 256, 64, StoreFloat{y, 256});
                 }
                 """),
             Hopper = new("linear_256x64_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -180,13 +180,13 @@ partial class Everything
                 """),
             Portable = new("linear_input_gradient_256x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_256x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_256x64(
                     const element* dy, // (rows, 256)
                     const element* w,  // (256, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 256, w, 64, rows, 64, 256, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 256, w, 64, rows, 64, 256, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -220,7 +220,7 @@ partial class Everything
                 """),
             Portable = new("linear_weight_gradient_256x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_256x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_256x64(
                     const element* dy, // (rows, 256)
                     const element* x,  // (rows, 64)
                     float* dw,         // (256, 64), added to or stored
@@ -228,7 +228,7 @@ partial class Everything
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -354,14 +354,14 @@ partial class Everything
                 """),
             Portable = new("linear_16x64_bias", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_16x64_bias(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_16x64_bias(
                     const element* x,  // (rows, 64)
                     const element* w,  // (16, 64)
                     element* y,        // (rows, 16)
                     Rows rows,
                     const float* bias) // (16)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 16, 64, StoreBias<element>{y, bias, 16});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 16, 64, StoreBias<element>{y, bias, 16});
                 }
                 """),
             Hopper = new("linear_16x64_bias", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -445,7 +445,7 @@ partial class Everything
 
         public static readonly Cuda::Kernel GatherRmsNorm64_32Of128 = new("gather_rms_norm_64_32_of_128", "prelude rms_norm", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64_32_of_128(
+            extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64_32_of_128(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (rows)
                 const float* gain,   // (64)
@@ -474,13 +474,13 @@ partial class Everything
                 """),
             Portable = new("linear_192x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_192x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_192x64(
                     const element* x, // (rows, 64)
                     const element* w, // (192, 64)
                     element* y,       // (rows, 192)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 192, 64, StoreElement{y, 192});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 192, 64, StoreElement{y, 192});
                 }
                 """),
             Hopper = new("linear_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -643,13 +643,13 @@ partial class Everything
                 """),
             Portable = new("linear_64x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x64(
                     const element* x, // (rows, 64)
                     const element* w, // (64, 64)
                     element* y,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, StoreElement{y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 64, 64, StoreElement{y, 64});
                 }
                 """),
             Hopper = new("linear_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -709,13 +709,13 @@ partial class Everything
                 """),
             Portable = new("linear_384x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_384x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_384x64(
                     const element* x, // (rows, 64)
                     const element* w, // (384, 64)
                     element* y,       // (rows, 384)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 384, 64, StoreElement{y, 384});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 384, 64, StoreElement{y, 384});
                 }
                 """),
             Hopper = new("linear_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -788,13 +788,13 @@ partial class Everything
                 """),
             Portable = new("linear_64x192", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192(
                     const element* x, // (rows, 192)
                     const element* w, // (64, 192)
                     element* y,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, StoreElement{y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 192, w, 192, rows, 64, 192, StoreElement{y, 64});
                 }
                 """),
             Hopper = new("linear_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -867,7 +867,7 @@ partial class Everything
 
         public static readonly Cuda::Kernel Scatter64_32Of128ScaledInPlace = new("scatter_64_32_of_128_scaled_in_place", "prelude rows", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_32_of_128_scaled_in_place(
+            extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_32_of_128_scaled_in_place(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (selected rows)
                 const element* f,    // (selected rows, 64)
@@ -911,7 +911,7 @@ partial class Everything
                 """),
             Portable = new("linear_weight_gradient_64x192", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x192(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x192(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 192)
                     float* dw,         // (64, 192), added to or stored
@@ -919,7 +919,7 @@ partial class Everything
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -953,13 +953,13 @@ partial class Everything
                 """),
             Portable = new("linear_input_gradient_64x192", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_64x192(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x192(
                     const element* dy, // (rows, 64)
                     const element* w,  // (64, 192)
                     element* dx,       // (rows, 192)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
                 }
                 """),
             Hopper = new("linear_input_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1022,13 +1022,13 @@ partial class Everything
                 """),
             Portable = new("linear_input_gradient_384x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_384x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_384x64(
                     const element* dy, // (rows, 384)
                     const element* w,  // (384, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 384, w, 64, rows, 64, 384, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 384, w, 64, rows, 64, 384, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1062,7 +1062,7 @@ partial class Everything
                 """),
             Portable = new("linear_weight_gradient_384x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_384x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_384x64(
                     const element* dy, // (rows, 384)
                     const element* x,  // (rows, 64)
                     float* dw,         // (384, 64), added to or stored
@@ -1070,7 +1070,7 @@ partial class Everything
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1121,13 +1121,13 @@ partial class Everything
                 """),
             Portable = new("linear_input_gradient_64x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_64x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x64(
                     const element* dy, // (rows, 64)
                     const element* w,  // (64, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 64, rows, 64, 64, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, w, 64, rows, 64, 64, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1161,7 +1161,7 @@ partial class Everything
                 """),
             Portable = new("linear_weight_gradient_64x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x64(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 64)
                     float* dw,         // (64, 64), added to or stored
@@ -1169,7 +1169,7 @@ partial class Everything
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1215,13 +1215,13 @@ partial class Everything
                 """),
             Portable = new("linear_input_gradient_192x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_192x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_192x64(
                     const element* dy, // (rows, 192)
                     const element* w,  // (192, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 192, w, 64, rows, 64, 192, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 192, w, 64, rows, 64, 192, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1255,7 +1255,7 @@ partial class Everything
                 """),
             Portable = new("linear_weight_gradient_192x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_192x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_192x64(
                     const element* dy, // (rows, 192)
                     const element* x,  // (rows, 64)
                     float* dw,         // (192, 64), added to or stored
@@ -1263,7 +1263,7 @@ partial class Everything
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1378,7 +1378,7 @@ partial class Everything
                 """),
             Portable = new("linear_weight_gradient_16x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_16x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_16x64(
                     const element* dy, // (rows, 16)
                     const element* x,  // (rows, 64)
                     float* dw,         // (16, 64), added to or stored
@@ -1386,7 +1386,7 @@ partial class Everything
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 16, x, 64, 16, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 16, x, 64, 16, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_16x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1531,7 +1531,7 @@ partial class Everything
 
         public static readonly Cuda::Kernel GatherRmsNorm64_16Of128 = new("gather_rms_norm_64_16_of_128", "prelude rms_norm", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64_16_of_128(
+            extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64_16_of_128(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (rows)
                 const float* gain,   // (64)
@@ -1648,7 +1648,7 @@ partial class Everything
 
         public static readonly Cuda::Kernel Scatter64_16Of128ScaledInPlace = new("scatter_64_16_of_128_scaled_in_place", "prelude rows", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_16_of_128_scaled_in_place(
+            extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_16_of_128_scaled_in_place(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (selected rows)
                 const element* f,    // (selected rows, 64)
@@ -1836,7 +1836,7 @@ partial class Everything
 
         public static readonly Cuda::Kernel GatherRmsNorm64_8Of128 = new("gather_rms_norm_64_8_of_128", "prelude rms_norm", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64_8_of_128(
+            extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64_8_of_128(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (rows)
                 const float* gain,   // (64)
@@ -1977,7 +1977,7 @@ partial class Everything
 
         public static readonly Cuda::Kernel ScatterAdd64_8Of128Float = new("scatter_add_64_8_of_128_float", "prelude rows", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scatter_add_64_8_of_128_float(
+            extern "C" __global__ void __launch_bounds__(256, 4) scatter_add_64_8_of_128_float(
                 const float* y,      // (rows, 64)
                 const int* selected, // (rows)
                 float* into,         // (stream rows, 64), added to
@@ -2022,7 +2022,7 @@ partial class Everything
 
         public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude rms_norm", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64(
+            extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (rows)
                 const float* gain,   // (64)
@@ -2327,14 +2327,14 @@ partial class Everything
                 """),
             Portable = new("linear_64x192_add", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192_add(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192_add(
                     const element* x,        // (rows, 192)
                     const element* w,        // (64, 192)
                     element* y,              // (rows, 64)
                     Rows rows,
                     const element* residual) // (rows, 64), may be y
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, AddTo<element, element>{residual, y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 192, w, 192, rows, 64, 192, AddTo<element, element>{residual, y, 64});
                 }
                 """),
             Hopper = new("linear_64x192_add", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -2378,7 +2378,7 @@ partial class Everything
 
         public static readonly Cuda::Kernel Scatter64ScaledInPlace = new("scatter_64_scaled_in_place", "prelude rows", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_scaled_in_place(
+            extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_scaled_in_place(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (selected rows)
                 const element* f,    // (selected rows, 64)
@@ -2444,7 +2444,7 @@ partial class Everything
 
         public static readonly Cuda::Kernel Scatter64InPlace = new("scatter_64_in_place", "prelude rows", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_in_place(
+            extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_in_place(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (selected rows)
                 const element* f,    // (selected rows, 64)

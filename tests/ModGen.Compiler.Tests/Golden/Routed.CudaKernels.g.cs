@@ -43,13 +43,13 @@ partial class Routed
                 """),
             Portable = new("linear_256x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_256x64(
                     const element* x, // (rows, 64)
                     const element* w, // (256, 64)
                     element* y,       // (rows, 256)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreElement{y, 256});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 256, 64, StoreElement{y, 256});
                 }
                 """),
             Hopper = new("linear_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -118,13 +118,13 @@ partial class Routed
                 """),
             Portable = new("linear_256x64_float", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_256x64_float(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_256x64_float(
                     const element* x, // (rows, 64)
                     const element* w, // (256, 64)
                     float* y,         // (rows, 256)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 256, 64, StoreFloat{y, 256});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 256, 64, StoreFloat{y, 256});
                 }
                 """),
             Hopper = new("linear_256x64_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -180,13 +180,13 @@ partial class Routed
                 """),
             Portable = new("linear_input_gradient_256x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_256x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_256x64(
                     const element* dy, // (rows, 256)
                     const element* w,  // (256, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 256, w, 64, rows, 64, 256, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 256, w, 64, rows, 64, 256, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -220,7 +220,7 @@ partial class Routed
                 """),
             Portable = new("linear_weight_gradient_256x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_256x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_256x64(
                     const element* dy, // (rows, 256)
                     const element* x,  // (rows, 64)
                     float* dw,         // (256, 64), added to or stored
@@ -228,7 +228,7 @@ partial class Routed
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 256, x, 64, 256, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_256x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -339,13 +339,13 @@ partial class Routed
                 """),
             Portable = new("linear_192x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_192x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_192x64(
                     const element* x, // (rows, 64)
                     const element* w, // (192, 64)
                     element* y,       // (rows, 192)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 192, 64, StoreElement{y, 192});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 192, 64, StoreElement{y, 192});
                 }
                 """),
             Hopper = new("linear_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -508,13 +508,13 @@ partial class Routed
                 """),
             Portable = new("linear_64x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x64(
                     const element* x, // (rows, 64)
                     const element* w, // (64, 64)
                     element* y,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, StoreElement{y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 64, 64, StoreElement{y, 64});
                 }
                 """),
             Hopper = new("linear_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -574,13 +574,13 @@ partial class Routed
                 """),
             Portable = new("linear_384x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_384x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_384x64(
                     const element* x, // (rows, 64)
                     const element* w, // (384, 64)
                     element* y,       // (rows, 384)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 384, 64, StoreElement{y, 384});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 384, 64, StoreElement{y, 384});
                 }
                 """),
             Hopper = new("linear_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -653,13 +653,13 @@ partial class Routed
                 """),
             Portable = new("linear_64x192", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192(
                     const element* x, // (rows, 192)
                     const element* w, // (64, 192)
                     element* y,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, StoreElement{y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 192, w, 192, rows, 64, 192, StoreElement{y, 64});
                 }
                 """),
             Hopper = new("linear_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -734,7 +734,7 @@ partial class Routed
                 """),
             Portable = new("linear_weight_gradient_64x192", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x192(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x192(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 192)
                     float* dw,         // (64, 192), added to or stored
@@ -742,7 +742,7 @@ partial class Routed
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, x, 192, 64, 192, rows, Accumulate{dw, 192, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -776,13 +776,13 @@ partial class Routed
                 """),
             Portable = new("linear_input_gradient_64x192", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_64x192(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x192(
                     const element* dy, // (rows, 64)
                     const element* w,  // (64, 192)
                     element* dx,       // (rows, 192)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, w, 192, rows, 192, 64, StoreElement{dx, 192});
                 }
                 """),
             Hopper = new("linear_input_gradient_64x192", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -845,13 +845,13 @@ partial class Routed
                 """),
             Portable = new("linear_input_gradient_384x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_384x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_384x64(
                     const element* dy, // (rows, 384)
                     const element* w,  // (384, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 384, w, 64, rows, 64, 384, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 384, w, 64, rows, 64, 384, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -885,7 +885,7 @@ partial class Routed
                 """),
             Portable = new("linear_weight_gradient_384x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_384x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_384x64(
                     const element* dy, // (rows, 384)
                     const element* x,  // (rows, 64)
                     float* dw,         // (384, 64), added to or stored
@@ -893,7 +893,7 @@ partial class Routed
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 384, x, 64, 384, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_384x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -944,13 +944,13 @@ partial class Routed
                 """),
             Portable = new("linear_input_gradient_64x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_64x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_64x64(
                     const element* dy, // (rows, 64)
                     const element* w,  // (64, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 64, w, 64, rows, 64, 64, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, w, 64, rows, 64, 64, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -984,7 +984,7 @@ partial class Routed
                 """),
             Portable = new("linear_weight_gradient_64x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_64x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_64x64(
                     const element* dy, // (rows, 64)
                     const element* x,  // (rows, 64)
                     float* dw,         // (64, 64), added to or stored
@@ -992,7 +992,7 @@ partial class Routed
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 64, x, 64, 64, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_64x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1038,13 +1038,13 @@ partial class Routed
                 """),
             Portable = new("linear_input_gradient_192x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_192x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_input_gradient_192x64(
                     const element* dy, // (rows, 192)
                     const element* w,  // (192, 64)
                     element* dx,       // (rows, 64)
                     Rows rows)
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true>>(dy, 192, w, 64, rows, 64, 192, StoreElement{dx, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 192, w, 64, rows, 64, 192, StoreElement{dx, 64});
                 }
                 """),
             Hopper = new("linear_input_gradient_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1078,7 +1078,7 @@ partial class Routed
                 """),
             Portable = new("linear_weight_gradient_192x64", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_192x64(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_weight_gradient_192x64(
                     const element* dy, // (rows, 192)
                     const element* x,  // (rows, 64)
                     float* dw,         // (192, 64), added to or stored
@@ -1086,7 +1086,7 @@ partial class Routed
                     int add,
                     u32* turns)        // (tiles), zero before and after
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true>>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, true, true, LINEAR_STAGES, 8, LINEAR_THREADS>>(dy, 192, x, 64, 192, 64, rows, Accumulate{dw, 64, add != 0}, LINEAR_SLICES, turns);
                 }
                 """),
             Hopper = new("linear_weight_gradient_192x64", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1182,7 +1182,7 @@ partial class Routed
 
         public static readonly Cuda::Kernel GatherRmsNorm64_16Of128 = new("gather_rms_norm_64_16_of_128", "prelude rms_norm", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64_16_of_128(
+            extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64_16_of_128(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (rows)
                 const float* gain,   // (64)
@@ -1346,7 +1346,7 @@ partial class Routed
 
         public static readonly Cuda::Kernel Scatter64_16Of128ScaledInPlace = new("scatter_64_16_of_128_scaled_in_place", "prelude rows", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_16_of_128_scaled_in_place(
+            extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_16_of_128_scaled_in_place(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (selected rows)
                 const element* f,    // (selected rows, 64)
@@ -1452,7 +1452,7 @@ partial class Routed
 
         public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude rms_norm", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) gather_rms_norm_64(
+            extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (rows)
                 const float* gain,   // (64)
@@ -1684,14 +1684,14 @@ partial class Routed
                 """),
             Portable = new("linear_64x64_float_add_float", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x64_float_add_float(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x64_float_add_float(
                     const element* x,      // (rows, 64)
                     const element* w,      // (64, 64)
                     float* y,              // (rows, 64)
                     Rows rows,
                     const float* residual) // (rows, 64), may be y
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 64, w, 64, rows, 64, 64, AddTo<float, float>{residual, y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 64, w, 64, rows, 64, 64, AddTo<float, float>{residual, y, 64});
                 }
                 """),
             Hopper = new("linear_64x64_float_add_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1737,14 +1737,14 @@ partial class Routed
                 """),
             Portable = new("linear_64x192_float_add_float", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192_float_add_float(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192_float_add_float(
                     const element* x,      // (rows, 192)
                     const element* w,      // (64, 192)
                     float* y,              // (rows, 64)
                     Rows rows,
                     const float* residual) // (rows, 64), may be y
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, AddTo<float, float>{residual, y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 192, w, 192, rows, 64, 192, AddTo<float, float>{residual, y, 64});
                 }
                 """),
             Hopper = new("linear_64x192_float_add_float", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -1975,14 +1975,14 @@ partial class Routed
                 """),
             Portable = new("linear_64x192_add", "prelude sm80 linear_stores linear_sm80", 256,
                 """
-                extern "C" __global__ void __launch_bounds__(256, 1) linear_64x192_add(
+                extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 1) linear_64x192_add(
                     const element* x,        // (rows, 192)
                     const element* w,        // (64, 192)
                     element* y,              // (rows, 64)
                     Rows rows,
                     const element* residual) // (rows, 64), may be y
                 {
-                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false>>(x, 192, w, 192, rows, 64, 192, AddTo<element, element>{residual, y, 64});
+                    linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(x, 192, w, 192, rows, 64, 192, AddTo<element, element>{residual, y, 64});
                 }
                 """),
             Hopper = new("linear_64x192_add", "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384,
@@ -2026,7 +2026,7 @@ partial class Routed
 
         public static readonly Cuda::Kernel Scatter64ScaledInPlace = new("scatter_64_scaled_in_place", "prelude rows", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_scaled_in_place(
+            extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_scaled_in_place(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (selected rows)
                 const element* f,    // (selected rows, 64)

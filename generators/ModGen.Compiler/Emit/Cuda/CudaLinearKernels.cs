@@ -139,7 +139,7 @@ internal static class CudaLinearKernels
             var adds = pass == "WeightGradient";
             List<EntryParameter> all = adds ? [.. parameters, Turns] : parameters;
             forms.Add(new("Portable", new CudaText(name, "prelude sm80 linear_stores linear_sm80", 256, all.ToEquatableArray(),
-                $"linear_sm80<LinearTile80<LINEAR_COLUMNS, {layout}>>({operands}{(adds ? ", LINEAR_SLICES, turns" : "")});")));
+                $"linear_sm80<LinearTile80<LINEAR_COLUMNS, {layout}, LINEAR_STAGES, 8, LINEAR_THREADS>>({operands}{(adds ? ", LINEAR_SLICES, turns" : "")});", Bound: "LINEAR_THREADS")));
             forms.Add(new("Hopper", Hopper(name, pass, outputs, inputs, all, layout, store, mapped)));
         }
 

@@ -56,7 +56,7 @@ internal static class CudaNormKernels
         var text = Entry($"gather_rms_norm_{width}{Selection(length, selected)}", "rms_norm", $"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon);",
             Pointer("const float", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("const float", "gain", $"({width})"),
             Pointer("float", "gathered", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
-        return c.ByRow(text, "gathered",
+        return c.ByRow(text with { Blocks = BlocksOfFewRows(c.Width("x")) }, "gathered",
             c["x"], c["indices"], c["gain"], c["gathered"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
     }
 

@@ -113,7 +113,7 @@ internal static class CudaRoutingKernels
             () => c.Row(Entry($"{name}_norm", Routed, $"scatter_add_norm<{sizes}>(x, selected, f, {gate}, gain, normed, rstd, rows, epsilon);",
                 [Pointer("float", "x", shape + ", added to"), .. parameters, .. NormAbove(width, "stream rows")]), "f", [c["x"], .. arguments, .. NormAboveArguments(c)]),
             () => c.Row(Entry(name + (inPlace ? "_in_place" : ""), "rows", $"scatter_add_scaled<{sizes}, {Flag(inPlace)}>(x, selected, f, {gate}, y, rows);",
-                [Pointer("const float", "x", shape), .. parameters, Pointer("float", "y", shape + (inPlace ? ", the same as x" : "")), Rows]), inPlace ? "f" : "x", [c["x"], .. arguments, c["y"]]),
+                [Pointer("const float", "x", shape), .. parameters, Pointer("float", "y", shape + (inPlace ? ", the same as x" : "")), Rows]) with { Blocks = inPlace ? BlocksOfFewRows(c.Width("x")) : 1 }, inPlace ? "f" : "x", [c["x"], .. arguments, c["y"]]),
             declares: false); // the scores have
     }
 
@@ -179,9 +179,9 @@ internal static class CudaRoutingKernels
     private static IEnumerable<string> ScatterAdd(CudaCall c)
     {
         var (width, length, selected, y) = (Literal.Of(c.Width("y")), c.Length("sum"), c.Selected("indices"), c.Element("y"));
-        return c.ByRow(Forwarding($"scatter_add_{width}{Selection(length, selected)}{Suffix(y)}", "rows", $"scatter_add<{width}, {length}, {selected}, {y}>",
-            Pointer($"const {y}", "y", $"(rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("float", "into", $"(stream rows, {width}), added to"), Rows),
-            "y", c["y"], c["indices"], c["sum"]);
+        var text = Forwarding($"scatter_add_{width}{Selection(length, selected)}{Suffix(y)}", "rows", $"scatter_add<{width}, {length}, {selected}, {y}>",
+            Pointer($"const {y}", "y", $"(rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("float", "into", $"(stream rows, {width}), added to"), Rows);
+        return c.ByRow(text with { Blocks = BlocksOfFewRows(c.Width("y")) }, "y", c["y"], c["indices"], c["sum"]);
     }
 
     /// <summary>What a router sends into the stream's gradient and its own weights; with it, that of the rows that entered its block.</summary>

@@ -22,6 +22,12 @@ internal static class CudaTexts
     public static CudaText Forwarding(string name, string family, string function, params EntryParameter[] parameters) =>
         Entry(name, family, $"{function}({string.Join(", ", parameters.Select(p => p.Name))});", parameters);
 
+    /// <summary>
+    /// Blocks a multiprocessor of a kernel over few rows, all of which should run at once: four where a warp has a row to itself, which
+    /// 64 registers are enough for.
+    /// </summary>
+    public static int BlocksOfFewRows(int width) => width <= 1024 ? 4 : 1;
+
     /// <summary>What tells the names of two forms of a kernel apart: one takes float32 where the other takes operands.</summary>
     public static string Suffix(string element) => element == "float" ? "_float" : "";
 

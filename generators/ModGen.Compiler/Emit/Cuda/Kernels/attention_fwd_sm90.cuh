@@ -5,10 +5,11 @@
 // (Dao 2023; Shah et al. 2024): the next score product is issued before the value product of this step, so that the
 // exponentials of one overlap the other. Keys are walked from the diagonal down: only the first step is masked.
 
-template <class Shape_, int Strips_, int Keys_, int Stages_, bool Turns_>
+// QueryStages: tiles of queries that are there or under way. Two let the copies of a block's second tile begin with the first's.
+template <class Shape_, int Strips_, int Keys_, int Stages_, bool Turns_, int QueryStages_ = 1>
 struct AttentionForwardTile {
     using Shape = Shape_;
-    static constexpr int Strips = Strips_, Rows = 64 * Strips, Keys = Keys_, Stages = Stages_;
+    static constexpr int Strips = Strips_, Rows = 64 * Strips, Keys = Keys_, Stages = Stages_, QueryStages = QueryStages_;
     static constexpr bool Turns = Turns_;  // warpgroups issue their products in turn, so that one's softmax meets the other's products
     static constexpr int Threads = 128 * (Strips + 1), KeyBytes = Keys * Shape::Width * 2;
     static constexpr int Registers = Strips == 4 ? 112 : Strips == 3 ? 160 : 232, ProducerRegisters = Strips == 4 ? 24 : Strips == 3 ? 32 : 40;
@@ -17,18 +18,20 @@ struct AttentionForwardTile {
     static_assert(!Turns || (Strips == 2 && Keys == 128), "turns want warpgroups with equal work");
 };
 
-// The tile for sequences of about Length positions, as measured: short ones want a whole sequence a block, wide heads three
-// warpgroups until the sequence is so long that the larger product pays.
-template <class Shape, int Length, bool Wide = (Shape::Width == 128), bool Short = (!Wide && Length <= 256), bool Long = (Wide && Length >= 4096)>
-using AttentionForwardFor = AttentionForwardTile<Shape, Short ? 4 : Long ? 2 : 3, Short || (Wide && !Long) ? 64 : 128, Short ? 4 : Long ? 2 : 3, Long>;
+// The tile for sequences of about Length positions, as measured: short ones want a block's second tile asked for with its first, and
+// narrow heads all of a sequence in a block; else wide heads take three warpgroups until the sequence is so long that the
+// larger product pays.
+template <class Shape, int Length, bool Wide = (Shape::Width == 128), bool Short = (Length <= 256), bool Long = (Wide && Length >= 4096)>
+using AttentionForwardFor = AttentionForwardTile<Shape, Short ? (Wide ? 2 : 4) : Long ? 2 : 3, Short || (Wide && !Long) ? 64 : 128,
+                                                 Short ? (Wide ? 4 : 8) : Long ? 2 : 3, Long, Short ? 2 : 1>;
 
 template <class Tile>
 struct AttentionForwardShared {
-    alignas(1024) unsigned char q[Tile::Strips][Tile::Shape::StripBytes];
+    alignas(1024) unsigned char q[Tile::QueryStages][Tile::Strips][Tile::Shape::StripBytes];
     alignas(1024) unsigned char k[Tile::Stages][Tile::KeyBytes];
     alignas(1024) unsigned char v[Tile::Stages][Tile::KeyBytes];
     alignas(1024) unsigned char o[Tile::Strips][Tile::Shape::StripBytes];
-    u64 q_full[Tile::Strips], q_empty[Tile::Strips];
+    u64 q_full[Tile::QueryStages][Tile::Strips], q_empty[Tile::QueryStages][Tile::Strips];
     u64 k_full[Tile::Stages], k_empty[Tile::Stages], v_full[Tile::Stages], v_empty[Tile::Stages];
 };
 
@@ -38,12 +41,13 @@ __device__ __forceinline__ void attention_forward_load(AttentionForwardShared<Ti
     AttentionSchedule schedule(ceil_div(length, Tile::Rows), Shape::Heads, batch, true);
     AttentionUnit unit;
     RingPosition<Tile::Stages> ring;
-    for (u32 phase = 1; schedule.next(unit); phase ^= 1) {
+    for (RingPosition<Tile::QueryStages> queries; schedule.next(unit); queries.advance()) {
         int head = unit.head / Shape::Group, row = unit.tile * Tile::Rows;
         for (int strip = 0; strip < Tile::Strips; strip++) {
-            barrier_wait(&shared.q_empty[strip], phase);
-            barrier_expect(&shared.q_full[strip], Shape::StripBytes);
-            attention_load_strip<Shape>(shared.q[strip], Shape::Panel, qkv, &shared.q_full[strip], Shape::query_column(unit.head), row + strip * 64, unit.sequence);
+            u64* full = &shared.q_full[queries.stage][strip];
+            barrier_wait(&shared.q_empty[queries.stage][strip], queries.phase ^ 1);
+            barrier_expect(full, Shape::StripBytes);
+            attention_load_strip<Shape>(shared.q[queries.stage][strip], Shape::Panel, qkv, full, Shape::query_column(unit.head), row + strip * 64, unit.sequence);
         }
         for (int block = ceil_div(minimum(row + Tile::Rows, length), Tile::Keys) - 1; block >= 0; block--, ring.advance()) {
             barrier_wait(&shared.k_empty[ring.stage], ring.phase ^ 1);
@@ -71,7 +75,10 @@ __device__ __forceinline__ void attention_fwd_sm90(const TensorMap& qkv, const T
     int strip = warpgroup_index() - 1, thread = int(threadIdx.x) % 128;
     if (threadIdx.x == 0) {
         prefetch(qkv);
-        for (int i = 0; i < Tile::Strips; i++) { barrier_init(&shared.q_full[i], 1); barrier_init(&shared.q_empty[i], 1); }
+        for (int i = 0; i < Tile::QueryStages * Tile::Strips; i++) {
+            barrier_init(&shared.q_full[i / Tile::Strips][i % Tile::Strips], 1);
+            barrier_init(&shared.q_empty[i / Tile::Strips][i % Tile::Strips], 1);
+        }
         for (int i = 0; i < Tile::Stages; i++) {
             barrier_init(&shared.k_full[i], 1);
             barrier_init(&shared.v_full[i], 1);
@@ -100,7 +107,7 @@ __device__ __forceinline__ void attention_fwd_sm90(const TensorMap& qkv, const T
         constexpr int TurnBarrier = 8;  // and the one after it; 1.. are the strips' own
         if (Tile::Turns && strip == 1) named_barrier_arrive(TurnBarrier, 256);
 
-        for (u32 phase = 0; schedule.next(unit); phase ^= 1) {
+        for (RingPosition<Tile::QueryStages> queries; schedule.next(unit); queries.advance()) {
             int tile_row = unit.tile * Tile::Rows, row = tile_row + strip * 64;
             int blocks = ceil_div(minimum(tile_row + Tile::Rows, length), Tile::Keys);
             int mine = row < length || Tile::Turns ? minimum(row / Tile::Keys + 1, blocks) : 0;
@@ -113,15 +120,16 @@ __device__ __forceinline__ void attention_fwd_sm90(const TensorMap& qkv, const T
                 k_ring.advance();
                 v_ring.advance();
             }
-            barrier_wait(&shared.q_full[strip], phase);
+            const unsigned char* q = shared.q[queries.stage][strip];
+            barrier_wait(&shared.q_full[queries.stage][strip], queries.phase);
             if (mine == 0) {
                 named_barrier(1 + strip, 128);
-                release(&shared.q_empty[strip]);
+                release(&shared.q_empty[queries.stage][strip]);
                 continue;
             }
             barrier_wait(&shared.k_full[k_ring.stage], k_ring.phase);
             wgmma_fence();
-            attention_scores<Shape, Tile::Keys>(s, shared.q[strip], shared.k[k_ring.stage]);
+            attention_scores<Shape, Tile::Keys>(s, q, shared.k[k_ring.stage]);
             wgmma_commit();
             wgmma_wait<0>();
             pin(s);
@@ -141,7 +149,7 @@ __device__ __forceinline__ void attention_fwd_sm90(const TensorMap& qkv, const T
                 barrier_wait(&shared.k_full[k_ring.stage], k_ring.phase);
                 if (Tile::Turns) named_barrier(TurnBarrier + strip, 256);
                 wgmma_fence();
-                attention_scores<Shape, Tile::Keys>(s, shared.q[strip], shared.k[k_ring.stage]);
+                attention_scores<Shape, Tile::Keys>(s, q, shared.k[k_ring.stage]);
                 wgmma_commit();
                 barrier_wait(&shared.v_full[v_ring.stage], v_ring.phase);
                 wgmma_fence();
@@ -161,7 +169,7 @@ __device__ __forceinline__ void attention_fwd_sm90(const TensorMap& qkv, const T
                 for (int j = 0; j < Shape::Width / 2; j++) o[j] *= rows.decay[j >> 1 & 1];
                 attention_pack(s, p);
             }
-            release(&shared.q_empty[strip]);
+            release(&shared.q_empty[queries.stage][strip]);
             barrier_wait(&shared.v_full[v_ring.stage], v_ring.phase);
             wgmma_fence();
             attention_combine<Shape, Tile::Keys>(o, p, shared.v[v_ring.stage], mine > 1);

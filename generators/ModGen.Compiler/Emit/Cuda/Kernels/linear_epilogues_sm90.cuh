@@ -48,10 +48,11 @@ struct StoreBf16 : TileStore {
     }
 };
 
-// G = C or G += C in float32. The slices of a reduction come in order: the first stores (or adds, where `add` says that G
-// holds something), the others add once the one before is done, so that the sum is the same in every run. `turns` holds
-// one zero a warpgroup of a tile, and is left so.
+// G = C or G += C in float32, by rows of 32 columns turned through shared memory, so that whole lines of 128 bytes leave. The
+// slices of a reduction come in order: the first stores (or adds, where `add` says that G holds something), the others add once
+// the one before is done, so that the sum is the same in every run. `turns` holds one zero a warpgroup of a tile, and is left so.
 struct AccumulateF32 : LinearEpilogue {
+    template <class Tile> static constexpr int staging_bytes = 4 * RowScratch;
     float* gradient;  // (m, n) f32
     u32* turns;       // (tiles, Consumers) when the reduction is sliced
     int m, n;
@@ -63,19 +64,19 @@ struct AccumulateF32 : LinearEpilogue {
             if (at.thread == 0) while (load_acquire(turn) != u32(at.slice)) { }
             named_barrier(1 + at.warpgroup, 128);
         }
-        // Lanes pair up so that each holds four neighbouring columns: the even lane of row r, the odd lane of row r + 8.
-        int lane = at.thread % 32, odd = lane & 1;
-        int row = at.row + at.thread / 32 * 16 + lane / 4 + odd * 8, column = at.column + (lane & 2) * 2;
-        float4* to = reinterpret_cast<float4*>(gradient + i64(row) * n + column);
+        int warp = at.thread / 32, lane = at.thread % 32, row = at.row + warp * 16 + lane / 8, column = at.column + lane % 8 * 4;
+        float* to = gradient + i64(row) * n + column;
         bool sum = add || at.slice > 0;
 #pragma unroll
-        for (int j = 0; j < Tile::Columns / 8; j++) {
-            const float* d = acc + 4 * j;
-            float sent0 = __shfl_xor_sync(0xffffffffu, odd ? d[0] : d[2], 1), sent1 = __shfl_xor_sync(0xffffffffu, odd ? d[1] : d[3], 1);
-            float4 four = make_float4(odd ? sent0 : d[0], odd ? sent1 : d[1], odd ? d[2] : sent0, odd ? d[3] : sent1);
-            if (row < m && column + j * 8 < n) {
-                if (sum) add_to_global(to + j * 2, four);  // at a quarter of the rate of a store, but nothing waits for it
-                else __stcg(to + j * 2, four);
+        for (int part = 0; part < Tile::Columns / 32; part++) {
+            float4 v[4];
+            fragments_to_rows(acc + part * 16, at.staging + warp * RowScratch, v);
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                if (row + i * 4 >= m || column + part * 32 >= n) continue;
+                float4* four = reinterpret_cast<float4*>(to + i64(i) * 4 * n + part * 32);
+                if (sum) add_to_global(four, v[i]);  // at a quarter of the rate of a store, but nothing waits for it
+                else __stcg(four, v[i]);
             }
         }
         if (at.slices > 1) {
@@ -88,6 +89,7 @@ struct AccumulateF32 : LinearEpilogue {
 
 // Slices or groups that have a matrix each: G[i] = C or G[i] += C.
 struct AccumulateApart : LinearEpilogue {
+    template <class Tile> static constexpr int staging_bytes = AccumulateF32::staging_bytes<Tile>;
     float* gradient;  // (slices or groups, m, n) f32
     int m, n;
     bool add;

@@ -11,8 +11,8 @@ struct LinearRowGroups80 : LinearUnits80<Tile> {
     __device__ __forceinline__ LinearRowGroups80(const int* starts_, int n, int k, int height_)
         : LinearUnits80<Tile>(starts_[Groups], n, k, 1), starts(starts_), height(height_) { }
 
-    __device__ __forceinline__ LinearUnit80 operator[](int unit) const {
-        LinearUnit80 u = LinearUnits80<Tile>::operator[](unit);
+    __device__ __forceinline__ LinearUnit80 operator[](int i) const {
+        LinearUnit80 u = LinearUnits80<Tile>::operator[](i);
         u.group = group_of_row<Groups>(starts, u.row);
         u.before = u.group * height;
         return u;
@@ -25,12 +25,12 @@ struct LinearReductionGroups80 : LinearUnits80<Tile> {
     const int* starts;
 
     __device__ __forceinline__ LinearReductionGroups80(const int* starts_, int m_, int n) : LinearUnits80<Tile>(m_, n, starts_[Groups], 1), starts(starts_) {
-        this->count *= Groups;
+        this->count = this->in_turn(this->tiles() * Groups);
     }
 
-    __device__ __forceinline__ LinearUnit80 operator[](int unit) const {
-        int tiles = this->tiles_m * this->tiles_n, group = unit / tiles;
-        LinearUnit80 u = LinearUnits80<Tile>::operator[](unit - group * tiles);
+    __device__ __forceinline__ LinearUnit80 operator[](int i) const {
+        int unit = int(blockIdx.x) + i * int(gridDim.x), group = unit / this->tiles();
+        LinearUnit80 u = this->whole(unit - group * this->tiles());
         u.group = group;
         group_steps<Tile::Depth>(starts, group, u.step, u.last);
         return u;

@@ -10,6 +10,8 @@
 // Operands have rows of a multiple of 8 elements and start on 16 bytes; n and k (m and k where A is mn-major) are multiples
 // of 8, but for k where it counts rows. m or k may be Rows. A reduction may be cut into slices, whose sums are stored in turn,
 // in order, so that every run gives the same: the store must then be Accumulate, and `turns` holds a zero a tile, and is left so.
+// Slices of 0 divide the steps of all tiles evenly among the blocks, so that a tile is begun by one and ended by another: for few
+// tiles whose operands fit in the second-level cache, since blocks are then at different depths of them.
 //
 // Launch: Tile::Threads threads, Tile::SharedBytes of dynamic shared memory, and a block a tile and slice, or fewer, as many
 // as run at once (processors * Tile::Blocks). Families: prelude sm80 linear_stores linear_sm80.
@@ -18,7 +20,8 @@ template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int Gro
 struct LinearTile80 {
     static constexpr int Rows = 128, Columns = Columns_, Depth = 64, Stages = Stages_, Threads = Threads_, GroupRows = GroupRows_;
     static constexpr bool MnMajorA = MnMajorA_, MnMajorB = MnMajorB_;
-    static constexpr int BytesA = Rows * 128, BytesB = Columns * 128, StageBytes = BytesA + BytesB, SharedBytes = Stages * StageBytes;
+    static constexpr int BytesA = Rows * 128, BytesB = Columns * 128, StageBytes = BytesA + BytesB, RingBytes = Stages * StageBytes;
+    static constexpr int SharedBytes = RingBytes + Threads / 32 * RowScratch;
     static constexpr int WarpColumns = Columns / (Threads / 64), Blocks = 256 / Threads;
     static_assert(WarpColumns == 16 || WarpColumns == 32 || WarpColumns == 64, "a warp's columns lie in one panel of 64");
     static_assert(Stages >= 3 && SharedBytes * Blocks <= 227 * 1024, "the ring fits in shared memory");
@@ -68,24 +71,57 @@ struct LinearFragments80 {
     }
 };
 
-// Which tile and which steps of the reduction: slices outermost, then groups of GroupRows tile rows that are walked column by
-// column, so that what runs together shares its operands in the second-level cache.
-// In a grouped product (linear_grouped_sm80) of which group, and how many rows of B lie before the group's.
-struct LinearUnit80 { int row, column, tile, slice, step, last, group = 0, before = 0; };
+// Which tile and which steps of the reduction, and which of the tile's `slices` these are, in the order that they are added in. In
+// a grouped product (linear_grouped_sm80) of which group, and how many rows of B lie before the group's.
+struct LinearUnit80 { int row, column, tile, slice, slices, step, last, group = 0, before = 0; };
 
+// What a block makes: units[0], ... units[count - 1]. Tiles are in groups of GroupRows tile rows that are walked column by column,
+// so that what runs together shares its operands in the second-level cache. With slices, units are dealt out in turn, slices
+// outermost. With none the steps of all tiles stand in one line that is cut into equal shares, the last ones block 0's: the end of
+// a tile is added first, by a block of a lower number, which began with it, and a block waits only for those before it.
 template <class Tile>
 struct LinearUnits80 {
     int m, k, tiles_m, tiles_n, steps, slices, count;
 
     __device__ __forceinline__ LinearUnits80(int m_, int n, int k_, int slices_)
-        : m(m_), k(k_), tiles_m(ceil_div(m, Tile::Rows)), tiles_n(ceil_div(n, Tile::Columns)), steps(maximum(1, ceil_div(k, Tile::Depth))),
-          slices(minimum(slices_, steps)), count(tiles_m * tiles_n * slices) { }
+        : m(m_), k(k_), tiles_m(ceil_div(m, Tile::Rows)), tiles_n(ceil_div(n, Tile::Columns)), steps(maximum(1, ceil_div(k, Tile::Depth))), slices(minimum(slices_, steps)) {
+        int upto = line() - int(blockIdx.x) * share();
+        if (slices > 0) count = in_turn(tiles() * slices);
+        else count = upto > 0 ? (upto - 1) / steps - maximum(upto - share(), 0) / steps + 1 : 0;
+    }
 
-    __device__ __forceinline__ LinearUnit80 operator[](int unit) const {
-        int tiles = tiles_m * tiles_n, in_group = Tile::GroupRows * tiles_n, slice = unit / tiles, tile = unit - slice * tiles;
-        int group = tile / in_group, inside = tile - group * in_group, height = minimum(Tile::GroupRows, tiles_m - group * Tile::GroupRows);
-        int column = inside / height, row = group * Tile::GroupRows + inside - column * height;
-        return {row * Tile::Rows, column * Tile::Columns, tile, slice, steps * slice / slices, steps * (slice + 1) / slices};
+    __device__ __forceinline__ int tiles() const { return tiles_m * tiles_n; }
+    // How many of so many units are this block's where they are dealt out in turn.
+    static __device__ __forceinline__ int in_turn(int units) { return maximum(0, ceil_div(units - int(blockIdx.x), int(gridDim.x))); }
+
+    __device__ __forceinline__ int line() const { return tiles() * steps; }
+    __device__ __forceinline__ int share() const { return ceil_div(line(), int(gridDim.x)); }
+
+    // All steps of a tile.
+    __device__ __forceinline__ LinearUnit80 whole(int tile) const {
+        int in_group = Tile::GroupRows * tiles_n, group = tile / in_group, inside = tile - group * in_group;
+        int height = minimum(Tile::GroupRows, tiles_m - group * Tile::GroupRows), column = inside / height, row = group * Tile::GroupRows + inside - column * height;
+        return {row * Tile::Rows, column * Tile::Columns, tile, 0, 1, 0, steps};
+    }
+
+    __device__ __forceinline__ LinearUnit80 operator[](int i) const {
+        if (slices > 0) {
+            int unit = int(blockIdx.x) + i * int(gridDim.x), slice = unit / tiles();
+            LinearUnit80 u = whole(unit - slice * tiles());
+            u.slice = slice;
+            u.slices = slices;
+            u.step = steps * slice / slices;
+            u.last = steps * (slice + 1) / slices;
+            return u;
+        }
+        int each = share(), upto = line() - int(blockIdx.x) * each, from = maximum(upto - each, 0);
+        LinearUnit80 u = whole(from / steps + i);
+        int start = u.tile * steps, end = start + steps, first = (line() - end) / each;  // the block that has the end
+        u.slice = int(blockIdx.x) - first;
+        u.slices = (line() - 1 - start) / each - first + 1;
+        u.step = maximum(from, start) - start;
+        u.last = minimum(upto, end) - start;
+        return u;
     }
 };
 
@@ -119,9 +155,29 @@ __device__ __forceinline__ void linear_store_packed_80(const float (&d)[4][4], i
     }
 }
 
+// Stores a warp's accumulators as float4, 16 rows of 32 columns at a time.
+template <int Across, class Store>
+__device__ __forceinline__ void linear_store_quads_80(const float (&acc)[4][Across][4], int row, int column, int m, int n, const Store& store, unsigned char* scratch) {
+    int lane = int(threadIdx.x) % 32;
+#pragma unroll
+    for (int part = 0; part < Across; part++) {
+        int r = row + part / (Across / 4) * 16 + lane / 8, c = column + part % (Across / 4) * 32 + lane % 8 * 4;
+        float4 v[4];
+        decltype(store.ask_quad(0, 0)) asked[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            if (r + i * 4 < m && c < n) asked[i] = store.ask_quad(r + i * 4, c);
+        fragments_to_rows(reinterpret_cast<const float*>(acc[part / (Across / 4)][part % (Across / 4) * 4]), scratch, v);
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            if (r + i * 4 < m && c < n) store.store_quad(r + i * 4, c, v[i], asked[i]);
+    }
+}
+
 // Stores a warp's accumulators, 16 rows of up to 32 columns at a time.
 template <int Across, class Store>
-__device__ __forceinline__ void linear_store_80(const float (&acc)[4][Across][4], int row, int column, int m, int n, const Store& store) {
+__device__ __forceinline__ void linear_store_80(const float (&acc)[4][Across][4], int row, int column, int m, int n, const Store& store, unsigned char* scratch) {
+    if constexpr (Store::Quads && Across % 4 == 0) return linear_store_quads_80<Across>(acc, row, column, m, n, store, scratch);
     constexpr int Some = Across < 4 ? Across : 4;
     int lane = int(threadIdx.x) % 32;
 #pragma unroll
@@ -155,13 +211,13 @@ __device__ __forceinline__ void linear_units_sm80(const bf16* a, int pitch_a, co
     constexpr int Across = Tile::WarpColumns / 8, Copies = CopyA::Count + CopyB::Count;
     wait_for_previous_kernel();
     auto units = make();
-    int m = units.m, k = units.k, next = int(blockIdx.x);
-    if (next >= units.count) return;
+    int m = units.m, k = units.k, next = 0;
+    if (units.count == 0) return;
 
     int warp = int(threadIdx.x) / 32, warp_row = warp % 2 * 64, warp_column = warp / 2 * Tile::WarpColumns;
     LinearFragments80<Tile::MnMajorA, true> at_a(warp_row);
     LinearFragments80<Tile::MnMajorB, false> at_b(warp_column);
-    u32 memory = shared_address(linear_memory), end = memory + Tile::SharedBytes, read = memory, write = memory;
+    u32 memory = shared_address(linear_memory), end = memory + Tile::RingBytes, read = memory, write = memory;
 
     // The stage to be filled next: `left` steps of unit `next` are still to be asked for, in this order.
     LinearUnit80 fill = units[next];
@@ -180,9 +236,7 @@ __device__ __forceinline__ void linear_units_sm80(const bf16* a, int pitch_a, co
         write = write + Tile::StageBytes == end ? memory : write + Tile::StageBytes;
         copy_a.advance();
         copy_b.advance();
-        if (--left > 0 || next >= units.count) return;
-        next += int(gridDim.x);
-        if (next >= units.count) return;
+        if (--left > 0 || next >= units.count || ++next >= units.count) return;
         fill = units[next];
         copy_a = CopyA(a, pitch_a, fill.row, m, fill.step * Tile::Depth, k);
         copy_b = start_b(fill);
@@ -207,7 +261,7 @@ __device__ __forceinline__ void linear_units_sm80(const bf16* a, int pitch_a, co
 #pragma unroll
     for (int i = 0; i < 4; i++) load(0, i, 0);
 
-    for (int unit = int(blockIdx.x); unit < units.count; unit += int(gridDim.x)) {
+    for (int unit = 0; unit < units.count; unit++) {
         LinearUnit80 at = units[unit];
         float acc[4][Across][4];
 #pragma unroll
@@ -239,16 +293,17 @@ __device__ __forceinline__ void linear_units_sm80(const bf16* a, int pitch_a, co
                 }
             }
         }
-        if (unit + int(gridDim.x) >= units.count) let_next_kernel_start();
+        if (unit + 1 >= units.count) let_next_kernel_start();
         if (at.slice > 0) {
             if (threadIdx.x == 0) while (load_acquire(turns + at.tile) != u32(at.slice)) { }
             __syncthreads();
         }
-        linear_store_80<Across>(acc, at.row + warp_row, at.column + warp_column, m, n, store_of_group(store_of_slice(store, at.slice), at.group, m, n));
-        if (units.slices > 1) {
+        linear_store_80<Across>(acc, at.row + warp_row, at.column + warp_column, m, n, store_of_group(store_of_slice(store, at.slice), at.group, m, n),
+                                linear_memory + Tile::RingBytes + warp * RowScratch);
+        if (at.slices > 1) {
             __threadfence();
             __syncthreads();
-            if (threadIdx.x == 0) store_release(turns + at.tile, at.slice + 1 == units.slices ? 0u : u32(at.slice + 1));
+            if (threadIdx.x == 0) store_release(turns + at.tile, at.slice + 1 == at.slices ? 0u : u32(at.slice + 1));
         }
     }
     copy_async_wait<0>();

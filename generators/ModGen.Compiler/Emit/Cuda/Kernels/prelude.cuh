@@ -297,12 +297,15 @@ struct RowTeam {
     static __device__ __forceinline__ bool leads() { return lane() == 0; }
     static __device__ __forceinline__ bool has(int turn) { return Groups % Lanes == 0 || turn * Lanes + lane() < Groups; }
     static __device__ __forceinline__ int column(int turn) { return (turn * Lanes + lane()) * Group; }
+    // The same place in a row, as one address and constants: column() would take a register pair a turn.
+    template <class T> static __device__ __forceinline__ T* place(T* row, int turn) { return row + lane() * Group + turn * Lanes * Group; }
+
     // Reads this lane's part of a row; what it has not is zero.
     template <class T> static __device__ __forceinline__ void read(const T* row, float (&v)[Turns][Group]) {
 #pragma unroll
         for (int i = 0; i < Turns; i++) {
             if (has(i)) {
-                load(row + column(i), v[i]);
+                load(place(row, i), v[i]);
             } else {
 #pragma unroll
                 for (int j = 0; j < Group; j++) v[i][j] = 0.0f;
@@ -313,30 +316,32 @@ struct RowTeam {
     template <class T> static __device__ __forceinline__ void write(T* row, const float (&v)[Turns][Group]) {
 #pragma unroll
         for (int i = 0; i < Turns; i++)
-            if (has(i)) store(row + column(i), v[i]);
+            if (has(i)) store(place(row, i), v[i]);
     }
 
     // This lane's group of a vector that every row meets.
     static __device__ __forceinline__ void read_cached(const float* from, int turn, float (&v)[Group]) {
         if (has(turn)) {
-            load_cached(from + column(turn), v);
+            load_cached(place(from, turn), v);
         } else {
 #pragma unroll
             for (int j = 0; j < Group; j++) v[j] = 0.0f;
         }
     }
 
-    // All of them at once, there where it is written: before a wait for other loads and not at the end of one.
+    // The same there where it is written, and not where the compiler would like it; then all of a row at once.
+    static __device__ __forceinline__ void read_in_place(const float* from, int turn, float (&v)[Group]) {
+        if constexpr (Group == 4) {
+            float4 w = has(turn) ? load_in_place(reinterpret_cast<const float4*>(place(from, turn))) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+            v[0] = w.x; v[1] = w.y; v[2] = w.z; v[3] = w.w;
+        } else {
+            read_cached(from, turn, v);
+        }
+    }
+
     static __device__ __forceinline__ void read_in_place(const float* from, float (&v)[Turns][Group]) {
 #pragma unroll
-        for (int i = 0; i < Turns; i++) {
-            if constexpr (Group == 4) {
-                float4 w = has(i) ? load_in_place(reinterpret_cast<const float4*>(from + column(i))) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-                v[i][0] = w.x; v[i][1] = w.y; v[i][2] = w.z; v[i][3] = w.w;
-            } else {
-                read_cached(from, i, v[i]);
-            }
-        }
+        for (int i = 0; i < Turns; i++) read_in_place(from, i, v[i]);
     }
 
     // The sum over the team of a value a lane, in every lane. `scratch` has a float a warp; `parity` alternates between the
@@ -367,21 +372,32 @@ __device__ __forceinline__ void for_rows(const Rows& rows, Body body) {
     }
 }
 
-// total (Width) = the sum over the block's teams of what each has for its row's values, in the order of the teams.
+// Shared memory of sum_teams: up to 32 values a lane.
+template <int Width> using TeamParts = float[(RowTeam<Width>::Turns < 32 / RowTeam<Width>::Group ? RowTeam<Width>::Turns : 32 / RowTeam<Width>::Group)][256][RowTeam<Width>::Group];
+
+// total (Width) = the sum over the block's teams of what each has for its row's values, in the order of the teams. Each team
+// adds up some turns of the row.
 template <int Width>
-__device__ __forceinline__ void sum_teams(float (&v)[RowTeam<Width>::Turns][RowTeam<Width>::Group], float (&parts)[256][RowTeam<Width>::Group], float* total) {
+__device__ __forceinline__ void sum_teams(const float (&v)[RowTeam<Width>::Turns][RowTeam<Width>::Group], TeamParts<Width>& parts, float* total) {
     using Team = RowTeam<Width>;
+    constexpr int Some = int(sizeof(parts) / sizeof(parts[0]));
 #pragma unroll
-    for (int i = 0; i < Team::Turns; i++) {
+    for (int first = 0; first < Team::Turns; first += Some) {
+        if (first > 0) __syncthreads();
+#pragma unroll
+        for (int i = 0; i < Some && first + i < Team::Turns; i++)
+#pragma unroll
+            for (int j = 0; j < Team::Group; j++) parts[i][threadIdx.x][j] = v[first + i][j];
         __syncthreads();
+        for (int i = Team::team(); i < Some && first + i < Team::Turns; i += Team::Teams) {
+            if (!Team::has(first + i)) continue;
+            float sum[Team::Group];
 #pragma unroll
-        for (int j = 0; j < Team::Group; j++) parts[threadIdx.x][j] = v[i][j];
-        __syncthreads();
-        if (Team::team() != 0 || !Team::has(i)) continue;
-        for (int t = 1; t < Team::Teams; t++)
+            for (int t = 0; t < Team::Teams; t++)
 #pragma unroll
-            for (int j = 0; j < Team::Group; j++) v[i][j] += parts[t * Team::Lanes + Team::lane()][j];
-        store(total + Team::column(i), v[i]);
+                for (int j = 0; j < Team::Group; j++) sum[j] = t == 0 ? parts[i][Team::lane()][j] : sum[j] + parts[i][t * Team::Lanes + Team::lane()][j];
+            store(total + Team::column(first + i), sum);
+        }
     }
 }
 

@@ -75,7 +75,7 @@ __device__ __forceinline__ void rms_norm_bwd_rows(const Dy* dy, const float* x, 
     using Team = RowTeam<Width>;
     constexpr int Turns = Team::Turns, Group = Team::Group;
     __shared__ float scratch[2][8];
-    __shared__ float parts[256][Group];
+    __shared__ TeamParts<Width> parts;
     float dgain[Turns][Group];
 #pragma unroll
     for (int i = 0; i < Turns; i++)

@@ -49,7 +49,7 @@ __device__ __forceinline__ void router_bwd(const float* x, const float* gathered
                                            const float* dscores, float* dx, element* dx_narrow, float* partials, Rows rows) {
     static_assert(!Routed || Length > 0, "a row of the stream finds its place in the selection of its sequence");
     using Team = RowTeam<Width>;
-    __shared__ float parts[256][Team::Group];
+    __shared__ TeamParts<Width> parts;
     float dw[Team::Turns][Team::Group];
 #pragma unroll
     for (int i = 0; i < Team::Turns; i++)
