@@ -45,7 +45,6 @@ public static partial class OpMeaning
         RouterScores => [LinearOf(x[0], x[1], null)],
         RouterInputGradient => [OuterOf(x[0], x[1])],
         RouterWeightGradient => [Sums(x[0], (row, _) => x[1].Values[row])],
-        RoutedWeightGradient => [Sums(new Tensor(x[0].Type, PutBack([.. x[0].Values], RowsAt(x[2], x[0]), x[1])), (row, _) => x[3].Values[row])],
         RandomScores random => [RandomScoresOf(x[0], random.Offset, context)],
         TopK top => [Doubles(context.Selected ?? TopKOf(x[0], top.Count))],
         Gate gate => [GateOf(x[0], x[1], gate.Kind)],

@@ -105,12 +105,16 @@ template <int Width, int Length, int Selected, bool Scaled> void check_above(int
     auto selected = some_selection(sequences, Length, Selected);
     auto apart = x;
     Values<float> scores(rows), scores_apart(rows), rstd(rows), rstd_apart(rows);
-    Values<element> y(x.size()), y_apart(x.size());
+    Values<element> y(x.size()), y_apart(x.size()), y_too(x.size()), narrow(x.size());
+    Values<float> scores_too(rows), rstd_too(rows);
     Rows all{nullptr, rows}, few{nullptr, compact};
     emulator::launch(ceil_div(rows, 8), 256, [&] { router_scores<Width>(apart.data(), w.data(), scores_apart.data(), all); });
     emulator::launch(ceil_div(compact, 8), 256, [&] { scatter_add_scaled<Width, Length, Selected, element, Scaled, true>(apart.data(), selected.data(), f.data(), gate.data(), apart.data(), few); });
     emulator::launch(ceil_div(rows, 8), 256, [&] { rms_norm_fwd<Width>(apart.data(), gain.data(), y_apart.data(), rstd_apart.data(), all, 1e-5f); });
+    emulator::launch(ceil_div(rows, 8), 256, [&] { router_scores_norm<Width, true>(x.data(), w.data(), scores_too.data(), gain.data(), y_too.data(), rstd_too.data(), all, 1e-5f, narrow.data()); });
+    hold(name + " narrow", narrow, x.wide());
     emulator::launch(ceil_div(rows, 8), 256, [&] { router_scores_norm<Width>(x.data(), w.data(), scores.data(), gain.data(), y.data(), rstd.data(), all, 1e-5f); });
+    expect(name + " with and without narrow", scores_too == scores && y_too == y && rstd_too == rstd);
     emulator::launch(ceil_div(compact, 8), 256, [&] { scatter_add_norm<Width, Length, Selected, element, Scaled>(x.data(), selected.data(), f.data(), gate.data(), gain.data(), y.data(), rstd.data(), few, 1e-5f); });
     expect(name + " scores", scores == scores_apart);
     expect(name + " stream", x == apart);

@@ -25,56 +25,14 @@ template <int Width> void check_router(int rows, int blocks) {
     emulator::launch(ceil_div(rows, 8), 256, [&] { router_scores<Width, true>(x.data(), w.data(), scores_too.data(), all, rounded.data()); });
     hold("router " + name + " narrow", rounded, x.wide());
     expect("router " + name + " with and without narrow", scores_too == scores);
-    emulator::launch(blocks, 256, [&] { router_bwd<Width, 0, 0, false, false>(x.data(), nullptr, nullptr, nullptr, w.data(), d.data(), dx.data(), nullptr, partials.data(), all); });
+    emulator::launch(blocks, 256, [&] { router_bwd<Width, false>(x.data(), w.data(), d.data(), dx.data(), nullptr, partials.data(), all); });
     emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), gradient.data(), Width, blocks, 1); });
     hold("router back " + name, dx, back);
     hold("router back " + name + " weight", gradient, dw);
-    emulator::launch(blocks, 256, [&] { router_bwd<Width, 0, 0, false, true>(x.data(), nullptr, nullptr, nullptr, w.data(), d.data(), dx_too.data(), narrow.data(), partials.data(), all); });
+    emulator::launch(blocks, 256, [&] { router_bwd<Width, true>(x.data(), w.data(), d.data(), dx_too.data(), narrow.data(), partials.data(), all); });
     emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), gradient_too.data(), Width, blocks, 1); });
     hold("router back " + name + " narrow", narrow, back);
     expect("router back " + name + " with and without narrow", dx_too == dx && gradient_too == gradient);
-}
-
-// The stream behind a routed block: the rows that entered have changed, and what they were is kept apart.
-template <int Width, int Length, int Selected, bool Narrow> void check_routed(int sequences, int blocks, bool everywhere) {
-    int rows = sequences * Length, compact = sequences * Selected;
-    std::string name = std::to_string(compact) + " of " + std::to_string(rows) + " x " + std::to_string(Width) + (everywhere ? "" : ", those alone");
-    i64 size = i64(rows) * Width;
-    auto x = some<float>(size), w = some<float>(Width), d = some<float>(rows), dx = some<float>(size), gradient = some<float>(Width), entered = some<float>(i64(compact) * Width);
-    auto selected = some_selection(sequences, Length, Selected);
-    auto y = x;
-    Values<float> gathered(entered.size()), partials(i64(blocks) * Width), scores(rows);
-    if (!everywhere) std::fill(d.data(), d.data() + rows, 0.0f);
-    std::vector<double> back = dx.wide(), dw = gradient.wide();
-    for (int i = 0; i < compact; i++) {
-        int row = i / Selected * Length + selected[i];
-        if (i % 3 > 0) d[row] = 0.5f + float(i % 7);
-        for (int c = 0; c < Width; c++) {
-            i64 to = i64(row) * Width + c, from = i64(i) * Width + c;
-            gathered[from] = x[to];
-            y[to] = NAN;
-            back[size_t(to)] += entered[from];
-        }
-    }
-    for (i64 i = 0; i < size; i++) {
-        back[size_t(i)] += double(d[i / Width]) * w[i % Width];
-        dw[size_t(i % Width)] += double(d[i / Width]) * x[i];
-    }
-    Values<element> narrow(size);
-    auto alone = dx, alone_gradient = gradient;
-    emulator::launch(blocks, 256, [&] {
-        router_bwd<Width, Length, Selected, true, Narrow>(y.data(), gathered.data(), selected.data(), entered.data(), w.data(), d.data(), dx.data(), narrow.data(), partials.data(), Rows{nullptr, rows});
-    });
-    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), gradient.data(), Width, blocks, 1); });
-    hold("routed back " + name, dx, back);
-    hold("routed back " + name + " weight", gradient, dw);
-    if (Narrow) hold("routed back " + name + " narrow", narrow, back);
-    // Bit by bit what the block gives that left its input as it was.
-    for (int i = 0; i < compact; i++)
-        for (int c = 0; c < Width; c++) alone[(i64(i) / Selected * Length + selected[i]) * Width + c] += entered[i64(i) * Width + c];
-    emulator::launch(blocks, 256, [&] { router_bwd<Width, 0, 0, false, false>(x.data(), nullptr, nullptr, nullptr, w.data(), d.data(), alone.data(), nullptr, partials.data(), Rows{nullptr, rows}); });
-    emulator::launch(ceil_div(Width, 32), 256, [&] { add_column_partials(partials.data(), alone_gradient.data(), Width, blocks, 1); });
-    expect("routed back " + name + " as out of place", alone == dx && alone_gradient == gradient);
 }
 
 template <Gate Kind, int Length, int Selected> void check_gates(int sequences) {
@@ -158,11 +116,6 @@ int main() {
     check_router<33>(70, 2);
     check_router<1280>(13, 5);
     check_router<5000>(9, 2);
-    check_routed<256, 40, 7, true>(3, 2, true);
-    check_routed<256, 301, 40, false>(2, 1, false);
-    check_routed<33, 20, 20, true>(2, 3, false);
-    check_routed<1280, 21, 1, false>(5, 2, true);
-    check_routed<5000, 9, 5, true>(3, 2, true);
     check_gates<Gate::Identity, 40, 7>(30);
     check_gates<Gate::Sigmoid, 33, 33>(70);
     check_gates<Gate::Tanh, 21, 1>(101);

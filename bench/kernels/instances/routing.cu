@@ -5,13 +5,7 @@ FLAT scores(const float* x, const float* w, float* scores, Rows rows) { router_s
 FLAT scores_narrow(const float* x, const float* w, float* scores, Rows rows, element* narrow) { router_scores<1024, true>(x, w, scores, rows, narrow); }
 FLAT scores_odd(const float* x, const float* w, float* scores, Rows rows) { router_scores<33>(x, w, scores, rows); }
 FLAT back(const float* x, const float* w, const float* dscores, float* dx, element* narrow, float* partials, Rows rows) {
-    router_bwd<1024, 0, 0, false, true>(x, nullptr, nullptr, nullptr, w, dscores, dx, narrow, partials, rows);
-}
-FLAT routed_back(const float* y, const float* gathered, const int* selected, const float* dgathered, const float* w, const float* dscores, float* dx, element* narrow, float* partials, Rows rows) {
-    router_bwd<1024, 2048, 256, true, true>(y, gathered, selected, dgathered, w, dscores, dx, narrow, partials, rows);
-}
-FLAT routed_back_odd(const float* y, const float* gathered, const int* selected, const float* dgathered, const float* w, const float* dscores, float* dx, float* partials, Rows rows) {
-    router_bwd<33, 96, 7, true, false>(y, gathered, selected, dgathered, w, dscores, dx, nullptr, partials, rows);
+    router_bwd<1024, true>(x, w, dscores, dx, narrow, partials, rows);
 }
 FLAT random(const int* positions, float* scores, const u64* draw, Rows rows) { random_scores<2048>(positions, scores, draw, 3, 0.875f, rows); }
 FLAT identity(const float* scores, const int* selected, float* g, Rows rows) { gates<Gate::Identity, 2048, 256>(scores, selected, g, rows); }

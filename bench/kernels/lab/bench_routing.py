@@ -7,7 +7,6 @@ from .roofline import report
 from .streaming import Family, by_threads, by_warps, entry, floats, integers, known, nans, selection, stream_rows
 
 ROUTER_BACK = "const float* x, const float* w, const float* d, float* dx, element* narrow, float* partials, Rows rows"
-ROUTED_BACK = "const float* x, const float* gathered, const int* selected, const float* entered, const float* w, const float* d, float* dx, element* narrow, float* partials, Rows rows"
 SELECT = "const float* logits, const int* p, const int* s, const int* use, const int* forced, int* e, int* ep, int* es, int* active, int* flags, Rows rows"
 
 
@@ -17,10 +16,8 @@ class Case:
         shape = f"{length}, {k}"
         self.family = Family("elementwise routing sampling_rows", [
             entry("router", "const float* x, const float* w, float* r, Rows rows", f"router_scores<{width}>(x, w, r, rows)"),
-            entry("router_back", ROUTER_BACK, f"router_bwd<{width}, 0, 0, false, false>(x, nullptr, nullptr, nullptr, w, d, dx, nullptr, partials, rows)"),
-            entry("router_back_narrow", ROUTER_BACK, f"router_bwd<{width}, 0, 0, false, true>(x, nullptr, nullptr, nullptr, w, d, dx, narrow, partials, rows)"),
-            entry("routed_back", ROUTED_BACK, f"router_bwd<{width}, {shape}, true, false>(x, gathered, selected, entered, w, d, dx, nullptr, partials, rows)"),
-            entry("routed_back_narrow", ROUTED_BACK, f"router_bwd<{width}, {shape}, true, true>(x, gathered, selected, entered, w, d, dx, narrow, partials, rows)"),
+            entry("router_back", ROUTER_BACK, f"router_bwd<{width}, false>(x, w, d, dx, nullptr, partials, rows)"),
+            entry("router_back_narrow", ROUTER_BACK, f"router_bwd<{width}, true>(x, w, d, dx, narrow, partials, rows)"),
             entry("partials", "const float* p, float* g, int width, int blocks, int add", "add_column_partials(p, g, width, blocks, add)"),
             entry("gate", "const float* r, const int* selected, float* g, Rows rows", f"gates<Gate::Sigmoid, {shape}>(r, selected, g, rows)"),
             entry("gate_back", "const float* g, const float* dg, const int* selected, float* dr, Rows rows", f"gate_bwd<Gate::Sigmoid, {shape}>(g, dg, selected, dr, rows)"),
@@ -31,7 +28,7 @@ class Case:
 
     def tensors(self):
         rows, few, w = self.rows, self.compact, self.width
-        return dict(x=floats(rows, w), w=floats(w), r=nans(rows), d=floats(rows), dx=floats(rows, w), gathered=floats(few, w), entered=floats(few, w), narrow=self.family.unwritten(rows, w), partials=nans(PROCESSORS, w), gradient=floats(w),
+        return dict(x=floats(rows, w), w=floats(w), r=nans(rows), d=floats(rows), dx=floats(rows, w), narrow=self.family.unwritten(rows, w), partials=nans(PROCESSORS, w), gradient=floats(w),
                     logits=floats(rows, deviation=2.0), selected=selection(self.sequences, self.length, self.k), gates=nans(few), dgates=floats(few), dr=nans(rows),
                     loss=nans(1), scale=floats(1), positions=integers(torch.arange(rows) % self.length), draw=torch.tensor([81985529216486895], device="cuda"))
 
@@ -39,10 +36,8 @@ class Case:
         f, rows, few = self.family, known(self.rows), known(self.compact)
         sums = lambda t: f.partials(-(-self.width // 32), t["partials"], t["gradient"], self.width, PROCESSORS, 1)
         back = lambda kernel, t: (kernel(PROCESSORS, t["x"], t["w"], t["d"], t["dx"], t["narrow"], t["partials"], rows), sums(t))
-        routed = lambda kernel, t: (kernel(PROCESSORS, t["x"], t["gathered"], t["selected"], t["entered"], t["w"], t["d"], t["dx"], t["narrow"], t["partials"], rows), sums(t))
         return dict(router=lambda t: f.router(by_warps(self.rows), t["x"], t["w"], t["r"], rows),
                     router_back=lambda t: back(f.router_back, t), router_back_narrow=lambda t: back(f.router_back_narrow, t),
-                    routed_back=lambda t: routed(f.routed_back, t), routed_back_narrow=lambda t: routed(f.routed_back_narrow, t),
                     gate=lambda t: f.gate(by_threads(self.compact), t["logits"], t["selected"], t["gates"], few),
                     gate_back=lambda t: f.gate_back(by_threads(self.rows), t["gates"], t["dgates"], t["selected"], t["dr"], rows),
                     loss=lambda t: (f.loss(PROCESSORS, t["logits"], t["selected"], t["partials"], rows), f.partials(1, t["partials"], t["loss"], 1, PROCESSORS, 0)),
@@ -59,7 +54,10 @@ def verify(case):
     call["router_back"](t)
     check("router back", t["dx"], dx + d[:, None] * w, 1e-6)
     check("router back, weight", t["gradient"], gradient + d @ x, 2e-6)
-    in_place(case, t, call)
+    t["dx"].copy_(dx), t["gradient"].copy_(gradient), poison(t["narrow"])
+    call["router_back_narrow"](t)
+    check("router back, both", t["dx"], dx + d[:, None] * w, 1e-6)
+    check("router back, narrow", t["narrow"], dx + d[:, None] * w, case.family.tolerance())
     call["gate"](t)
     gate = torch.sigmoid(logits[at])
     check("gate", t["gates"], gate, 5e-7)
@@ -74,26 +72,6 @@ def verify(case):
     call["chance"](t)
     check_equal("random scores", t["r"].cpu(), chances(81985529216486895, 3, case.sequences, case.length))
     enter(case, t)
-
-
-def in_place(case, t, call):
-    """A block that has overwritten the rows that entered: bit by bit what one gives that has not."""
-    at, before, gradient = stream_rows(t["selected"], case.length), t["dx"].clone(), t["gradient"].clone()
-    t["gathered"].copy_(t["x"][at])
-    kept, changed = t["x"], t["x"].clone()
-    changed[at] = float("nan")
-    t["dx"][at] += t["entered"]
-    call["router_back_narrow"](t)
-    wanted = [t[name].clone() for name in ("dx", "narrow", "gradient")]
-    check("router back, narrow", t["narrow"], t["dx"].double(), case.family.tolerance())
-    t["x"] = changed
-    for name in ("routed_back", "routed_back_narrow"):
-        t["dx"].copy_(before), t["gradient"].copy_(gradient), poison(t["narrow"])
-        call[name](t)
-        check_equal(name, t["dx"], wanted[0])
-        check_equal(name + ", weight", t["gradient"], wanted[2])
-    check_equal("routed_back_narrow, narrow", t["narrow"], wanted[1])
-    t["x"] = kept
 
 
 def chances(draw, layer, sequences, length):
@@ -138,9 +116,7 @@ def run(explore):
     record, case = [], Case(16, 2048, 256, 1024)
     sets = [case.tensors() for _ in range(2)]
     times = race({name: [lambda t=t, c=c: c(t) for t in sets] for name, c in case.calls().items()})
-    few = case.compact / case.rows
-    for name, bytes_a_row in (("router", 4 * case.width), ("router_back", 12 * case.width), ("router_back_narrow", 14 * case.width),
-                              ("routed_back", (12 + 4 * few) * case.width), ("routed_back_narrow", (14 + 4 * few) * case.width)):
+    for name, bytes_a_row in (("router", 4 * case.width), ("router_back", 12 * case.width), ("router_back_narrow", 14 * case.width)):
         record.append(report(f"{name} {case.rows} x {case.width}", times[name], case.rows * bytes_a_row))
     for name in ("gate", "gate_back", "loss", "loss_back", "chance"):
         print(f"   {name:44}{times[name]:>9.1f} us")

@@ -42,21 +42,6 @@ public sealed record RouterWeightGradient : Op
 }
 
 /// <summary>
-/// The same where a routed block has updated the stream in place: x is what it left, y, but at the selected positions, where it is
-/// what was gathered. Inputs: y (T, D), gathered (k, D), indices (k), dr (T).
-/// </summary>
-public sealed record RoutedWeightGradient : Op
-{
-    public override IReadOnlyList<TensorType> Infer(IReadOnlyList<TensorType> inputs)
-    {
-        Require(inputs.Count == 4 && inputs[1].Last == inputs[0].Last && inputs[1].Rows == inputs[2].Elements && inputs[3] == inputs[0].WithoutLast(), inputs);
-        return [TensorType.Fixed(1, inputs[0].Last)];
-    }
-
-    public override double Flops(IReadOnlyList<TensorType> inputs) => 2.0 * inputs[0].Elements;
-}
-
-/// <summary>
 /// Scores drawn at random, the paper's stochastic control: uniform in [−offset, 1 − offset), a pure function of the
 /// step's draw, the layer and the row. With offset = 1 − capacity a score is positive with the probability of the
 /// capacity, which is what causal sampling asks. Input: positions (…).

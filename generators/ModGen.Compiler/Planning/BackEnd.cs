@@ -9,9 +9,8 @@ namespace ModGen.Compiler.Planning;
 /// <summary>What a back end declares: the kernels it has, and in which precision they take and leave values.</summary>
 /// <param name="Rules">Its kernels, the most fused first.</param>
 /// <param name="Precisions">Its precisions; null when everything is a word.</param>
-/// <param name="RoutesInPlace">True when it takes a router's weight gradient from what a routed block leaves, so that the block may update the stream in place.</param>
 /// <param name="WidestEntered">The widest stream for which it has the kernels of <see cref="EnteredGradients"/>; 0 without them.</param>
-public sealed record BackEnd(IReadOnlyList<KernelRule> Rules, IPrecisionTable? Precisions = null, bool RoutesInPlace = false, int WidestEntered = 0);
+public sealed record BackEnd(IReadOnlyList<KernelRule> Rules, IPrecisionTable? Precisions = null, int WidestEntered = 0);
 
 /// <summary>The precisions of a back end's kernels.</summary>
 public interface IPrecisionTable

@@ -17,7 +17,10 @@ namespace ModGen.Compiler.Planning;
 /// <param name="LossWeight">What its loss is weighted with.</param>
 public sealed record PassingRouter(Value Scores, Value Selected, Value Router, double LossWeight);
 
-/// <summary>A routed block whose backward pass touches the rows that entered and no others.</summary>
+/// <summary>
+/// A routed block whose backward pass touches the rows that entered and no others. It reads these as they were gathered, so that the
+/// block may update the stream in place.
+/// </summary>
 /// <param name="Graph">Its graph.</param>
 /// <param name="Passing">What that leaves to the section above, or null when it is nothing.</param>
 internal sealed record EnteredGradients(TensorGraph Graph, PassingRouter? Passing)
@@ -36,8 +39,14 @@ internal sealed record EnteredGradients(TensorGraph Graph, PassingRouter? Passin
         if (entered is null || entered.Inputs[0] != gradientIn || m.Producer<ScatterRows>(entered.Inputs[1]) is not { } scatter)
             return null;
         var found = router is null ? new EnteredGradients(graph, null) : OfRouter(graph, m, router, scatter, entered, last);
-        return found is null || rounded.Out is null ? found : found with { Graph = RoundedInPlace(found.Graph, rounded, gradientOut, scatter.Inputs[1]) };
+        if (found is null || ReadsAgain(found.Graph, gradients.Section))
+            return null;
+        return rounded.Out is null ? found : found with { Graph = RoundedInPlace(found.Graph, rounded, gradientOut, scatter.Inputs[1]) };
     }
+
+    /// <summary>True when the section's input is read behind its result.</summary>
+    private static bool ReadsAgain(TensorGraph graph, Section section) =>
+        graph.Nodes.SkipWhile(n => n.Output != section.StreamOut).Skip(1).Any(n => n.Inputs.Contains(section.StreamIn!));
 
     private static EnteredGradients? OfRouter(TensorGraph graph, Matcher m, Node router, Node scatter, Node entered, Node last)
     {

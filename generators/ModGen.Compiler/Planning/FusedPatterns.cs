@@ -180,25 +180,6 @@ internal static class FusedPatterns
             ]);
     }
 
-    /// <summary>What a routed block that updated the stream in place adds to its gradient at the end: that of the rows that entered, and the router's.</summary>
-    public static KernelMatch? RoutedGradient(Matcher m, Node node)
-    {
-        if (node.Op is not RoutedWeightGradient)
-            return null;
-        var input = m.Uses(node.Inputs[3]).FirstOrDefault(n => n.Op is RouterInputGradient);
-        if (input is null || m.Use<Add>(input.Output) is not { } add || add.Inputs[1] != input.Output || !m.OnlyFeeds(input.Output, add))
-            return null;
-        if (m.SoleProducer<Add>(add.Inputs[0]) is not { } entered || m.SoleProducer<ScatterRows>(entered.Inputs[1]) is not { } scatter || scatter.Inputs[1] != node.Inputs[2])
-            return null;
-        return new KernelMatch(
-            [scatter, entered, input, add, node],
-            [
-                Read("y", node.Inputs[0]), Read("gathered", node.Inputs[1]), Read("indices", node.Inputs[2]), Read("dgathered", scatter.Inputs[0]),
-                Read("weight", input.Inputs[1]), Read("dscores", node.Inputs[3]), Read("into", entered.Inputs[0]),
-                Overwrite("dx", add.Output, over: entered.Inputs[0]), Write("dweight", node.Output),
-            ]);
-    }
-
     /// <summary>The end of a routed block's backward pass where it touches the rows that entered alone: their first norm's gradient and their router's.</summary>
     public static KernelMatch? EnteredGradient(Matcher m, Node node)
     {

@@ -18,12 +18,11 @@ internal enum StreamUse
 
 /// <summary>How a section takes its place in a training step.</summary>
 /// <param name="OnePass">True when its backward pass follows its forward pass at once, as in the head: then nothing is kept between them.</param>
-/// <param name="InPlace">True when it is to update the stream where it lies.</param>
 /// <param name="TakesRounding">True when the gradient of its result comes as operands too.</param>
 /// <param name="LeavesRounding">True when it is to leave the gradient of its input so.</param>
-/// <param name="EnteredOnly">True when its backward pass is to touch the rows that entered alone; see <see cref="EnteredGradients"/>.</param>
+/// <param name="EnteredOnly">True when it is to touch the rows that entered alone: of the stream, which it updates in place, and of its gradient; see <see cref="EnteredGradients"/>.</param>
 internal readonly record struct TrainingPlace(
-    bool OnePass = false, bool InPlace = false, bool TakesRounding = false, bool LeavesRounding = false, bool EnteredOnly = false);
+    bool OnePass = false, bool TakesRounding = false, bool LeavesRounding = false, bool EnteredOnly = false);
 
 /// <summary>Plans one section: covers it with kernels, finds lifetimes, lets results take dead operands' memory, assigns offsets.</summary>
 internal sealed class SectionPlanner
@@ -52,8 +51,6 @@ internal sealed class SectionPlanner
             new GradientRounding(place.TakesRounding ? gradients?.GradientIn : null, place.LeavesRounding ? gradients?.GradientOut : null));
         (_graph, _passing) = !place.EnteredOnly ? new EnteredGradients(precise.Graph, null)
             : EnteredGradients.Of(precise.Graph, gradients!, precise.Rounded) ?? throw new GraphException($"{section.Name} cannot leave the rows alone that pass by.");
-        if (place.InPlace)
-            _graph = InPlaceRouting.Of(_graph, precise.ForwardNodes, section) ?? throw new GraphException($"{section.Name} cannot update the stream in place.");
         _operands = precise.Operands;
         _rounded = precise.Rounded;
         GraphVerifier.Verify(_graph, section.Name);
@@ -71,15 +68,11 @@ internal sealed class SectionPlanner
 
     /// <summary>Plans a section with its backward pass.</summary>
     public static SectionPlan PlanTraining(Section section, BackEnd backEnd, TrainingPlace place = default) =>
-        new SectionPlanner(section, Differentiator.Differentiate(section), backEnd, place.InPlace ? StreamUse.InPlace : StreamUse.Layered, place).Plan();
+        new SectionPlanner(section, Differentiator.Differentiate(section), backEnd, place.EnteredOnly ? StreamUse.InPlace : StreamUse.Layered, place).Plan();
 
     /// <summary>True when the back end's kernels read the gradient of the section's result as an operand.</summary>
     public static bool WantsRounding(Section section, BackEnd backEnd) =>
         Differentiator.Differentiate(section) is { GradientIn: { } gradientIn, Graph: var graph } && PrecisionGraph.IsOperandOf(Simplifier.Simplify(graph), backEnd.Precisions, gradientIn);
-
-    /// <summary>True when the section can update the stream in place.</summary>
-    public static bool CanRouteInPlace(Section section, BackEnd backEnd) =>
-        backEnd.RoutesInPlace && Precise(section, backEnd) is var (_, precise) && InPlaceRouting.Of(precise.Graph, precise.ForwardNodes, section) is not null;
 
     /// <summary>The section with a backward pass that touches the rows that entered alone, or null where there is none.</summary>
     public static EnteredGradients? EnteredOnly(Section section, BackEnd backEnd) =>

@@ -13,10 +13,9 @@ internal sealed record TrainingPlaces(IReadOnlyList<TrainingPlace> Blocks, Train
     public static TrainingPlaces Of(ModelGraph model, BackEnd backEnd)
     {
         var entered = EnteredOnly(model, backEnd);
-        var inPlace = InPlace(model, backEnd, entered);
         var rounded = TakeRounding(model, backEnd, entered);
         var blocks = model.Kinds.Select((_, kind) => new TrainingPlace(
-            InPlace: inPlace.Contains(kind), TakesRounding: rounded.Contains(kind), LeavesRounding: Pairs(model).Any(p => p.Above == kind && rounded.Contains(p.Below)),
+            TakesRounding: rounded.Contains(kind), LeavesRounding: Pairs(model).Any(p => p.Above == kind && rounded.Contains(p.Below)),
             EnteredOnly: entered.Contains(kind)));
         return new TrainingPlaces(blocks.ToList(), new TrainingPlace(OnePass: true, LeavesRounding: rounded.Contains(model.KindOfLayer[model.KindOfLayer.Count - 1])));
     }
@@ -30,22 +29,6 @@ internal sealed record TrainingPlaces(IReadOnlyList<TrainingPlace> Blocks, Train
                 && (form.Passing is null || Pairs(model).All(p => p.Below != kind || model.Kinds[p.Above].Spec.Routing is null)))
                 kinds.Add(kind);
         return kinds;
-    }
-
-    /// <summary>A block that updates the stream in place and takes its router's gradient from there must find that again: the layer above it leaves it alone.</summary>
-    private static HashSet<int> InPlace(ModelGraph model, BackEnd backEnd, HashSet<int> entered)
-    {
-        var chosen = new HashSet<int>();
-        for (var kind = 0; kind < model.Kinds.Count; kind++)
-        {
-            if (!SectionPlanner.CanRouteInPlace(model.Kinds[kind].Training, backEnd))
-                continue;
-            chosen.Add(kind);
-            if (Pairs(model).Any(p => chosen.Contains(p.Below) && !entered.Contains(p.Below) && chosen.Contains(p.Above)))
-                chosen.Remove(kind);
-        }
-
-        return chosen;
     }
 
     /// <summary>

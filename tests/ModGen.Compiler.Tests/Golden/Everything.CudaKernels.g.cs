@@ -1646,17 +1646,17 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter64_16Of128ScaledInPlace = new("scatter_64_16_of_128_scaled_in_place", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_16Of128Scaled = new("scatter_64_16_of_128_scaled", "prelude rows", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_16_of_128_scaled_in_place(
+            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_16_of_128_scaled(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (selected rows)
                 const element* f,    // (selected rows, 64)
                 const float* gate,   // (selected rows)
-                float* y,            // (stream rows, 64), the same as x
+                float* y,            // (stream rows, 64)
                 Rows rows)
             {
-                scatter_add_scaled<64, 128, 16, element, true, true>(x, selected, f, gate, y, rows);
+                scatter_add_scaled<64, 128, 16, element, true, false>(x, selected, f, gate, y, rows);
             }
             """);
 
@@ -1689,6 +1689,18 @@ partial class Everything
                 Rows rows)
             {
                 rms_norm_bwd<64, element, true, false>(dy, x, gain, rstd, residual, dx, nullptr, partials, rows);
+            }
+            """);
+
+        public static readonly Cuda::Kernel ScatterAdd64_16Of128Float = new("scatter_add_64_16_of_128_float", "prelude rows", 256,
+            """
+            extern "C" __global__ void __launch_bounds__(256, 4) scatter_add_64_16_of_128_float(
+                const float* y,      // (rows, 64)
+                const int* selected, // (rows)
+                float* into,         // (stream rows, 64), added to
+                Rows rows)
+            {
+                scatter_add<64, 128, 16, float>(y, selected, into, rows);
             }
             """);
 
@@ -1793,20 +1805,17 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel RoutedGradient64_16Of128 = new("routed_gradient_64_16_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel RouterGradient64 = new("router_gradient_64", "prelude routing", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) routed_gradient_64_16_of_128(
-                const float* x,         // (rows, 64) behind the block
-                const float* gathered,  // (selected rows, 64)
-                const int* selected,    // (selected rows)
-                const float* dgathered, // (selected rows, 64)
-                const float* w,         // (64)
-                const float* d_scores,  // (rows)
-                float* dx,              // (rows, 64), added to
-                float* partials,        // (blocks, 64)
+            extern "C" __global__ void __launch_bounds__(256, 1) router_gradient_64(
+                const float* x,        // (rows, 64)
+                const float* w,        // (64)
+                const float* d_scores, // (rows)
+                float* dx,             // (rows, 64), added to
+                float* partials,       // (blocks, 64)
                 Rows rows)
             {
-                router_bwd<64, 128, 16, true, false>(x, gathered, selected, dgathered, w, d_scores, dx, nullptr, partials, rows);
+                router_bwd<64, false>(x, w, d_scores, dx, nullptr, partials, rows);
             }
             """);
 
@@ -1939,16 +1948,16 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel Scatter64_8Of128 = new("scatter_64_8_of_128", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_8Of128InPlace = new("scatter_64_8_of_128_in_place", "prelude rows", 256,
             """
-            extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_8_of_128(
+            extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_8_of_128_in_place(
                 const float* x,      // (stream rows, 64)
                 const int* selected, // (selected rows)
                 const element* f,    // (selected rows, 64)
-                float* y,            // (stream rows, 64)
+                float* y,            // (stream rows, 64), the same as x
                 Rows rows)
             {
-                scatter_add_scaled<64, 128, 8, element, false, false>(x, selected, f, nullptr, y, rows);
+                scatter_add_scaled<64, 128, 8, element, false, true>(x, selected, f, nullptr, y, rows);
             }
             """);
 
@@ -2457,6 +2466,6 @@ partial class Everything
 
         /// <summary>All of them, in all forms.</summary>
         public static global::System.Collections.Generic.IReadOnlyList<Cuda::Kernel> All { get; } =
-            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64Narrow, Top32Of128, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128ScaledInPlace, GatherScaleGradient64_32Of128Narrow, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64ApartNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, EnteredGradientSigmoid64_32Of128, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128ScaledInPlace, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64Add, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, ScoresGradientTanh16Of128, RoutedGradient64_16Of128, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128, Gather64_8Of128Float, Narrow64, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64Routed.Forms, .. Decode64RouterSigmoid.Forms, RouterScores64, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, .. Decode64RouterTanh.Forms, GatesTanh, RandomScores, Scatter64InPlace];
+            [RmsNorm64, .. Linear256x64.Forms, CrossEntropy256, MeanLoss, .. Linear256x64Float.Forms, CrossEntropy256Gradient, .. LinearInputGradient256x64.Forms, .. LinearWeightGradient256x64.Forms, RmsNormGradient64, Embedding64, EmbeddingOrder256, EmbeddingSums64, EmbeddingRest64, RouterScores64Narrow, Top32Of128, .. Linear16x64Bias.Forms, Silu16, .. Linear1x16FloatBias.Forms, RoutingLoss32Of128, GatherRmsNorm64_32Of128, .. Linear192x64.Forms, Rotary8x16Of192, .. LinearRotary192x64_8x16.Forms, .. Attention4x16At32.Forms, .. Linear64x64.Forms, AddRmsNorm64, .. Linear384x64.Forms, Swiglu192, .. LinearSwiglu192x64.Forms, .. Linear64x192.Forms, Add64, .. LinearSum64x192.Forms, GatesSigmoid32Of128, Scatter64_32Of128ScaledInPlace, GatherScaleGradient64_32Of128Narrow, .. LinearWeightGradient64x192.Forms, .. LinearInputGradient64x192.Forms, SwigluGradient192, .. SwigluInputGradient64x192.Forms, .. LinearInputGradient384x64.Forms, .. LinearWeightGradient384x64.Forms, RmsNormGradient64ApartNarrow, .. LinearInputGradient64x64.Forms, .. LinearWeightGradient64x64.Forms, RotaryGradient8x16Of192, .. LinearInputGradient192x64.Forms, .. LinearWeightGradient192x64.Forms, RoutingLossGradient32Of128, Narrow1, .. LinearInputGradient1x16.Forms, .. LinearWeightGradient1x16.Forms, ColumnSums1, SiluGradient16, .. LinearWeightGradient16x64.Forms, ColumnSums16, EnteredGradientSigmoid64_32Of128, Top16Of128, RoutingLoss16Of128, .. Linear8x64Bias.Forms, Silu8, .. Linear1x8FloatBias.Forms, GatherRmsNorm64_16Of128, .. Attention4x16At16.Forms, GatesTanh16Of128, Scatter64_16Of128Scaled, GatherScaleGradient64_16Of128Narrow, RmsNormGradient64Add, ScatterAdd64_16Of128Float, RoutingLossGradient16Of128, .. LinearInputGradient1x8.Forms, .. LinearWeightGradient1x8.Forms, SiluGradient8, .. LinearWeightGradient8x64.Forms, ColumnSums8, ScoresGradientTanh16Of128, RouterGradient64, RandomScores128, Top8Of128, GatherRmsNorm64_8Of128, .. Attention4x16At8.Forms, Scatter64_8Of128InPlace, Gather64_8Of128Float, Narrow64, ScatterAdd64_8Of128Float, .. Decode64Head.Forms, GatherRmsNorm64, .. Decode64Routed.Forms, .. Decode64RouterSigmoid.Forms, RouterScores64, SelectRows, PlaceRows, CacheAppend4x16, .. CachedAttention4x16.Forms, .. Linear64x192Add.Forms, GatesSigmoid, Scatter64ScaledInPlace, .. Decode64RouterTanh.Forms, GatesTanh, RandomScores, Scatter64InPlace];
     }
 }

@@ -374,8 +374,8 @@ partial class Everything
             var gates = Floats(saved + 2416); // (B, 16)
             Launch(CudaKernels.GatesTanh16Of128, Blocks(Batch * 16, 256), [scores, selected, gates, Rows(Batch * 16)]);
 
-            var next = Floats(StreamBefore(layer)); // (B, 128, 64), over x
-            Launch(CudaKernels.Scatter64_16Of128ScaledInPlace, Blocks(Batch * 16, 8), [x, selected, delta, gates, next, Rows(Batch * 16)]);
+            var next = Floats(StreamBehind(layer)); // (B, 128, 64)
+            Launch(CudaKernels.Scatter64_16Of128Scaled, Blocks(Batch * 128, 8), [x, selected, delta, gates, next, Rows(Batch * 128)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -446,6 +446,9 @@ partial class Everything
             var dattentionGain = Gradients(weights + 624); // (64)
             LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
 
+            var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
+            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), [dgathered2, selected, dx2, Rows(Batch * 16)]);
+
             var predictorLogits = Floats(saved + 144); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
             Launch(CudaKernels.RoutingLossGradient16Of128, Blocks(Batch * 128, 256), [predictorLogits, selected, Scale, 1f, dpredictorLogits, Batch * 128]);
@@ -479,11 +482,11 @@ partial class Everything
             var dscores3 = Floats(Scratch); // (B, 128)
             Launch(CudaKernels.ScoresGradientTanh16Of128, Blocks(Batch * 128, 256), [gates, dgates, scores, selected, Scale, 0.5f, dscores3, Batch * 128]);
 
-            var next = Floats(StreamBefore(layer)); // (B, 128, 64)
+            var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
-            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dnext
+            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dx2
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RoutedGradient64_16Of128, 64, drouterWeight, Rows(Batch * 128), [next, gathered, selected, dgathered2, routerWeight, dscores3, dx4]);
+            LaunchWithColumnSums(CudaKernels.RouterGradient64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores3, dx4]);
         }
 
         /// <summary>A block that the 8 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -532,8 +535,8 @@ partial class Everything
             var delta = Operands(0); // (B, 8, 64)
             LinearSum(CudaKernels.LinearSum64x192, hidden, downWeight, attention, delta, Rows(Batch * 8));
 
-            var next = Floats(StreamBehind(layer)); // (B, 128, 64)
-            Launch(CudaKernels.Scatter64_8Of128, Blocks(Batch * 128, 8), [x, selected, delta, next, Rows(Batch * 128)]);
+            var next = Floats(StreamBefore(layer)); // (B, 128, 64), over x
+            Launch(CudaKernels.Scatter64_8Of128InPlace, Blocks(Batch * 8, 8), [x, selected, delta, next, Rows(Batch * 8)]);
         }
 
         /// <summary>Turns the gradient of the stream behind the layer into that before it, and adds up the parameters' gradients.</summary>
@@ -655,7 +658,7 @@ partial class Everything
                 return 0L;
             if (layer < 2)
                 return 0L;
-            return 0L;
+            return 8192L;
         }
 
         /// <summary>Offset of the residual stream behind a layer.</summary>
@@ -664,7 +667,7 @@ partial class Everything
             if (layer < 1)
                 return 0L;
             if (layer < 2)
-                return 0L;
+                return 8192L;
             return 8192L;
         }
 

@@ -20,7 +20,7 @@ internal static class CudaKernels
     private static readonly Dictionary<string, CudaKernel> ByName = TrainingTable.Concat(CudaLinearKernels.Sampling).ToDictionary(k => k.Rule.Kernel);
 
     /// <summary>What trains.</summary>
-    public static BackEnd Training { get; } = new([.. TrainingTable.Select(k => k.Rule)], Precisions, RoutesInPlace: true, WidestEntered: 8192);
+    public static BackEnd Training { get; } = new([.. TrainingTable.Select(k => k.Rule)], Precisions, WidestEntered: 8192);
 
     /// <summary>What samples: with a few rows a launch costs more than a pass over them, so products add to the stream themselves.</summary>
     public static BackEnd Sampling { get; } = new([.. SamplingTable.Select(k => k.Rule)], Precisions);

@@ -19,8 +19,6 @@ internal static class CudaRoutingKernels
         CudaKernel.Fused("scatter_add_scaled", FusedPatterns.ScatterAddScaled, ScatterForward),
         CudaKernel.FusedNarrow("gather_scale_gradient_narrow", "df", FusedPatterns.GatherScaleGradient, GatherScaleGradient),
         CudaKernel.Fused("gather_scale_gradient", FusedPatterns.GatherScaleGradient, GatherScaleGradient),
-        CudaKernel.FusedNarrow("routed_gradient_narrow", "dx", FusedPatterns.RoutedGradient, RouterGradient),
-        CudaKernel.Fused("routed_gradient", FusedPatterns.RoutedGradient, RouterGradient),
         CudaKernel.Fused("scatter_add", FusedPatterns.ScatterAdd, ScatterAdd),
         CudaKernel.FusedNarrow("router_gradient_narrow", "dx", FusedPatterns.RouterGradient, RouterGradient),
         CudaKernel.Fused("router_gradient", FusedPatterns.RouterGradient, RouterGradient),
@@ -184,22 +182,15 @@ internal static class CudaRoutingKernels
         return c.ByRow(text with { Blocks = BlocksOfFewRows(c.Width("y")) }, "y", c["y"], c["indices"], c["sum"]);
     }
 
-    /// <summary>What a router sends into the stream's gradient and its own weights; with it, that of the rows that entered its block.</summary>
+    /// <summary>What a router sends into the stream's gradient and its own weights.</summary>
     private static IEnumerable<string> RouterGradient(CudaCall c)
     {
-        var (routed, narrows) = (c.Has("gathered"), c.Has("narrow"));
-        var width = Literal.Of(c.Width("dx"));
-        var (length, selected) = routed ? (c.Length("dx"), c.Selected("indices")) : (0, 0);
-        List<EntryParameter> parameters = [Pointer("const float", "x", routed ? $"(rows, {width}) behind the block" : $"(rows, {width})")];
-        List<string> arguments = [c[routed ? "y" : "x"]];
-        if (routed)
-        {
-            parameters.AddRange([Pointer("const float", "gathered", $"(selected rows, {width})"), Pointer("const int", "selected", "(selected rows)"), Pointer("const float", "dgathered", $"(selected rows, {width})")]);
-            arguments.AddRange([c["gathered"], c["indices"], c["dgathered"]]);
-        }
-
-        parameters.AddRange([Pointer("const float", "w", $"({width})"), Pointer("const float", "d_scores", "(rows)"), Pointer("float", "dx", $"(rows, {width}), added to")]);
-        arguments.AddRange([c["weight"], c["dscores"], c["dx"]]);
+        var (width, narrows) = (Literal.Of(c.Width("x")), c.Has("narrow"));
+        List<EntryParameter> parameters =
+        [
+            Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "w", $"({width})"), Pointer("const float", "d_scores", "(rows)"), Pointer("float", "dx", $"(rows, {width}), added to"),
+        ];
+        List<string> arguments = [c["x"], c["weight"], c["dscores"], c["dx"]];
         if (narrows)
         {
             parameters.Add(Pointer("element", "narrow", $"(rows, {width})"));
@@ -207,9 +198,8 @@ internal static class CudaRoutingKernels
         }
 
         parameters.AddRange([Pointer("float", "partials", $"(blocks, {width})"), Rows]);
-        var body = $"router_bwd<{width}, {length}, {selected}, {Flag(routed)}, {Flag(narrows)}>(x, {(routed ? "gathered, selected, dgathered" : "nullptr, nullptr, nullptr")}, w, d_scores, dx, {(narrows ? "narrow" : "nullptr")}, partials, rows);";
-        var name = routed ? $"routed_gradient_{width}{Selection(length, selected)}" : $"router_gradient_{width}";
-        return c.WithColumnSums(Entry(name + (narrows ? "_narrow" : ""), "routing", body, [.. parameters]), "dx", c.Width("dx"), c["dweight"], [.. arguments]);
+        var body = $"router_bwd<{width}, {Flag(narrows)}>(x, w, d_scores, dx, {(narrows ? "narrow" : "nullptr")}, partials, rows);";
+        return c.WithColumnSums(Entry($"router_gradient_{width}{(narrows ? "_narrow" : "")}", "routing", body, [.. parameters]), "x", c.Width("x"), c["dweight"], [.. arguments]);
     }
 
     private static IEnumerable<string> LossGradient(CudaCall c, bool adds)

@@ -41,13 +41,10 @@ __device__ __forceinline__ void router_scores(const float* x, const float* w, fl
 }
 
 // dx (rows, Width) += dscores . w, dx_narrow the same as operands (Narrow), and partials (gridDim.x, Width) = each block's part of
-// dw = sum of dscores . x, which add_column_partials adds up. Any number of blocks. Routed: a block has updated the stream in place, and x is
-// what it left: at the selected rows, gathered (compact, Width) is what was there, and dgathered (compact, Width) is added to dx.
-// Rows to which nothing is added, most of them without an auxiliary loss, are not read unless dx_narrow wants them.
-template <int Width, int Length, int Selected, bool Routed, bool Narrow>
-__device__ __forceinline__ void router_bwd(const float* x, const float* gathered, const int* selected, const float* dgathered, const float* w,
-                                           const float* dscores, float* dx, element* dx_narrow, float* partials, Rows rows) {
-    static_assert(!Routed || Length > 0, "a row of the stream finds its place in the selection of its sequence");
+// dw = sum of dscores . x, which add_column_partials adds up. Any number of blocks. Rows whose dscore is 0, most of them without an
+// auxiliary loss, are not read unless dx_narrow wants them.
+template <int Width, bool Narrow>
+__device__ __forceinline__ void router_bwd(const float* x, const float* w, const float* dscores, float* dx, element* dx_narrow, float* partials, Rows rows) {
     using Team = RowTeam<Width>;
     __shared__ TeamParts<Width> parts;
     float dw[Team::Turns][Team::Group];
@@ -57,41 +54,13 @@ __device__ __forceinline__ void router_bwd(const float* x, const float* gathered
         for (int j = 0; j < Team::Group; j++) dw[i][j] = 0.0f;
     wait_for_previous_kernel();
     let_next_kernel_start();
-    int count = rows.count(), turn = 0, mine_at = -1;
-    i64 step = i64(gridDim.x) * Team::Teams;
-    float mine_d = 0.0f;
-    for (i64 row = i64(blockIdx.x) * Team::Teams + Team::team(); row < count; row += step, turn = (turn + 1) % 32) {
-        // Each lane looks up one of the warp's next 32 rows, so that no row waits for its own.
-        if (turn == 0) {
-            i64 mine = row + int(threadIdx.x) % 32 * step;
-            mine_d = mine < count ? dscores[mine] : 0.0f;
-            if constexpr (Routed) {
-                int sequence = int(mine / Length);
-                mine_at = mine < count ? find_position(selected + i64(sequence) * Selected, Selected, int(mine % Length)) : -1;
-                if (mine_at >= 0) mine_at += sequence * Selected;
-            }
-        }
-        float d = __shfl_sync(0xffffffffu, mine_d, turn);
-        int at = Routed ? __shfl_sync(0xffffffffu, mine_at, turn) : -1;
-        if (!Narrow && d == 0.0f && at < 0) continue;
+    int count = rows.count();
+    for (int row = int(blockIdx.x) * Team::Teams + Team::team(); row < count; row += int(gridDim.x) * Team::Teams) {
+        float d = dscores[row];
+        if (!Narrow && d == 0.0f) continue;
         float v[Team::Turns][Team::Group], out[Team::Turns][Team::Group];
-        Team::read(dx + row * Width, out);
-        if (d != 0.0f) {
-            Team::read(Routed && at >= 0 ? gathered + i64(at) * Width : x + row * Width, v);
-        } else {
-#pragma unroll
-            for (int i = 0; i < Team::Turns; i++)
-#pragma unroll
-                for (int j = 0; j < Team::Group; j++) v[i][j] = 0.0f;
-        }
-        if (Routed && at >= 0) {
-            float entered[Team::Turns][Team::Group];
-            Team::read(dgathered + i64(at) * Width, entered);
-#pragma unroll
-            for (int i = 0; i < Team::Turns; i++)
-#pragma unroll
-                for (int j = 0; j < Team::Group; j++) out[i][j] += entered[i][j];
-        }
+        Team::read(x + i64(row) * Width, v);
+        Team::read(dx + i64(row) * Width, out);
 #pragma unroll
         for (int i = 0; i < Team::Turns; i++) {
             float weight[Team::Group];
@@ -102,8 +71,8 @@ __device__ __forceinline__ void router_bwd(const float* x, const float* gathered
                 out[i][j] += d * weight[j];
             }
         }
-        Team::write(dx + row * Width, out);
-        if constexpr (Narrow) Team::write(dx_narrow + row * Width, out);
+        Team::write(dx + i64(row) * Width, out);
+        if constexpr (Narrow) Team::write(dx_narrow + i64(row) * Width, out);
     }
     sum_teams<Width>(dw, parts, partials + i64(blockIdx.x) * Width);
 }
