@@ -1,3 +1,4 @@
+using ModGen.Compiler.Emit.Cuda;
 using ModGen.Compiler.Graph;
 using ModGen.Compiler.Ops;
 using ModGen.Compiler.Planning;
@@ -28,6 +29,14 @@ public sealed class PlanInterpreter
         foreach (var arena in _memory.Values)
             Array.Fill(arena, double.NaN);
         Gradients = ModelParameters.Zeros(plan.Model);
+    }
+
+    /// <summary>The gradients of a step under the plan for a GPU.</summary>
+    public static ModelParameters GradientsOnCuda(ModelGraph model, ModelParameters parameters, ModelInterpreter.Batch batch)
+    {
+        var planned = new PlanInterpreter(TrainingPlan.Create(model, CudaKernels.Training), parameters, batch);
+        planned.Run();
+        return planned.Gradients;
     }
 
     /// <summary>What the backward pass has added up.</summary>
