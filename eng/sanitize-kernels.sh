@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the small checks of the kernel families under compute-sanitizer's four tools, a process a family and tool, as many side by
-# side as there are cores: on 16 cores and one H100 about two minutes. One line each, a last one with the sum, and an exit code of 1
+# side as there are cores; LIMIT seconds each, 110 unless said. One line each, a last one with the sum, and an exit code of 1
 # where a tool found anything or did not come to an end.
 # usage: eng/sanitize-kernels.sh OUT [FAMILY ...]   OUT is a folder for the logs. TOOLS="memcheck racecheck initcheck synccheck", LIMIT=110 seconds each.
 set -uo pipefail
