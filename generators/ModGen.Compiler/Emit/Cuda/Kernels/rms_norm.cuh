@@ -66,16 +66,15 @@ __device__ __forceinline__ void rms_norm_gather_fwd(const float* x, const int* s
 }
 
 // The gradient of the norm, row by row: rest.begin(row, turn) before its loads, rest.take(x) with what was normed, and
-// rest.leave(row, change, sum) with the norm's gradient and, where Add, that and residual.
+// rest.leave(row, change, sum) with the norm's gradient and, where Add, that and residual; at the end rest.finish(), behind which `parts` is taken.
 // gain_partials (gridDim.x, Width) = each block's part of the gain's gradient; add_column_partials adds them up.
 // 256 threads, any number of blocks; with the registers this takes, one a processor.
 template <int Width, class Dy, bool Add, class Rest>
 __device__ __forceinline__ void rms_norm_bwd_rows(const Dy* dy, const float* x, const float* gain, const float* rstd, const float* residual,
-                                                  float* gain_partials, Rows rows, Rest rest) {
+                                                  float* gain_partials, Rows rows, TeamParts<Width>& parts, Rest rest) {
     using Team = RowTeam<Width>;
     constexpr int Turns = Team::Turns, Group = Team::Group;
     __shared__ float scratch[2][8];
-    __shared__ TeamParts<Width> parts;
     float dgain[Turns][Group];
 #pragma unroll
     for (int i = 0; i < Turns; i++)
@@ -117,6 +116,7 @@ __device__ __forceinline__ void rms_norm_bwd_rows(const Dy* dy, const float* x, 
         }
         rest.leave(row, n, out);
     }
+    rest.finish();
     sum_teams<Width>(dgain, parts, gain_partials + i64(blockIdx.x) * Width);
 }
 
@@ -128,6 +128,7 @@ struct NormGradientRows {
 
     __device__ __forceinline__ void begin(int, int, int) {}
     __device__ __forceinline__ void take(const Row&) {}
+    __device__ __forceinline__ void finish() {}
     __device__ __forceinline__ void leave(int row, Row& change, Row& sum) {
         RowTeam<Width>::write(dx + i64(row) * Width, Apart ? change : sum);
         if constexpr (Narrow) RowTeam<Width>::write(dx_narrow + i64(row) * Width, sum);
@@ -140,5 +141,6 @@ template <int Width, class Dy, bool Add, bool Narrow, bool Apart = false>
 __device__ __forceinline__ void rms_norm_bwd(const Dy* dy, const float* x, const float* gain, const float* rstd, const float* residual, float* dx,
                                              element* dx_narrow, float* gain_partials, Rows rows) {
     static_assert(!Apart || (Add && Narrow), "what the residual is added to alone is dx_narrow");
-    rms_norm_bwd_rows<Width, Dy, Add>(dy, x, gain, rstd, residual, gain_partials, rows, NormGradientRows<Width, Narrow, Apart>{dx, dx_narrow});
+    __shared__ TeamParts<Width> parts;
+    rms_norm_bwd_rows<Width, Dy, Add>(dy, x, gain, rstd, residual, gain_partials, rows, parts, NormGradientRows<Width, Narrow, Apart>{dx, dx_narrow});
 }

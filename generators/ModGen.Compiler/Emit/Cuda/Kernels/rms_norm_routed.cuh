@@ -43,16 +43,16 @@ __device__ __forceinline__ void scatter_add_norm(float* x, const int* selected, 
     });
 }
 
-// A block's part of the gradient of a router's weights, d . x over its rows: in shared memory, for registers are taken. A lane adds to
-// no one else's values.
+// A block's part of the gradient of a router's weights, d . x over its rows: in shared memory, for registers are taken, and in that of
+// sum_teams, which comes behind it. A lane adds to no one else's values.
 template <int Width>
 struct RouterSums {
     using Team = RowTeam<Width>;
     using Row = float[Team::Turns][Team::Group];
-    static_assert(Width <= 8192, "wider sums do not fit into shared memory");
+    static_assert(sizeof(float) * Team::Teams * Width <= sizeof(TeamParts<Width>), "wider sums do not fit into the memory of sum_teams");
     float (*sums)[Width];
 
-    __device__ __forceinline__ void clear() {
+    __device__ __forceinline__ explicit RouterSums(TeamParts<Width>& parts) : sums(reinterpret_cast<float (*)[Width]>(&parts)) {
         for (int i = int(threadIdx.x); i < Team::Teams * Width; i += 256) sums[i / Width][i % Width] = 0.0f;
         __syncthreads();
     }
@@ -69,7 +69,7 @@ struct RouterSums {
         }
     }
 
-    // total (Width) = the sum over the teams, in their order.
+    // total (Width) = the sum over the teams, in their order. Behind it the memory is free.
     __device__ __forceinline__ void leave(float* total) {
         __syncthreads();
         for (int c = int(threadIdx.x); c < Width; c += 256) {
@@ -77,6 +77,7 @@ struct RouterSums {
             for (int t = 0; t < Team::Teams; t++) sum += sums[t][c];
             total[c] = sum;
         }
+        __syncthreads();
     }
 };
 
@@ -106,6 +107,7 @@ struct PassingRows {
     float weight;
     const float* w;
     RouterSums<Width> sums;
+    float* router_partials;
     float mine, d;
 
     // Each lane looks up one of the team's next 32 rows, so that no row waits for its own.
@@ -126,6 +128,8 @@ struct PassingRows {
         if (d != 0.0f) sums.add(d, x);
     }
 
+    __device__ __forceinline__ void finish() { sums.leave(router_partials + i64(blockIdx.x) * Width); }
+
     __device__ __forceinline__ void leave(int row, Row&, Row& sum) {
         if (d != 0.0f) add_router<Width>(d, w, sum);
         Team::write(dx + i64(row) * Width, sum);
@@ -140,12 +144,9 @@ template <int Width, class Dy, bool Add, bool Narrow, int Length>
 __device__ __forceinline__ void rms_norm_bwd_passing(const Dy* dy, const float* x, const float* gain, const float* rstd, const float* residual, float* dx, element* dx_narrow,
                                                      const float* scores, const int* selected, int entered, const float* scale, float weight, const float* w,
                                                      float* gain_partials, float* router_partials, Rows rows) {
-    __shared__ __attribute__((aligned(16))) float memory[RowTeam<Width>::Teams][Width];
-    RouterSums<Width> sums{memory};
-    sums.clear();
-    rms_norm_bwd_rows<Width, Dy, Add>(dy, x, gain, rstd, residual, gain_partials, rows,
-                                      PassingRows<Width, Length, Narrow>{dx, dx_narrow, scores, selected, entered, scale, weight, w, sums, 0.0f, 0.0f});
-    sums.leave(router_partials + i64(blockIdx.x) * Width);
+    __shared__ __attribute__((aligned(16))) TeamParts<Width> parts;
+    rms_norm_bwd_rows<Width, Dy, Add>(dy, x, gain, rstd, residual, gain_partials, rows, parts,
+                                      PassingRows<Width, Length, Narrow>{dx, dx_narrow, scores, selected, entered, scale, weight, w, RouterSums<Width>(parts), router_partials, 0.0f, 0.0f});
 }
 
 template <int Width, Gate Kind, int Length, int Selected, bool Loss, bool Narrow>
@@ -162,6 +163,7 @@ struct EnteredRows {
     float weight;
     const float* w;
     RouterSums<Width> sums;
+    float* router_partials;
     float mine, d;
     int mine_position, position;
 
@@ -180,6 +182,8 @@ struct EnteredRows {
     }
 
     __device__ __forceinline__ void take(const Row& x) { sums.add(d, x); }
+
+    __device__ __forceinline__ void finish() { sums.leave(router_partials + i64(blockIdx.x) * Width); }
 
     __device__ __forceinline__ void leave(int row, Row& into, Row& sum) {
         i64 start = (i64(row / Selected) * Length + position) * Width;
@@ -201,10 +205,8 @@ template <int Width, class Dy, Gate Kind, int Length, int Selected, bool Loss, b
 __device__ __forceinline__ void rms_norm_bwd_entered(const Dy* dy, const float* x, const float* gain, const float* rstd, const float* residual, const int* selected,
                                                      const float* gates, const float* dgates, const float* scores, const float* scale, float weight, const float* w,
                                                      float* dx, element* dx_narrow, float* gain_partials, float* router_partials, Rows rows) {
-    __shared__ __attribute__((aligned(16))) float memory[RowTeam<Width>::Teams][Width];
-    RouterSums<Width> sums{memory};
-    sums.clear();
-    rms_norm_bwd_rows<Width, Dy, true>(dy, x, gain, rstd, residual, gain_partials, rows,
-                                       EnteredRows<Width, Kind, Length, Selected, Loss, Narrow>{dx, dx_narrow, selected, gates, dgates, scores, scale, weight, w, sums, 0.0f, 0.0f, 0, 0});
-    sums.leave(router_partials + i64(blockIdx.x) * Width);
+    __shared__ __attribute__((aligned(16))) TeamParts<Width> parts;
+    rms_norm_bwd_rows<Width, Dy, true>(dy, x, gain, rstd, residual, gain_partials, rows, parts,
+                                       EnteredRows<Width, Kind, Length, Selected, Loss, Narrow>{dx, dx_narrow, selected, gates, dgates, scores, scale, weight, w, RouterSums<Width>(parts),
+                                                                                                router_partials, 0.0f, 0.0f, 0, 0});
 }
