@@ -217,7 +217,7 @@ sanitize() {
     # Without a checker first: kernels are compiled, and a failure is the models' own.
     start smoke 200 bash -c "$(declare -f single)"'; single "$@"' - "$run" ModGen.Benchmarks smoke
     finish
-    for tool in memcheck racecheck initcheck synccheck; do
+    for tool in ${SANITIZE_TOOLS:-memcheck racecheck initcheck synccheck}; do
         # Where a kernel's parameters end is found by asking past the last one, which the driver refuses; every status is checked by the product itself.
         options=()
         [ "$tool" = memcheck ] && options=(--report-api-errors no)
@@ -225,7 +225,7 @@ sanitize() {
             "$checker" --tool "$tool" --error-exitcode 9 --target-processes all --print-limit 100 "${options[@]}" ${SANITIZE_OPTIONS:-} "$run" ModGen.Benchmarks smoke ${SANITIZE_MODELS:-}
     done
     finish
-    grep -h -E 'SUMMARY' "$out"/{memcheck,racecheck,initcheck,synccheck}.log
+    grep -h -E 'SUMMARY' "$out"/*check.log
 }
 
 for step in "${steps[@]}"; do

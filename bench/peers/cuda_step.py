@@ -63,8 +63,8 @@ def main(raw, out):
     ours = [r for r in lines if r.get("event") == "bench" or "training" in r]
     peers = [r for r in lines if r.get("what") in ("train", "decode")]
 
-    def mine(model, texts):
-        return next((r for r in ours if r["model"].endswith("." + model) and r["decoding"]["texts"] == texts), None)
+    def mine(model, texts, forced=None):
+        return next((r for r in ours if r["model"].endswith("." + model) and r["decoding"]["texts"] == texts and r["decoding_step"].get("forced_share") == forced), None)
 
     def train(capacity):
         return next((r["ms"] for r in peers if r["what"] == "train" and r["capacity"] == capacity), None)
@@ -76,8 +76,8 @@ def main(raw, out):
         r = mine(model, 1)
         return 1e3 * r["training"]["seconds_per_step"] if r else None
 
-    def token(model, texts):
-        r = mine(model, texts)
+    def token(model, texts, forced=None):
+        r = mine(model, texts, forced)
         return 1e6 * r["decoding_step"]["seconds"] if r else None
 
     dense, eighth, half = step("Yardstick"), step("YardstickEighth"), step("YardstickHalf")
@@ -106,6 +106,8 @@ def main(raw, out):
                 "denseMicroseconds": token("Yardstick", texts), "eighthMicroseconds": token("YardstickEighth", texts), "pytorchCompiled": decode(texts),
                 "denseOverPytorch": ratio(token("Yardstick", texts), decode(texts)), "routedFaster": ratio(token("Yardstick", texts), token("YardstickEighth", texts)),
                 "enteredShare": (mine("YardstickEighth", texts) or {}).get("decoding_step", {}).get("entered_share"),
+                "anEighthEnteringMicroseconds": token("YardstickEighth", texts, 0.125),
+                "anEighthEnteringFaster": ratio(token("Yardstick", texts), token("YardstickEighth", texts, 0.125)),
             } for texts in (1, 32)
         },
         "launches": {m: roofline(r["training"]["launches"], m == "Yardstick") for m, r in flops.items() if r},

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The yardstick on one GPU, ModGen's and compiled PyTorch's in one run: training dense, at 12.5 % and at 50 %, decoding one and 32
-# texts at position 1024. The routers that decode are trained a little first, so that they let in about as many as they should.
+# texts at position 1024. The routers that decode are trained a little first, so that they let in about as many as they should;
+# they are measured with an eighth let in besides.
 # For a machine with PyTorch and an unpacked eng/pack.sh bundle of bench/ModGen.Benchmarks.
 #
 #   bench/peers/cuda_step.sh BUNDLE OUT     writes OUT/cuda-step.json; TEXT names a text to train the routers on (default: docs)
@@ -20,9 +21,12 @@ ours Yardstick --texts 1 --launches --checkpoint "$out/none"
 torch train --capacity 1.0 --batch 16
 timeout 100 "$bundle/run" ModGen.Benchmarks model YardstickEighth train --device cuda --data "$text" --steps 120 --lr 3e-4 --eval-every 0 --eval-sequences 1 --save-every 0 --checkpoint /tmp/cuda-step-eighth > "$out/eighth-train.log" 2>&1 || tail -3 "$out/eighth-train.log"
 ours YardstickEighth --texts 1 --launches --checkpoint /tmp/cuda-step-eighth
+# As many as enter when a model is trained to the end.
+ours YardstickEighth --texts 1 --enter 0.125 --seconds 1 --checkpoint "$out/none"
 torch train --capacity 0.125 --batch 16
 ours Yardstick --texts 32 --checkpoint "$out/none"
 ours YardstickEighth --texts 32 --checkpoint /tmp/cuda-step-eighth
+ours YardstickEighth --texts 32 --enter 0.125 --seconds 1 --checkpoint "$out/none"
 torch decode --batch 1 --context 1024
 torch decode --batch 32 --context 1024
 ours YardstickHalf --texts 1 --checkpoint "$out/none"

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using System.Xml;
@@ -153,6 +154,12 @@ public sealed class MeasureTests
         Assert.Equal((3, 30), (step.GetProperty("texts").GetInt32(), step.GetProperty("position").GetInt32()));
         Assert.True(step.GetProperty("seconds").GetDouble() > 0);
         Assert.Contains("has no launches to time", outcome.Error, StringComparison.Ordinal);
+        foreach (var share in new[] { 0, 0.5, 1 })
+        {
+            outcome = await harness.Run([.. arguments, "--enter", share.ToString(CultureInfo.InvariantCulture), "--json"]);
+            Assert.Equal(share, Assert.Single(outcome.Json).GetProperty("decoding_step").GetProperty("entered_share").GetDouble(), 0.17);
+        }
+
         var beyond = await harness.Run([.. arguments, "--position", "32"]);
         Assert.Equal(2, beyond.Code);
         Assert.Contains("--position is 32; the context holds 32 tokens", beyond.Error, StringComparison.Ordinal);

@@ -53,49 +53,69 @@ internal sealed class Bench<TModel>(TimeSpan time, ulong seed, bool timesLaunche
     }
 
     /// <summary>Single decoding steps of texts that hold so many random tokens, the likeliest token chosen in each.</summary>
-    public StepSpeed DecodeStep(TModel model, int texts, int position)
+    public StepSpeed DecodeStep(TModel model, int texts, int position, double? share)
     {
         using var program = model.CreateInferenceProgram(texts, Math.Max(texts, Math.Min(PrefillRows, Description.Context)));
         int[] slots = [.. Enumerable.Range(0, texts)];
         var tokens = Draw(texts, seed);
         var step = Step(program, tokens, slots);
         var last = Math.Min(Description.Context, position + StepsAtPosition);
-        Prefill(program, slots, position);
+        Prefill(program, slots, position, share);
         var (seconds, entered) = (new List<double>(), new List<double>());
         var routed = Description.Layers.Where(layer => layer.IsRouted).Select(layer => layer.Index).ToArray();
         for (var started = Stopwatch.GetTimestamp(); seconds.Count == 0 || Stopwatch.GetElapsedTime(started) < time;)
         {
             interruption.ThrowIfCancellationRequested();
             if (program.Length(0) == last)
-                Prefill(program, slots, position);
+                Prefill(program, slots, position, share);
+            var forced = Decisions(share, program.Length(0), texts);
             var begun = Stopwatch.GetTimestamp();
-            step();
+            step(forced);
             seconds.Add(Stopwatch.GetElapsedTime(begun).TotalSeconds);
             entered.AddRange(routed.Select(layer => program.Entered(layer).Count((byte)1) / (double)texts));
         }
 
-        var share = entered.Count == 0 ? 1 : entered.Average();
+        var enteredShare = entered.Count == 0 ? 1 : entered.Average();
         if (!timesLaunches)
-            return new StepSpeed(texts, position, seconds.Count, Median(seconds), share, []);
-        Prefill(program, slots, position);
-        step();
-        return new StepSpeed(texts, position, seconds.Count, Median(seconds), share, program.TimeLaunches(Repeats));
+            return new StepSpeed(texts, position, seconds.Count, Median(seconds), enteredShare, share, []);
+        Prefill(program, slots, position, share);
+        step(Decisions(share, position, texts));
+        return new StepSpeed(texts, position, seconds.Count, Median(seconds), enteredShare, share, program.TimeLaunches(Repeats));
     }
 
     /// <summary>One step of all texts: on a GPU it gives back tokens; on the CPU logits, of which the host would take the largest.</summary>
-    private static Action Step(InferenceProgram program, int[] tokens, int[] slots)
+    private static Action<byte[]> Step(InferenceProgram program, int[] tokens, int[] slots)
     {
         if (!program.Samples)
         {
             var logits = new float[slots.Length * Description.Vocabulary];
-            return () => program.Extend(tokens, slots, slots, logits, draw: 0);
+            return forced => program.Extend(tokens, slots, slots, logits, draw: 0, forced);
         }
 
         var chosen = new int[slots.Length];
-        return () => program.ExtendAndChoose(tokens, slots, slots, chosen, draw: 0);
+        return forced => program.ExtendAndChoose(tokens, slots, slots, chosen, draw: 0, forced);
     }
 
-    private void Prefill(InferenceProgram program, int[] slots, int position)
+    /// <summary>(routed layers, rows) decisions that let a share of the tokens in, evenly over rows, layers in turn; none for the routers' own.</summary>
+    private static byte[] Decisions(double? share, int first, int rows)
+    {
+        if (share is not { } part)
+            return [];
+        var layers = Description.Layers.Count(layer => layer.IsRouted);
+        var decisions = new byte[layers * rows];
+        for (var layer = 0; layer < layers; layer++)
+        {
+            for (var row = 0; row < rows; row++)
+            {
+                var token = first + row + layer;
+                decisions[layer * rows + row] = Math.Floor((token + 1) * part) > Math.Floor(token * part) ? (byte)1 : (byte)0;
+            }
+        }
+
+        return decisions;
+    }
+
+    private void Prefill(InferenceProgram program, int[] slots, int position, double? share)
     {
         foreach (var slot in slots)
         {
@@ -106,7 +126,7 @@ internal sealed class Bench<TModel>(TimeSpan time, ulong seed, bool timesLaunche
             for (var start = 0; start < position; start += program.MaximumRows)
             {
                 var rows = Math.Min(program.MaximumRows, position - start);
-                program.Extend(tokens.AsSpan(start, rows), Enumerable.Repeat(slot, rows).ToArray(), [], [], draw: 0);
+                program.Extend(tokens.AsSpan(start, rows), Enumerable.Repeat(slot, rows).ToArray(), [], [], draw: 0, Decisions(share, start + slot, rows));
             }
         }
     }
@@ -140,4 +160,4 @@ internal sealed record TrainingSpeed(
 internal sealed record DecodingSpeed(int Texts, int Runs, double TokensPerSecond, double EnteredShare);
 
 /// <summary>Speed of one decoding step.</summary>
-internal sealed record StepSpeed(int Texts, int Position, int Steps, double Seconds, double EnteredShare, IReadOnlyList<LaunchTime> Launches);
+internal sealed record StepSpeed(int Texts, int Position, int Steps, double Seconds, double EnteredShare, double? ForcedShare, IReadOnlyList<LaunchTime> Launches);

@@ -16,11 +16,12 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
     private readonly Option<double> _seconds = Options.Number("--seconds", "Time of each measurement.", 5.0, n => n is > 0 and <= 3600, "above 0 and at most 3600");
     private readonly Option<ulong> _seed = Options.Number("--seed", "Seed of the tokens, and of the parameters where there is no checkpoint.", 1UL, _ => true, "a whole number from 0");
     private readonly Option<int?> _position = Options.OptionalNumber<int>("--position", "Tokens that the texts hold while single decoding steps are timed; half the context when not given.", n => n >= 1, "1 or more");
+    private readonly Option<double?> _enter = Options.OptionalNumber<double>("--enter", "Share of the tokens let into routed layers while single decoding steps are timed; what routers decide when not given.", n => n is >= 0 and <= 1, "0 to 1");
     private readonly Option<bool> _launches = Options.Flag("--launches", "Time every kernel of a training step and of a decoding step too, on a GPU.");
 
     public BenchVerb()
         : base("bench", "Measure training steps and decoded tokens a second.") =>
-        AddOptions(_batch, _texts, _seconds, _seed, _position, _launches);
+        AddOptions(_batch, _texts, _seconds, _seed, _position, _enter, _launches);
 
     protected override Task<int> RunAsync(ParseResult arguments, Device device, VerbOutput output, CancellationToken interruption)
     {
@@ -36,7 +37,7 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
             output.Note("There is no checkpoint: decoding is measured with untrained routers, which let another share of the tokens in.");
         // Decoding comes first: training changes the weights.
         var decoding = bench.Decode(model, arguments.GetValue(_texts));
-        var step = bench.DecodeStep(model, arguments.GetValue(_texts), position);
+        var step = bench.DecodeStep(model, arguments.GetValue(_texts), position, arguments.GetValue(_enter));
         var training = bench.Train(model, arguments.GetValue(_batch));
         Show(output, device, training, decoding, step);
         if (arguments.GetValue(_launches) && training.Launches.Count == 0)

@@ -54,7 +54,9 @@ public abstract class InferenceProgram : IDisposable
     /// <param name="wanted">The last rows of sequences that go on, ascending.</param>
     /// <param name="chosen">(wanted) the tokens; −1 where no logit is finite.</param>
     /// <param name="draw">Number that random routing draws from.</param>
-    internal virtual void ExtendAndChoose(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, Span<int> chosen, ulong draw) =>
+    /// <param name="forced">As of <see cref="Extend"/>.</param>
+    internal virtual void ExtendAndChoose(
+        ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, Span<int> chosen, ulong draw, ReadOnlySpan<byte> forced = default) =>
         throw new NotSupportedException("This program gives logits, to choose tokens from.");
 
     /// <summary>(rows) of the last <see cref="Extend"/>: 1 where the row entered routed layer <paramref name="layer"/>.</summary>

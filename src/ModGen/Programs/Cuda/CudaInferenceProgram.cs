@@ -127,13 +127,14 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         (_choice ??= _memory.Choose(_model.Description, Sequences)).Begin(_stream, _lengths.Check(sequence), prompt, options, row);
     }
 
-    internal sealed override void ExtendAndChoose(ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, Span<int> chosen, ulong draw)
+    internal sealed override void ExtendAndChoose(
+        ReadOnlySpan<int> tokens, ReadOnlySpan<int> sequences, ReadOnlySpan<int> wanted, Span<int> chosen, ulong draw, ReadOnlySpan<byte> forced = default)
     {
         if (_choice is null)
             throw new InvalidOperationException("No text has begun: nothing says how its tokens are to be chosen.");
         lock (TurnOf(tokens.Length))
         {
-            if (Send(tokens, sequences, wanted, default, draw, choose: true))
+            if (Send(tokens, sequences, wanted, forced, draw, choose: true))
                 Receive(sequences, default, chosen);
         }
     }
