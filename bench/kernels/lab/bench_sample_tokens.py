@@ -46,13 +46,15 @@ class Case:
 
 
 def expected(case):
+    """For every row the tokens that may be drawn in their order, and the first and the last place there on which the draw falls, as far as sums in float32 tell."""
     s, bits = case.settings, torch.arange(case.vocabulary, device="cuda")
     seen = (case.seen[:, bits // 32] >> (bits % 32)) & 1
     x = case.logits
     penalised = torch.where(x > 0, x / s.repetition_penalty, x * s.repetition_penalty)
     x = torch.where(seen != 0, penalised, x)
     if s.temperature == 0:
-        return x.argmax(dim=1)
+        likeliest = x.argmax(dim=1)[:, None]
+        return torch.arange(case.vocabulary, device="cuda").expand_as(x), likeliest, likeliest
     weights = ((x.double() - x.max(dim=1, keepdim=True).values.double()) / s.temperature).exp()
     order = torch.arange(case.vocabulary, device="cuda").expand_as(x)
     if s.top_k or s.top_p < 1:
@@ -65,23 +67,23 @@ def expected(case):
             weights[before >= s.top_p * weights.sum(1, keepdim=True)] = 0.0
     sums = weights.cumsum(1)
     at = torch.tensor([draw(s.seed, s.row, 5 + i) for i in range(case.rows)], device="cuda", dtype=torch.float64)[:, None] * sums[:, -1:]
-    # A draw that falls on the edge of two tokens, as far as sums in float32 tell, may give either.
-    place = lambda shift: order.gather(1, torch.searchsorted(sums, (at + shift * sums[:, -1:]).clamp(min=0), right=True).clamp(max=case.vocabulary - 1))[:, 0]
-    return torch.stack([place(shift) for shift in (0.0, -EDGE, EDGE)])
+    kept = (weights > 0).sum(1, keepdim=True)
+    edge = torch.full_like(at, EDGE) * sums[:, -1:]
+    if s.top_p < 1:  # the last token of the nucleus may be in or out, and the next
+        edge += weights.gather(1, kept - 1)
+        kept = (kept + 1).clamp(max=case.vocabulary)
+    place = lambda at: torch.minimum(torch.searchsorted(sums, at.clamp(min=0), right=True), kept - 1)
+    return order, place(at - edge), place(at + edge)
 
 
 def verify(case):
-    want = expected(case)
+    order, first, last = expected(case)
     case.run(case.logits.clone())
-    wrong = (case.chosen != want).all(dim=0).sum().item() if want.dim() > 1 else (case.chosen != want).sum().item()
+    place = (order == case.chosen[:, None]).int().argmax(dim=1, keepdim=True)
+    right = (order.gather(1, place)[:, 0] == case.chosen) & ((place >= first) & (place <= last))[:, 0]
+    wrong = case.rows - right.sum().item()
     if wrong != 0:
         raise AssertionError(f"{wrong} of {case.rows} tokens differ, vocabulary {case.vocabulary}, {[getattr(case.settings, n) for n, _ in Settings._fields_]}")
-
-
-def verify_small():
-    for rows, vocabulary in ((7, 257), (2, 32768)):
-        for settings in SETTINGS.values():
-            verify(Case(rows, vocabulary, **settings))
 
 
 def verify_all():
