@@ -37,7 +37,7 @@ class Case:
         tile = choose(self.kind, rows, outputs, inputs)
         overlapped = name.startswith("swiglu")
         if overlapped:  # results in shared memory take the place of a stage
-            tile = Tile(256, stages=3, cluster=tile.cluster)
+            tile = Tile(256, stages=3, cluster=tile.cluster, group=2 if self.kind == "input" else 8)
         self.split = self.n // 2 if overlapped and self.kind == "forward" else 0
         text = tile.text(False, self.kind == "input")
         text = text[:-1] + f", {self.split}>" if self.split else text

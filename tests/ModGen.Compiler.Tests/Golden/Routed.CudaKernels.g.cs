@@ -823,7 +823,7 @@ partial class Routed
                     bf16* d_branches,                     // (rows, 384), may be branches
                     int rows)
                 {
-                    linear_overlapped_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(
+                    linear_overlapped_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER, 2>>(
                         dy, w, rows, 192, 64, OverlappedSwiGluGradient{branches, d_branches, 192});
                 }
                 """),

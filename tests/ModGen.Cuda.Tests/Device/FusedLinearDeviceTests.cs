@@ -45,7 +45,7 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
             Entry("prelude elementwise", "const element* x, const element* dy, element* dx, Rows rows", $"swiglu_bwd<{Width}>(x, dy, dx, rows);", 256), Width)
         {
             Hopper = Entry(OverlappedFamilies, $"{Map}dy, {Map}w, const bf16* branches, bf16* d_branches, int rows",
-                $"linear_overlapped_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(dy, w, rows, {Width}, {Inputs}, OverlappedSwiGluGradient{{branches, d_branches, {Width}}});", 384),
+                $"linear_overlapped_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER, 2>>(dy, w, rows, {Width}, {Inputs}, OverlappedSwiGluGradient{{branches, d_branches, {Width}}});", 384),
             Overlapped = true,
         };
         using var bench = new Bench(device.Hopper(), rows);

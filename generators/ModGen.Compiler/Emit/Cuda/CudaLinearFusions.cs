@@ -66,7 +66,7 @@ internal static class CudaLinearFusions
         var fused = new CudaText($"swiglu_input_gradient_{Literal.Of(outputs)}x{f}", OverlappedFamilies, Threads, EquatableArray.Of(
             Map("dy", $"(rows, {Literal.Of(outputs)})"), Map("w", $"({Literal.Of(outputs)}, {f})"),
             Pointer("const bf16", "branches", shape + ": gate, up"), Pointer("bf16", "d_branches", shape + ", may be branches"), Value("int", "rows")),
-            $"linear_overlapped_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER>>(\n    dy, w, rows, {f}, {Literal.Of(outputs)}, OverlappedSwiGluGradient{{branches, d_branches, {f}}});");
+            $"linear_overlapped_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER, 2>>(\n    dy, w, rows, {f}, {Literal.Of(outputs)}, OverlappedSwiGluGradient{{branches, d_branches, {f}}});");
         var entry = c.Catalog.Add(new FusedLinearEntry(fused.Name, product, rest, width, fused, "Overlapped = true"));
         yield return $"SwiGluInputGradient({entry}, {c["dy"]}, {c["weight"]}, {c["branches"]}, {c["dx"]}, {c.Rows("dy")});";
     }
