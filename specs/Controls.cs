@@ -69,3 +69,8 @@ public partial class TileSizes;
 [Decoder(Vocabulary = 257, Width = 192, Layers = 3, Heads = 6, KeyValueHeads = 3, FeedForward = 250, Context = 96, NormEpsilon = 1e-6, RotaryBase = 500000)]
 [MixtureOfDepths(Tokens = 37, Gate = Gate.Tanh, AuxiliaryWeight = 0.02, Predictor = 11)]
 public partial class OddSizes;
+
+/// <summary>Rows that a warp's lanes divide: a text of its own is decoded by whole-layer kernels.</summary>
+[Decoder(Vocabulary = 64, Width = 256, Layers = 2, Heads = 4, FeedForward = 512, Context = 32)]
+[MixtureOfDepths(Capacity = 0.5)]
+public partial class LaneSizes;

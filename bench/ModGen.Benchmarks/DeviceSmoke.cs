@@ -16,6 +16,7 @@ internal static class DeviceSmoke
         [nameof(Specs.OddSizes)] = Run<Specs.OddSizes>,
         [nameof(Specs.TileSizes)] = Run<Specs.TileSizes>,
         [nameof(Specs.TiedHead)] = Run<Specs.TiedHead>,
+        [nameof(Specs.LaneSizes)] = Run<Specs.LaneSizes>,
     };
 
     /// <summary>Runs the models that are named, or all, in the precision that is named, or both. With "check" it only says whether there is a GPU: 0, or 3.</summary>
@@ -63,13 +64,21 @@ internal static class DeviceSmoke
             MustBeFinite(trainer.Logits(Random<TModel>(Steps))[0][0]);
         }
 
-        using var sampler = model.CreateSampler(Batch);
         int[][] prompts = [[1, 2, 3, 4, 5], [6]];
-        var texts = sampler.GenerateBatch(prompts, new SamplingOptions(Temperature: 0.9f, TopK: 20, TopP: 0.9f, MaximumTokens: Tokens));
-        foreach (var text in texts)
+        using var sampler = model.CreateSampler(Batch);
+        Sample(sampler, prompts);
+        MustBeFinite(sampler.NextLogits(prompts[0])[0][0]);
+        // One text has kernels of its own.
+        using var alone = model.CreateSampler(1);
+        Sample(alone, prompts[..1]);
+    }
+
+    private static void Sample<TModel>(Sampler<TModel> sampler, int[][] prompts)
+        where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
+    {
+        foreach (var text in sampler.GenerateBatch(prompts, new SamplingOptions(Temperature: 0.9f, TopK: 20, TopP: 0.9f, MaximumTokens: Tokens)))
             if (text.Tokens.Count != Tokens)
                 throw new InvalidOperationException($"{typeof(TModel).Name} sampled {text.Tokens.Count} tokens for {Tokens}.");
-        MustBeFinite(sampler.NextLogits(prompts[0])[0][0]);
     }
 
     private static TokenBatch<TModel> Random<TModel>(int seed)
