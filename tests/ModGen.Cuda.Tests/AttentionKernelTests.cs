@@ -35,6 +35,24 @@ public class AttentionKernelTests
     }
 
     [Fact]
+    public void Short_sequences_take_one_kernel_for_the_whole_gradient_where_every_multiprocessor_has_one()
+    {
+        using var machine = new FakeMachine();
+        using var context = machine.Open();
+        var kernel = AttentionKernels.Of(heads: 4, groups: 2, width: 64, length: 200);
+        var enough = (context.Processors + 1) / 2;
+        var whole = Assert.NotNull(kernel.ChooseGradient(context, enough));
+        Assert.Equal((context.Processors, 512, 184320), (whole.Chosen.Blocks, whole.Chosen.Kernel.Threads, whole.Chosen.Kernel.SharedBytes));
+        Assert.Equal((context.Processors * 2L * 256 * 8, context.Processors * 2L * 256 * 256), (whole.RowBytes, whole.SumBytes));  // 2 query heads of 4 tiles of 64
+        Assert.Null(kernel.ChooseGradient(context, (context.Processors - 1) / 2));
+        Assert.Null(AttentionKernels.Of(heads: 4, groups: 2, width: 64, length: 257).ChooseGradient(context, enough));
+        Assert.Null(AttentionKernels.Of(heads: 4, groups: 2, width: 128, length: 200).ChooseGradient(context, enough));
+        machine.Driver.Capability = (8, 0);
+        using var older = machine.Platform.Open(0, float32: false);
+        Assert.Null(kernel.ChooseGradient(older, enough));
+    }
+
+    [Fact]
     public void Older_devices_take_the_portable_form_and_float32_the_plain_one()
     {
         using var machine = new FakeMachine();

@@ -35,6 +35,10 @@ internal static class AttentionKernels
                 $"attention_bwd_queries_sm90<{sizes}>(qkv, d_o, d_qkv, o, d_output, lse, rows, positions, rotary, batch);"),
             HopperKeys = Entry("prelude sm90 wgmma attention attention_copy_sm90 attention_sm90 attention_rows attention_bwd_sm90 attention_bwd_keys_sm90", "AttentionKeys" + tile,
                 Maps + "float* rows, const int* positions, const float2* rotary, int batch", $"attention_bwd_keys_sm90<{sizes}>(qkv, d_o, d_qkv, rows, positions, rotary, batch);"),
+            HopperGradient = width != 64 ? null : Entry("prelude sm80 sm90 wgmma attention attention_sm90 attention_rows attention_bwd_sm90 "
+                + "attention_bwd_joint_sm90 attention_bwd_joint_keys_sm90 attention_bwd_joint_rows_sm90 attention_bwd_joint_queries_sm90", $"AttentionJointTile<AttentionHeads<{width}, {heads}, {groups}>>::Threads",
+                Maps + "const element* o, const float* lse, float* rows, float4* sums, const int* positions, const float2* rotary, int batch",
+                $"attention_bwd_joint_sm90<{sizes}>(qkv, d_o, d_qkv, o, lse, rows, sums, positions, rotary, batch);"),
         };
     }
 

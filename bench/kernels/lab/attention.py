@@ -23,6 +23,14 @@ run(const __grid_constant__ TensorMap qkv, const __grid_constant__ TensorMap d_o
 }
 """
 
+JOINT = """
+using Tile = AttentionJointTile<AttentionHeads<%s>>;
+extern "C" __global__ void __launch_bounds__(Tile::Threads, 1)
+run(const __grid_constant__ TensorMap qkv, const __grid_constant__ TensorMap d_o, const __grid_constant__ TensorMap d_qkv, const __grid_constant__ AttentionJoint p) {
+    attention_bwd_joint_sm90<Tile>(qkv, d_o, d_qkv, p);
+}
+"""
+
 
 class Shape:
     def __init__(self, sequences, length, heads, head, kv_heads=None):
@@ -122,6 +130,34 @@ class Gradient:
         maps = [tensor_map(t[n], (64, 64, 1)) for n in ("qkv", "d_o", "d_qkv")]
         p = Parameters(*[t[n].data_ptr() for n in ("o", "d_o", "log_sums", "rows")], s.length, s.sequences, s.head ** -0.5)
         return lambda: self.kernel(self.grid, self.threads, *maps, p)
+
+
+class JointParameters(C.Structure):
+    _fields_ = [("backward", Parameters), ("sums", C.c_void_p)]
+
+
+class Joint:
+    """The whole backward pass in one kernel, for heads of 64."""
+
+    def __init__(self, shape, options=(), blocks=None):
+        self.shape = shape
+        families = ("prelude", "sm80", "sm90", "wgmma", "attention", "attention_sm90", "attention_rows", "attention_bwd_sm90", "attention_bwd_joint_sm90",
+                    "attention_bwd_joint_keys_sm90", "attention_bwd_joint_rows_sm90", "attention_bwd_joint_queries_sm90")
+        self.module = Module(sources(*families) + JOINT % shape.text(), options, allow_spills=bool(options))
+        self.kernel = self.module.kernel("run", 2048 + 7 * 8192 + 4 * (2 * 8192 + 512) + 4 * 8192 + 16384 + 8192)
+        self.grid = min(blocks or PROCESSORS, shape.sequences * shape.kv_heads)
+
+    def __repr__(self):
+        return "joint 128x64s4"
+
+    def bind(self, t):
+        s = self.shape
+        rows = self.grid * s.heads // s.kv_heads * -(-s.length // 64) * 64
+        kept, sums = torch.full((2 * rows,), float("nan"), device="cuda"), torch.full((rows * s.head,), float("nan"), device="cuda")
+        maps = [tensor_map(t[n], (64, 64, 1)) for n in ("qkv", "d_o", "d_qkv")]
+        p = JointParameters(Parameters(t["o"].data_ptr(), None, t["log_sums"].data_ptr(), kept.data_ptr(), s.length, s.sequences, s.head ** -0.5), sums.data_ptr())
+        p.keep = kept, sums
+        return lambda: self.kernel(self.grid, 512, *maps, p)
 
 
 def build_all(makers):

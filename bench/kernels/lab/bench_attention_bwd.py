@@ -1,11 +1,12 @@
 """Causal attention backward, deterministic, against float64 and against cuDNN's backward, which is not."""
 import torch
 
-from .attention import CUDNN, Gradient, Shape, build_all, peer_forward, peer_training, reference
+from .attention import CUDNN, Gradient, Joint, Shape, build_all, peer_forward, peer_training, reference
 from .bench_attention_fwd import TIMED
+from .device import PROCESSORS
 from .measure import check, check_equal, poison, race, rotations
 
-CHECKED = [Shape(2, length, 4, head, 2) for head in (64, 128) for length in (2048, 250, 300, 64, 7)] + [Shape(3, 256, 12, 64)]
+CHECKED = [Shape(2, length, 4, head, 2) for head in (64, 128) for length in (2048, 250, 300, 192, 64, 7)] + [Shape(3, 256, 12, 64), Shape(3, 200, 8, 64, 2)]
 
 
 def tiles(shape):
@@ -15,14 +16,14 @@ def tiles(shape):
 
 
 def verify(shape, kernels):
-    """kernels: two of the query kernel and two of the key kernel, in pairs."""
+    """kernels: two of the query kernel and two of the key kernel, in pairs; and the one that does the work of both, or None."""
     t = shape.tensors()
     x = t["qkv"].double().requires_grad_()
     o, log_sums = reference(shape, x)
     (expected,) = torch.autograd.grad(o, x, t["d_o"].double())
     t["o"].copy_(o.detach())
     t["log_sums"].copy_(log_sums.detach())
-    for pair in ((kernels[0], kernels[2]), (kernels[1], kernels[3])):
+    for pair in ((kernels[0], kernels[2]), (kernels[1], kernels[3]), (kernels[4],)):
         if None in pair:
             continue
         results = []
@@ -56,10 +57,12 @@ def run(explore):
     for shape in TIMED[2:4] if explore else TIMED:
         sets = [shape.tensors() for _ in range(rotations(4 * shape.sequences * shape.length * shape.columns, most=3))]
         contestants = {"forward": [peer_forward(shape, t, CUDNN) for t in sets], "training": [peer_training(shape, t, CUDNN) for t in sets]}
-        for kernel in filter(None, build_all([lambda kind=kind, tile=tile: Gradient(kind, shape, tile) for kind, tile in tiles(shape)])):
+        makers = [lambda kind=kind, tile=tile: Gradient(kind, shape, tile) for kind, tile in tiles(shape)] + [lambda: Joint(shape)] * (shape.head == 64)
+        for kernel in filter(None, build_all(makers)):
             contestants[str(kernel)] = [kernel.bind(t) for t in sets]
         times = race(contestants, repeats=6, rounds=7)
-        peer, chosen = times["training"] - times["forward"], [str(Gradient(kind, shape)) for kind in ("queries", "keys")]
+        whole = shape.head == 64 and shape.length <= 256 and shape.sequences * shape.kv_heads >= PROCESSORS
+        peer, chosen = times["training"] - times["forward"], ["joint 128x64s4"] if whole else [str(Gradient(kind, shape)) for kind in ("queries", "keys")]
         ours = sum(times[c] for c in chosen)
         print(f"   {str(shape):26}cuDNN {peer:.1f} us {2.5 * shape.flops() / peer / 1e6:.0f}  " + "  ".join(f"{k} {v:.1f}" for k, v in list(times.items())[2:])
               + f"   ours {ours:.1f} us {2.5 * shape.flops() / ours / 1e6:.0f}, cuDNN/ours {peer / ours:.3f}", flush=True)

@@ -44,10 +44,13 @@ public sealed record AttentionKernel(string Name, int Heads, int KeyValueHeads, 
     /// <summary>Gradient of keys and values with wgmma: (qkv, d_o, d_qkv, rows, positions, rotary, batch), the first three as maps.</summary>
     public Kernel? HopperKeys { get; init; }
 
+    /// <summary>The whole gradient with wgmma in one kernel: (qkv, d_o, d_qkv, o, lse, rows, sums, positions, rotary, batch), the first three as maps; null for heads that are not 64 wide.</summary>
+    public Kernel? HopperGradient { get; init; }
+
     /// <summary>The forms that there are.</summary>
     public IEnumerable<Kernel> Forms => new[]
     {
-        Forward, Rows, Queries, Keys, PortableForward, PortableQueries, PortableKeys, HopperForward, HopperQueries, HopperKeys,
+        Forward, Rows, Queries, Keys, PortableForward, PortableQueries, PortableKeys, HopperForward, HopperQueries, HopperKeys, HopperGradient,
     }.OfType<Kernel>();
 
     /// <summary>Operations of one of the products that attention is made of, the causal half: 2 forward, 3 and 4 in the halves of the backward pass.</summary>
@@ -77,6 +80,22 @@ public sealed record AttentionKernel(string Name, int Heads, int KeyValueHeads, 
     public ChosenKernel ChooseKeys(CudaContext context, int batch) => IsMapped(context)
         ? Mapped(context, HopperKeys!, AttentionTiles.Keys(Width, Length), KeyValueHeads, batch)
         : Choose(context, batch, KeyValueHeads, PortableKeys, PortableBackwardBytes, Keys, 128 * (3 * Width + 1));
+
+    /// <summary>
+    /// The kernel of the whole gradient, and its scratch: (qkv, d_o, d_qkv, o, lse, rows, sums, positions, rotary, batch). Null where
+    /// there is none or the two kernels are faster: sequences that are long, or so few that blocks, which take whole ones, would idle.
+    /// </summary>
+    public ChosenGradient? ChooseGradient(CudaContext context, int batch)
+    {
+        var pairs = checked(batch * KeyValueHeads);
+        if (!IsMapped(context) || HopperGradient is null || !AttentionTiles.IsJoint(Length, pairs, context.Processors))
+            return null;
+        var blocks = Math.Min(context.Processors, pairs);
+        var rows = checked((long)blocks * (Heads / KeyValueHeads) * Tiles(Length, AttentionTile.Box) * AttentionTile.Box);
+        return new ChosenGradient(
+            new ChosenKernel(HopperGradient with { Threads = AttentionTiles.JointThreads, SharedBytes = AttentionTiles.JointSharedBytes }, blocks, null),
+            RowBytes: 2 * sizeof(float) * rows, SumBytes: sizeof(float) * rows * Width);
+    }
 
     /// <summary>Bytes that the Hopper kernel of the queries leaves for that of keys and values.</summary>
     public long RowBytes(int batch) => sizeof(float) * 2L * batch * Heads * Tiles(Length, AttentionTile.Box) * AttentionTile.Box;
@@ -109,3 +128,9 @@ public sealed record AttentionKernel(string Name, int Heads, int KeyValueHeads, 
 
     private static int Tiles(int count, int size) => (count + size - 1) / size;
 }
+
+/// <summary>The kernel of attention's whole gradient for one launch.</summary>
+/// <param name="Chosen">The kernel and its blocks.</param>
+/// <param name="RowBytes">Scratch for what is known of each query row.</param>
+/// <param name="SumBytes">Scratch for the sums of the queries' gradient.</param>
+public readonly record struct ChosenGradient(ChosenKernel Chosen, long RowBytes, long SumBytes);

@@ -22,6 +22,18 @@ internal static class AttentionTiles
     /// <summary>The gradient of keys and values, whose accumulators fill the registers.</summary>
     public static AttentionTile Keys(int width, int length) =>
         new(length <= ShortLength || width == WideHead ? 2 : 3, 64, length <= ShortLength && width != WideHead ? 4 : 3, Backward: true);
+
+    /// <summary>Threads of the kernel of the whole gradient: two strips of keys, the queries, and the copies with what is known of each row.</summary>
+    public const int JointThreads = 128 * (2 + 2);
+
+    /// <summary>
+    /// Its dynamic shared memory, for heads of 64: keys, values and results of two strips and a result of queries (7 strips of 8192
+    /// bytes), 4 steps under way, dS of 2, sums and outputs of one, and room for alignment and barriers.
+    /// </summary>
+    public const int JointSharedBytes = 2048 + 7 * 8192 + 4 * (2 * 8192 + 512) + 2 * 2 * 8192 + 16384 + 8192;
+
+    /// <summary>Whether one kernel is faster than two: only where all that a block reads again stays near, and every multiprocessor has a sequence's head.</summary>
+    public static bool IsJoint(int length, int pairs, int processors) => length <= ShortLength && pairs >= processors;
 }
 
 /// <summary>A tile of a Hopper attention kernel.</summary>

@@ -9,6 +9,8 @@ public sealed class AttentionDeviceTests(RealDevice device) : IClassFixture<Real
     [InlineData("hopper", 64, 300)]
     [InlineData("hopper", 64, 7)]
     [InlineData("hopper", 128, 200)]
+    [InlineData("joint", 64, 192)]
+    [InlineData("joint", 64, 100)]
     [InlineData("portable", 48, 130)]
     [InlineData("portable", 64, 65)]
     [InlineData("portable", 128, 64)]
@@ -19,7 +21,8 @@ public sealed class AttentionDeviceTests(RealDevice device) : IClassFixture<Real
     {
         RealDevice.Need();
         using var precise = form == "float32" ? CudaContext.Open(0, float32: true) : null;
-        var context = precise ?? (form == "hopper" ? device.Hopper() : device.Context);
+        var batch = form == "joint" ? 70 : Batch;  // as many heads of sequences as the one kernel wants
+        var context = precise ?? (form is "hopper" or "joint" ? device.Hopper() : device.Context);
         var all = AttentionKernels.Of(Heads, Groups, width, length);
         var kernel = form switch
         {
@@ -27,7 +30,7 @@ public sealed class AttentionDeviceTests(RealDevice device) : IClassFixture<Real
             "portable" => all with { HopperForward = null },
             _ => all,
         };
-        var problem = new AttentionProblem(Batch, length, Heads, Groups, width);
+        var problem = new AttentionProblem(batch, length, Heads, Groups, width);
         using var stream = context.CreateStream();
         using var memory = context.Allocate(96 << 20, "a test of attention");
         var (qkv, o, lse, gradient, packed, rows) = (memory.Pointer, memory.Pointer + (16 << 20), memory.Pointer + (32 << 20), memory.Pointer + (48 << 20), memory.Pointer + (64 << 20), memory.Pointer + (80 << 20));
@@ -35,22 +38,30 @@ public sealed class AttentionDeviceTests(RealDevice device) : IClassFixture<Real
         DeviceValues.Upload(stream, context, qkv, problem.Qkv);
         DeviceValues.Upload(stream, context, gradient, problem.OutputGradient);
         var list = new LaunchList();
-        var forward = kernel.ChooseForward(context, Batch);
-        var (queries, keys) = (kernel.ChooseQueries(context, Batch), kernel.ChooseKeys(context, Batch));
+        var forward = kernel.ChooseForward(context, batch);
+        var (queries, keys) = (kernel.ChooseQueries(context, batch), kernel.ChooseKeys(context, batch));
         if (kernel.IsMapped(context))
         {
-            Argument map = kernel.Map(context, qkv, packed: true, Batch), mapGradient = kernel.Map(context, gradient, packed: false, Batch), mapPacked = kernel.Map(context, packed, packed: true, Batch);
-            list.Add(forward.Kernel, forward.Blocks, [map, kernel.Map(context, o, packed: false, Batch), lse, Batch]);
-            list.Add(queries.Kernel, queries.Blocks, [map, mapGradient, mapPacked, o, gradient, lse, rows, default(DevicePointer), default(DevicePointer), Batch]);
-            list.Add(keys.Kernel, keys.Blocks, [map, mapGradient, mapPacked, rows, default(DevicePointer), default(DevicePointer), Batch]);
+            Argument map = kernel.Map(context, qkv, packed: true, batch), mapGradient = kernel.Map(context, gradient, packed: false, batch), mapPacked = kernel.Map(context, packed, packed: true, batch);
+            list.Add(forward.Kernel, forward.Blocks, [map, kernel.Map(context, o, packed: false, batch), lse, batch]);
+            if (form == "joint")
+            {
+                var whole = Assert.NotNull(kernel.ChooseGradient(context, batch));
+                list.Add(whole.Chosen.Kernel, whole.Chosen.Blocks, [map, mapGradient, mapPacked, o, lse, rows, rows + (1 << 20), default(DevicePointer), default(DevicePointer), batch]);
+            }
+            else
+            {
+                list.Add(queries.Kernel, queries.Blocks, [map, mapGradient, mapPacked, o, gradient, lse, rows, default(DevicePointer), default(DevicePointer), batch]);
+                list.Add(keys.Kernel, keys.Blocks, [map, mapGradient, mapPacked, rows, default(DevicePointer), default(DevicePointer), batch]);
+            }
         }
         else
         {
-            var products = kernel.ChooseRows(Batch);
-            list.Add(forward.Kernel, forward.Blocks, [qkv, o, lse, Batch]);
-            list.Add(products.Kernel, products.Blocks, [o, gradient, rows, Batch]);
-            list.Add(queries.Kernel, queries.Blocks, [qkv, gradient, lse, rows, packed, Batch]);
-            list.Add(keys.Kernel, keys.Blocks, [qkv, gradient, lse, rows, packed, Batch]);
+            var products = kernel.ChooseRows(batch);
+            list.Add(forward.Kernel, forward.Blocks, [qkv, o, lse, batch]);
+            list.Add(products.Kernel, products.Blocks, [o, gradient, rows, batch]);
+            list.Add(queries.Kernel, queries.Blocks, [qkv, gradient, lse, rows, packed, batch]);
+            list.Add(keys.Kernel, keys.Blocks, [qkv, gradient, lse, rows, packed, batch]);
         }
 
         context.Load([list]);

@@ -10,6 +10,8 @@ namespace ModGen.Compiler.Emit.Cuda;
 /// <summary>Causal attention within sequences, its gradient, and attention over caches.</summary>
 internal static class CudaAttentionKernels
 {
+    private const int ShortLength = 256; // as AttentionTiles.ShortLength
+
     public static IReadOnlyList<CudaKernel> All { get; } =
     [
         CudaKernel.For<CausalAttention>("attention",
@@ -73,7 +75,13 @@ internal static class CudaAttentionKernels
         }
 
         if (width is 64 or 128)
-            forms.AddRange(Hopper(name, $"AttentionHeads<{Literal.Of(width)}, {Literal.Of(heads)}, {Literal.Of(groups)}>, {Literal.Of(length)}", shape, qkv, output, outputGradient, gradient, lse, batch));
+        {
+            var heading = $"AttentionHeads<{Literal.Of(width)}, {Literal.Of(heads)}, {Literal.Of(groups)}>";
+            forms.AddRange(Hopper(name, $"{heading}, {Literal.Of(length)}", shape, qkv, output, outputGradient, gradient, lse, batch));
+            if (width == 64 && length <= ShortLength)
+                forms.Add(Joint(name, heading, shape, [qkv, outputGradient, gradient], output, lse, batch));
+        }
+
         return new OperationEntry("AttentionKernel", name, $"{Literal.Of(heads)}, {Literal.Of(groups)}, {Literal.Of(width)}, {Literal.Of(length)}", forms.ToEquatableArray());
     }
 
@@ -94,9 +102,21 @@ internal static class CudaAttentionKernels
             $"attention_bwd_queries_sm90<{shape}>(qkv, d_o, d_qkv, o, d_output, lse, rows, positions, rotary, batch);", Bound: $"AttentionQueriesFor<{tile}>::Threads"));
         yield return new("HopperKeys", new CudaText(name + "_keys", Keys, 128, EquatableArray.Of(Map(qkv), Map(outputGradient), Map(gradient), rows, positions, rotary, batch),
             $"attention_bwd_keys_sm90<{shape}>(qkv, d_o, d_qkv, rows, positions, rotary, batch);", Bound: $"AttentionKeysFor<{tile}>::Threads"));
-
-        static EntryParameter Map(EntryParameter matrix) => new("const __grid_constant__ TensorMap", matrix.Name, matrix.Shape);
     }
+
+    /// <summary>The whole gradient in one kernel, which wins for short sequences.</summary>
+    private static EntryForm Joint(string name, string heads, string shape, EntryParameter[] mapped, EntryParameter output, EntryParameter lse, EntryParameter batch)
+    {
+        const string Families = "prelude sm80 sm90 wgmma attention attention_sm90 attention_rows attention_bwd_sm90 "
+            + "attention_bwd_joint_sm90 attention_bwd_joint_keys_sm90 attention_bwd_joint_rows_sm90 attention_bwd_joint_queries_sm90";
+        return new("HopperGradient", new CudaText(name + "_gradient", Families, 128, EquatableArray.Of(
+            Map(mapped[0]), Map(mapped[1]), Map(mapped[2]), output, lse, Pointer("float", "rows", "(blocks, group, whole tiles of 64, 2)"),
+            Pointer("float4", "sums", "(blocks, group, whole tiles of 64, 16 a head's width)"), Pointer("const int", "positions", "(batch, positions)"),
+            Pointer("const float2", "rotary", "(context, half a head) cosine and sine"), batch),
+            $"attention_bwd_joint_sm90<{shape}>(qkv, d_o, d_qkv, o, lse, rows, sums, positions, rotary, batch);", Bound: $"AttentionJointTile<{heads}>::Threads"));
+    }
+
+    private static EntryParameter Map(EntryParameter matrix) => new("const __grid_constant__ TensorMap", matrix.Name, matrix.Shape);
 
     private static IEnumerable<string> Cached(CudaCall c)
     {

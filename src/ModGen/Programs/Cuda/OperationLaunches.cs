@@ -152,14 +152,26 @@ internal static class OperationLaunches
     }
 
     /// <summary>
-    /// Appends the backward pass of attention: the queries, then keys and values; before them the inner products of output and
-    /// gradient, and after them the turning back by rotary's angles, where these are apart.
+    /// Appends the backward pass of attention: one kernel, or the queries, then keys and values; before them the inner products of
+    /// output and gradient, and after them the turning back by rotary's angles, where these are apart.
     /// </summary>
     public static void AttentionBackward(this LaunchWriter writer, AttentionKernel kernel, in AttentionGradient g, int batch)
     {
         var queries = kernel.ChooseQueries(writer.Context, batch);
         var keys = kernel.ChooseKeys(writer.Context, batch);
-        if (kernel.IsMapped(writer.Context))
+        if (kernel.ChooseGradient(writer.Context, batch) is { } whole)
+        {
+            DevicePointer rows = writer.Hold(whole.RowBytes), sums = writer.Hold(whole.SumBytes);
+            if (!writer.IsMeasuring)
+            {
+                Argument packed = kernel.Map(writer.Context, g.Qkv, packed: true, batch), mapped = kernel.Map(writer.Context, g.OutputGradient, packed: false, batch);
+                writer.Launch(
+                    whole.Chosen.Kernel, whole.Chosen.Blocks,
+                    [packed, mapped, kernel.Map(writer.Context, g.QkvGradient, packed: true, batch), g.Output, g.Lse, rows, sums, g.Positions, g.Turn is null ? default : g.Table, batch],
+                    flops: 5 * kernel.ProductFlops(batch));
+            }
+        }
+        else if (kernel.IsMapped(writer.Context))
         {
             var rows = writer.Hold(kernel.RowBytes(batch));
             if (!writer.IsMeasuring)
