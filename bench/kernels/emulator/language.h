@@ -62,3 +62,4 @@ template <class T> void __stcg(T* to, T x) { *to = x; }
 
 #define MODGEN_EMULATOR
 #include "prelude.cuh"
+#include "vectors.cuh"

@@ -1,4 +1,4 @@
-// families: prelude adamw
+// families: prelude vectors adamw
 // precisions: both
 extern "C" __global__ void __launch_bounds__(512, 1) gradient_norm(const float* g, i64 count, float* partials, u32* ticket, float* norm) {
     global_norm<512>(g, count, partials, ticket, norm);

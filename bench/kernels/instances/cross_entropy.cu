@@ -1,4 +1,4 @@
-// families: prelude cross_entropy
+// families: prelude vectors cross_entropy
 // precisions: both
 #define INSTANCE(VOCABULARY, THREADS, LEAST)                                                                                                               \
     extern "C" __global__ void __launch_bounds__(THREADS, LEAST) loss_and_gradient_##VOCABULARY(element* logits, const int* targets, float* losses, const float* scale) { \

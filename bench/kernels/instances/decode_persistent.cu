@@ -1,4 +1,4 @@
-// families: prelude sm80 routing cached_attention decode_products decode_layer decode_persistent
+// families: prelude vectors sm80 routing cached_attention decode_products decode_layer decode_persistent
 #define INSTANCE(NAME, ROUTED, D, H, G, W, F, BLOCKS)                                                                                                                        \
     extern "C" __global__ void __launch_bounds__(PersistentThreads, 1) NAME(const float* router, const float* logits, const int* use_forced, const int* forced, int* flags,  \
             const int* positions, const int* sequences, int* lengths, float* x, const float* gain1, const bf16* w_qkv, const float2* rotary, bf16* cache, const bf16* w_out,  \

@@ -1,4 +1,4 @@
-// families: prelude routing decode_route
+// families: prelude vectors routing decode_route
 // precisions: both
 #define INSTANCE(WIDTH, KIND)                                                                                                                                  \
     extern "C" __global__ void __launch_bounds__(1024) route_##WIDTH(const float* x, const float* w, const float* logits, const int* positions, const int* sequences, \

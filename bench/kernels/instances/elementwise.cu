@@ -1,4 +1,4 @@
-// families: prelude elementwise
+// families: prelude vectors elementwise
 // precisions: both
 #define FLAT extern "C" __global__ void __launch_bounds__(256, 1)
 #define INSTANCE(WIDTH)                                                                                                                \

@@ -1,4 +1,4 @@
-// families: prelude embedding
+// families: prelude vectors embedding
 #define INSTANCE(VOCABULARY, WIDTH)                                                                                                                       \
     extern "C" __global__ void __launch_bounds__(256, 1) embed_##WIDTH(const int* tokens, const float* table, float* stream, Rows rows) {                    \
         embedding_fwd<WIDTH>(tokens, table, stream, rows);                                                                                                \

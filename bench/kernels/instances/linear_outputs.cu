@@ -1,4 +1,4 @@
-// families: prelude linear_stores elementwise linear_outputs
+// families: prelude vectors linear_stores elementwise linear_outputs
 // precisions: both
 #define INSTANCE(OUTPUTS, INPUTS)                                                                                                                    \
     extern "C" __global__ void __launch_bounds__(256, 1) forward_##OUTPUTS##x##INPUTS(const element* x, const element* w, const float* bias, float* y, Rows rows) { \

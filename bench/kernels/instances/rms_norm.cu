@@ -1,4 +1,4 @@
-// families: prelude elementwise rms_norm
+// families: prelude vectors elementwise rms_norm
 // precisions: both
 #define NORM extern "C" __global__ void __launch_bounds__(256, 1)
 #define INSTANCE(WIDTH)                                                                                                                                    \

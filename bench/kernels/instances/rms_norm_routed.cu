@@ -1,4 +1,4 @@
-// families: prelude elementwise routing rms_norm rms_norm_routed
+// families: prelude vectors elementwise routing rms_norm rms_norm_routed
 // precisions: both
 #define NORM extern "C" __global__ void __launch_bounds__(256, 1)
 #define INSTANCE(WIDTH)                                                                                                                                    \

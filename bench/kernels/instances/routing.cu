@@ -1,4 +1,4 @@
-// families: prelude routing
+// families: prelude vectors routing
 // precisions: both
 #define FLAT extern "C" __global__ void __launch_bounds__(256, 1)
 FLAT scores(const float* x, const float* w, float* scores, Rows rows) { router_scores<1024>(x, w, scores, rows); }

@@ -1,4 +1,4 @@
-// families: prelude rows
+// families: prelude vectors rows
 // precisions: both
 #define ROWS extern "C" __global__ void __launch_bounds__(256, 1)
 #define INSTANCE(WIDTH)                                                                                                                                         \

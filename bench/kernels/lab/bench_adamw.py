@@ -32,7 +32,7 @@ class Optimizer:
         self.hyper = torch.tensor([1e-3, 0.9, 0.95, 1e-8, 0.1, 1 - 0.9 ** 7, 1 - 0.95 ** 7, 0.5, 1.0], device="cuda")
         self.norm_value, self.ticket = torch.full((1,), float("nan"), device="cuda"), torch.zeros(1, device="cuda", dtype=torch.int32)
         self.partials = torch.full((PROCESSORS * 4,), float("nan"), device="cuda")
-        module = Module(sources("prelude", "adamw") + ENTRIES % (groups, str(clear).lower()), ["-DMODGEN_FLOAT32=1"] if float32 else [])
+        module = Module(sources("prelude", "vectors", "adamw") + ENTRIES % (groups, str(clear).lower()), ["-DMODGEN_FLOAT32=1"] if float32 else [])
         self._norm, self._update = module.kernel("gradient_norm"), module.kernel("update")
         names = ("master", "moment1", "moment2", "gradient", "weights")
         pointers = [None if getattr(self, n) is None else getattr(self, n).data_ptr() for n in names]

@@ -122,7 +122,7 @@ class Model:
         self.flags, self.counter = i32([-1] * batch * layers).view(layers, batch), i32([0])
         sizes = dict(d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, c=context, m=self.most, s=splits, r=3 if heads == kv_heads and head <= 64 else 1)
         sizes.update(p=PROCESSORS, bound=bound)
-        families = ("prelude", "sm80", "sm90", "rms_norm", "routing", "cached_attention", "decode_products", "decode_layer", "decode_attention_sm90" if clusters else "cached_attention_split",
+        families = ("prelude", "vectors", "sm80", "sm90", "rms_norm", "routing", "cached_attention", "decode_products", "decode_layer", "decode_attention_sm90" if clusters else "cached_attention_split",
                     "decode_route") + (("decode_persistent",) if persistent else ())
         module = compiled(functools.reduce(lambda text, change: text.replace(*change), replace, sources(*families)) + (ENTRIES + ROUTE + (CLUSTERED if clusters else SPLIT) + (PERSISTENT if persistent else "")) % sizes)
         names = ("qkv", "qkv_routed", "out", "gate_up", "down", "down_routed", "logits", "row_norm", "norm_gathered", "route") + (("attention",) if clusters else ("place", "split", "combine"))

@@ -34,7 +34,7 @@ class Family:
 
     def __init__(self, families, entries, float32=False):
         self.dtype, self.float32 = (torch.float32 if float32 else torch.bfloat16), float32
-        self._module = Module(sources("prelude", *families.split()) + "".join(entries), ["-DMODGEN_FLOAT32=1"] if float32 else [])
+        self._module = Module(sources("prelude", "vectors", *families.split()) + "".join(entries), ["-DMODGEN_FLOAT32=1"] if float32 else [])
         self._kernels = {}
 
     def __getattr__(self, name):

@@ -14,7 +14,7 @@ partial class Dense
     /// <summary>Entry points in CUDA C++: a kernel family with every size filled in. `element` is bfloat16, or float32 in the float32 mode.</summary>
     private static class CudaKernels
     {
-        public static readonly Cuda::Kernel RmsNorm64 = new("rms_norm_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNorm64 = new("rms_norm_64", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_64(
                 const float* x,    // (rows, 64)
@@ -78,7 +78,7 @@ partial class Dense
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel CrossEntropy256 = new("cross_entropy_256", "prelude cross_entropy", 256,
+        public static readonly Cuda::Kernel CrossEntropy256 = new("cross_entropy_256", "prelude vectors cross_entropy", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) cross_entropy_256(
                 element* logits,         // (rows, 256)
@@ -91,7 +91,7 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel MeanLoss = new("mean_loss", "prelude cross_entropy", 1024,
+        public static readonly Cuda::Kernel MeanLoss = new("mean_loss", "prelude vectors cross_entropy", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) mean_loss(
                 const float* losses,        // (rows)
@@ -152,7 +152,7 @@ partial class Dense
                 """),
         };
 
-        public static readonly Cuda::Kernel CrossEntropy256Gradient = new("cross_entropy_256_gradient", "prelude cross_entropy", 256,
+        public static readonly Cuda::Kernel CrossEntropy256Gradient = new("cross_entropy_256_gradient", "prelude vectors cross_entropy", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) cross_entropy_256_gradient(
                 element* logits,         // (rows, 256), their gradient after
@@ -247,7 +247,7 @@ partial class Dense
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64Narrow = new("rms_norm_gradient_64_narrow", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64Narrow = new("rms_norm_gradient_64_narrow", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_narrow(
                 const element* dy, // (rows, 64)
@@ -263,7 +263,7 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel Embedding64 = new("embedding_64", "prelude embedding", 256,
+        public static readonly Cuda::Kernel Embedding64 = new("embedding_64", "prelude vectors embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_64(
                 const int* tokens,  // (rows)
@@ -275,7 +275,7 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel EmbeddingOrder256 = new("embedding_order_256", "prelude embedding", 1024,
+        public static readonly Cuda::Kernel EmbeddingOrder256 = new("embedding_order_256", "prelude vectors embedding", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) embedding_order_256(
                 const int* tokens, // (rows)
@@ -287,7 +287,7 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel EmbeddingSums64 = new("embedding_sums_64", "prelude embedding", 256,
+        public static readonly Cuda::Kernel EmbeddingSums64 = new("embedding_sums_64", "prelude vectors embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_sums_64(
                 const int* tokens,     // (rows)
@@ -302,7 +302,7 @@ partial class Dense
             }
             """);
 
-        public static readonly Cuda::Kernel EmbeddingRest64 = new("embedding_rest_64", "prelude embedding", 256,
+        public static readonly Cuda::Kernel EmbeddingRest64 = new("embedding_rest_64", "prelude vectors embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_rest_64(
                 const int* tokens,     // (rows)
@@ -366,7 +366,7 @@ partial class Dense
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel Rotary6x16Of128 = new("rotary_6x16_of_128", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Rotary6x16Of128 = new("rotary_6x16_of_128", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rotary_6x16_of_128(
                 element* x,           // (rows, 128)
@@ -535,7 +535,7 @@ partial class Dense
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel AddRmsNorm64 = new("add_rms_norm_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel AddRmsNorm64 = new("add_rms_norm_64", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) add_rms_norm_64(
                 const float* x,    // (rows, 64)
@@ -601,7 +601,7 @@ partial class Dense
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel Swiglu192 = new("swiglu_192", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Swiglu192 = new("swiglu_192", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) swiglu_192(
                 const element* gate_up, // (rows, 2 x 192)
@@ -680,7 +680,7 @@ partial class Dense
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel Add64Float = new("add_64_float", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Add64Float = new("add_64_float", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) add_64_float(
                 const float* a,   // (rows, 64)
@@ -792,7 +792,7 @@ partial class Dense
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel SwigluGradient192 = new("swiglu_gradient_192", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel SwigluGradient192 = new("swiglu_gradient_192", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) swiglu_gradient_192(
                 const element* gate_up,  // (rows, 2 x 192)
@@ -904,7 +904,7 @@ partial class Dense
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64AddNarrow = new("rms_norm_gradient_64_add_narrow", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64AddNarrow = new("rms_norm_gradient_64_add_narrow", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_add_narrow(
                 const element* dy,     // (rows, 64)
@@ -1003,7 +1003,7 @@ partial class Dense
                 """),
         };
 
-        public static readonly Cuda::Kernel RotaryGradient6x16Of128 = new("rotary_gradient_6x16_of_128", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel RotaryGradient6x16Of128 = new("rotary_gradient_6x16_of_128", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rotary_gradient_6x16_of_128(
                 element* x,           // (rows, 128)
@@ -1114,7 +1114,7 @@ partial class Dense
                     decode_logits<64, 256, DECODE_ROWS>(weight, x, gain, normed, wanted, logits, rows, epsilon);
                 }
                 """),
-            GatheredNorm = new("decode_64_head_norm", "prelude rms_norm", 256,
+            GatheredNorm = new("decode_64_head_norm", "prelude vectors rms_norm", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) decode_64_head_norm(
                     const float* x,    // (stream rows, 64)
@@ -1130,7 +1130,7 @@ partial class Dense
                 """),
         };
 
-        public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64(
                 const float* x,      // (stream rows, 64)
@@ -1256,7 +1256,7 @@ partial class Dense
                     decode_down<192, 64, DECODE_ROWS>(weight, hidden, t, x, rows);
                 }
                 """),
-            Norm = new("decode_64_norm", "prelude rms_norm", 256,
+            Norm = new("decode_64_norm", "prelude vectors rms_norm", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) decode_64_norm(
                     const float* x,    // (stream rows, 64)

@@ -14,7 +14,7 @@ partial class Everything
     /// <summary>Entry points in CUDA C++: a kernel family with every size filled in. `element` is bfloat16, or float32 in the float32 mode.</summary>
     private static class CudaKernels
     {
-        public static readonly Cuda::Kernel RmsNorm64 = new("rms_norm_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNorm64 = new("rms_norm_64", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_64(
                 const float* x,    // (rows, 64)
@@ -78,7 +78,7 @@ partial class Everything
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel CrossEntropy256 = new("cross_entropy_256", "prelude cross_entropy", 256,
+        public static readonly Cuda::Kernel CrossEntropy256 = new("cross_entropy_256", "prelude vectors cross_entropy", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) cross_entropy_256(
                 element* logits,         // (rows, 256)
@@ -91,7 +91,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel MeanLoss = new("mean_loss", "prelude cross_entropy", 1024,
+        public static readonly Cuda::Kernel MeanLoss = new("mean_loss", "prelude vectors cross_entropy", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) mean_loss(
                 const float* losses,        // (rows)
@@ -152,7 +152,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel CrossEntropy256Gradient = new("cross_entropy_256_gradient", "prelude cross_entropy", 256,
+        public static readonly Cuda::Kernel CrossEntropy256Gradient = new("cross_entropy_256_gradient", "prelude vectors cross_entropy", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) cross_entropy_256_gradient(
                 element* logits,         // (rows, 256), their gradient after
@@ -247,7 +247,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64 = new("rms_norm_gradient_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64 = new("rms_norm_gradient_64", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64(
                 const element* dy, // (rows, 64)
@@ -262,7 +262,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Embedding64 = new("embedding_64", "prelude embedding", 256,
+        public static readonly Cuda::Kernel Embedding64 = new("embedding_64", "prelude vectors embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_64(
                 const int* tokens,  // (rows)
@@ -274,7 +274,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel EmbeddingOrder256 = new("embedding_order_256", "prelude embedding", 1024,
+        public static readonly Cuda::Kernel EmbeddingOrder256 = new("embedding_order_256", "prelude vectors embedding", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) embedding_order_256(
                 const int* tokens, // (rows)
@@ -286,7 +286,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel EmbeddingSums64 = new("embedding_sums_64", "prelude embedding", 256,
+        public static readonly Cuda::Kernel EmbeddingSums64 = new("embedding_sums_64", "prelude vectors embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_sums_64(
                 const int* tokens,     // (rows)
@@ -301,7 +301,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel EmbeddingRest64 = new("embedding_rest_64", "prelude embedding", 256,
+        public static readonly Cuda::Kernel EmbeddingRest64 = new("embedding_rest_64", "prelude vectors embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_rest_64(
                 const int* tokens,     // (rows)
@@ -315,7 +315,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel RouterScores64Narrow = new("router_scores_64_narrow", "prelude routing", 256,
+        public static readonly Cuda::Kernel RouterScores64Narrow = new("router_scores_64_narrow", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) router_scores_64_narrow(
                 const float* x,  // (rows, 64)
@@ -391,7 +391,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel Silu16 = new("silu_16", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Silu16 = new("silu_16", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) silu_16(
                 const element* x, // (rows, 16)
@@ -404,7 +404,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel Linear1x16FloatBias = new("linear_1x16_float_bias", Cuda::LinearPass.Forward, 1, 16)
         {
-            Plain = new("linear_1x16_float_bias", "prelude linear_stores linear_outputs", 256,
+            Plain = new("linear_1x16_float_bias", "prelude vectors linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_1x16_float_bias(
                     const element* x,  // (rows, 16)
@@ -431,7 +431,7 @@ partial class Everything
             FewOutputs = true,
         };
 
-        public static readonly Cuda::Kernel RoutingLoss32Of128 = new("routing_loss_32_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel RoutingLoss32Of128 = new("routing_loss_32_of_128", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) routing_loss_32_of_128(
                 const float* logits, // (rows)
@@ -443,7 +443,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel GatherRmsNorm64_32Of128 = new("gather_rms_norm_64_32_of_128", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64_32Of128 = new("gather_rms_norm_64_32_of_128", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64_32_of_128(
                 const float* x,      // (stream rows, 64)
@@ -509,7 +509,7 @@ partial class Everything
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel Rotary8x16Of192 = new("rotary_8x16_of_192", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Rotary8x16Of192 = new("rotary_8x16_of_192", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rotary_8x16_of_192(
                 element* x,           // (rows, 192)
@@ -678,7 +678,7 @@ partial class Everything
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel AddRmsNorm64 = new("add_rms_norm_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel AddRmsNorm64 = new("add_rms_norm_64", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) add_rms_norm_64(
                 const float* x,    // (rows, 64)
@@ -744,7 +744,7 @@ partial class Everything
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel Swiglu192 = new("swiglu_192", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Swiglu192 = new("swiglu_192", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) swiglu_192(
                 const element* gate_up, // (rows, 2 x 192)
@@ -823,7 +823,7 @@ partial class Everything
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel Add64 = new("add_64", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Add64 = new("add_64", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) add_64(
                 const element* a, // (rows, 64)
@@ -853,7 +853,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel GatesSigmoid32Of128 = new("gates_sigmoid_32_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel GatesSigmoid32Of128 = new("gates_sigmoid_32_of_128", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gates_sigmoid_32_of_128(
                 const float* scores, // (stream rows)
@@ -865,7 +865,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter64_32Of128ScaledInPlace = new("scatter_64_32_of_128_scaled_in_place", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_32Of128ScaledInPlace = new("scatter_64_32_of_128_scaled_in_place", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_32_of_128_scaled_in_place(
                 const float* x,      // (stream rows, 64)
@@ -879,7 +879,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel GatherScaleGradient64_32Of128Narrow = new("gather_scale_gradient_64_32_of_128_narrow", "prelude rows", 256,
+        public static readonly Cuda::Kernel GatherScaleGradient64_32Of128Narrow = new("gather_scale_gradient_64_32_of_128_narrow", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_scale_gradient_64_32_of_128_narrow(
                 const float* dy,     // (stream rows, 64)
@@ -977,7 +977,7 @@ partial class Everything
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel SwigluGradient192 = new("swiglu_gradient_192", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel SwigluGradient192 = new("swiglu_gradient_192", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) swiglu_gradient_192(
                 const element* gate_up,  // (rows, 2 x 192)
@@ -1089,7 +1089,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64ApartNarrow = new("rms_norm_gradient_64_apart_narrow", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64ApartNarrow = new("rms_norm_gradient_64_apart_narrow", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_apart_narrow(
                 const element* dy,     // (rows, 64)
@@ -1188,7 +1188,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel RotaryGradient8x16Of192 = new("rotary_gradient_8x16_of_192", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel RotaryGradient8x16Of192 = new("rotary_gradient_8x16_of_192", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rotary_gradient_8x16_of_192(
                 element* x,           // (rows, 192)
@@ -1282,7 +1282,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel RoutingLossGradient32Of128 = new("routing_loss_gradient_32_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel RoutingLossGradient32Of128 = new("routing_loss_gradient_32_of_128", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) routing_loss_gradient_32_of_128(
                 const float* logits, // (rows)
@@ -1296,7 +1296,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Narrow1 = new("narrow_1", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Narrow1 = new("narrow_1", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) narrow_1(
                 const float* x, // (rows, 1)
@@ -1309,7 +1309,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel LinearInputGradient1x16 = new("linear_input_gradient_1x16", Cuda::LinearPass.InputGradient, 1, 16)
         {
-            Plain = new("linear_input_gradient_1x16", "prelude linear_stores linear_outputs", 256,
+            Plain = new("linear_input_gradient_1x16", "prelude vectors linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_1x16(
                     const element* dy, // (rows, 1)
@@ -1325,7 +1325,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel LinearWeightGradient1x16 = new("linear_weight_gradient_1x16", Cuda::LinearPass.WeightGradient, 1, 16)
         {
-            Plain = new("linear_weight_gradient_1x16", "prelude linear_stores linear_outputs", 256,
+            Plain = new("linear_weight_gradient_1x16", "prelude vectors linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_1x16(
                     const element* dy, // (rows, 1)
@@ -1339,7 +1339,7 @@ partial class Everything
             FewOutputs = true,
         };
 
-        public static readonly Cuda::Kernel ColumnSums1 = new("column_sums_1", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel ColumnSums1 = new("column_sums_1", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) column_sums_1(
                 const element* dy, // (rows, 1)
@@ -1350,7 +1350,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel SiluGradient16 = new("silu_gradient_16", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel SiluGradient16 = new("silu_gradient_16", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) silu_gradient_16(
                 const element* x,  // (rows, 16)
@@ -1405,7 +1405,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel ColumnSums16 = new("column_sums_16", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel ColumnSums16 = new("column_sums_16", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) column_sums_16(
                 const element* dy, // (rows, 16)
@@ -1416,7 +1416,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel EnteredGradientSigmoid64_32Of128 = new("entered_gradient_sigmoid_64_32_of_128", "prelude routing rms_norm rms_norm_routed", 256,
+        public static readonly Cuda::Kernel EnteredGradientSigmoid64_32Of128 = new("entered_gradient_sigmoid_64_32_of_128", "prelude vectors routing rms_norm rms_norm_routed", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) entered_gradient_sigmoid_64_32_of_128(
                 const element* dy,      // (rows, 64)
@@ -1448,7 +1448,7 @@ partial class Everything
             }
             """, 512);
 
-        public static readonly Cuda::Kernel RoutingLoss16Of128 = new("routing_loss_16_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel RoutingLoss16Of128 = new("routing_loss_16_of_128", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) routing_loss_16_of_128(
                 const float* logits, // (rows)
@@ -1462,7 +1462,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel Linear8x64Bias = new("linear_8x64_bias", Cuda::LinearPass.Forward, 8, 64)
         {
-            Plain = new("linear_8x64_bias", "prelude linear_stores linear_outputs", 256,
+            Plain = new("linear_8x64_bias", "prelude vectors linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_8x64_bias(
                     const element* x,  // (rows, 64)
@@ -1489,7 +1489,7 @@ partial class Everything
             FewOutputs = true,
         };
 
-        public static readonly Cuda::Kernel Silu8 = new("silu_8", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Silu8 = new("silu_8", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) silu_8(
                 const element* x, // (rows, 8)
@@ -1502,7 +1502,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel Linear1x8FloatBias = new("linear_1x8_float_bias", Cuda::LinearPass.Forward, 1, 8)
         {
-            Plain = new("linear_1x8_float_bias", "prelude linear_stores linear_outputs", 256,
+            Plain = new("linear_1x8_float_bias", "prelude vectors linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_1x8_float_bias(
                     const element* x,  // (rows, 8)
@@ -1529,7 +1529,7 @@ partial class Everything
             FewOutputs = true,
         };
 
-        public static readonly Cuda::Kernel GatherRmsNorm64_16Of128 = new("gather_rms_norm_64_16_of_128", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64_16Of128 = new("gather_rms_norm_64_16_of_128", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64_16_of_128(
                 const float* x,      // (stream rows, 64)
@@ -1634,7 +1634,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel GatesTanh16Of128 = new("gates_tanh_16_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel GatesTanh16Of128 = new("gates_tanh_16_of_128", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gates_tanh_16_of_128(
                 const float* scores, // (stream rows)
@@ -1646,7 +1646,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter64_16Of128Scaled = new("scatter_64_16_of_128_scaled", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_16Of128Scaled = new("scatter_64_16_of_128_scaled", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_16_of_128_scaled(
                 const float* x,      // (stream rows, 64)
@@ -1660,7 +1660,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel GatherScaleGradient64_16Of128Narrow = new("gather_scale_gradient_64_16_of_128_narrow", "prelude rows", 256,
+        public static readonly Cuda::Kernel GatherScaleGradient64_16Of128Narrow = new("gather_scale_gradient_64_16_of_128_narrow", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_scale_gradient_64_16_of_128_narrow(
                 const float* dy,     // (stream rows, 64)
@@ -1676,7 +1676,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel RmsNormGradient64Add = new("rms_norm_gradient_64_add", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64Add = new("rms_norm_gradient_64_add", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_add(
                 const element* dy,     // (rows, 64)
@@ -1692,7 +1692,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel ScatterAdd64_16Of128Float = new("scatter_add_64_16_of_128_float", "prelude rows", 256,
+        public static readonly Cuda::Kernel ScatterAdd64_16Of128Float = new("scatter_add_64_16_of_128_float", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) scatter_add_64_16_of_128_float(
                 const float* y,      // (rows, 64)
@@ -1704,7 +1704,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel RoutingLossGradient16Of128 = new("routing_loss_gradient_16_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel RoutingLossGradient16Of128 = new("routing_loss_gradient_16_of_128", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) routing_loss_gradient_16_of_128(
                 const float* logits, // (rows)
@@ -1720,7 +1720,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel LinearInputGradient1x8 = new("linear_input_gradient_1x8", Cuda::LinearPass.InputGradient, 1, 8)
         {
-            Plain = new("linear_input_gradient_1x8", "prelude linear_stores linear_outputs", 256,
+            Plain = new("linear_input_gradient_1x8", "prelude vectors linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_input_gradient_1x8(
                     const element* dy, // (rows, 1)
@@ -1736,7 +1736,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel LinearWeightGradient1x8 = new("linear_weight_gradient_1x8", Cuda::LinearPass.WeightGradient, 1, 8)
         {
-            Plain = new("linear_weight_gradient_1x8", "prelude linear_stores linear_outputs", 256,
+            Plain = new("linear_weight_gradient_1x8", "prelude vectors linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_1x8(
                     const element* dy, // (rows, 1)
@@ -1750,7 +1750,7 @@ partial class Everything
             FewOutputs = true,
         };
 
-        public static readonly Cuda::Kernel SiluGradient8 = new("silu_gradient_8", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel SiluGradient8 = new("silu_gradient_8", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) silu_gradient_8(
                 const element* x,  // (rows, 8)
@@ -1764,7 +1764,7 @@ partial class Everything
 
         public static readonly Cuda::LinearKernel LinearWeightGradient8x64 = new("linear_weight_gradient_8x64", Cuda::LinearPass.WeightGradient, 8, 64)
         {
-            Plain = new("linear_weight_gradient_8x64", "prelude linear_stores linear_outputs", 256,
+            Plain = new("linear_weight_gradient_8x64", "prelude vectors linear_stores linear_outputs", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) linear_weight_gradient_8x64(
                     const element* dy, // (rows, 8)
@@ -1778,7 +1778,7 @@ partial class Everything
             FewOutputs = true,
         };
 
-        public static readonly Cuda::Kernel ColumnSums8 = new("column_sums_8", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel ColumnSums8 = new("column_sums_8", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) column_sums_8(
                 const element* dy, // (rows, 8)
@@ -1789,7 +1789,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel ScoresGradientTanh16Of128 = new("scores_gradient_tanh_16_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel ScoresGradientTanh16Of128 = new("scores_gradient_tanh_16_of_128", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scores_gradient_tanh_16_of_128(
                 const float* gate,   // (selected rows)
@@ -1805,7 +1805,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel RouterGradient64 = new("router_gradient_64", "prelude routing", 256,
+        public static readonly Cuda::Kernel RouterGradient64 = new("router_gradient_64", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) router_gradient_64(
                 const float* x,        // (rows, 64)
@@ -1819,7 +1819,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel RandomScores128 = new("random_scores_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel RandomScores128 = new("random_scores_128", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) random_scores_128(
                 const int* positions, // (rows)
@@ -1843,7 +1843,7 @@ partial class Everything
             }
             """, 512);
 
-        public static readonly Cuda::Kernel GatherRmsNorm64_8Of128 = new("gather_rms_norm_64_8_of_128", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64_8Of128 = new("gather_rms_norm_64_8_of_128", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64_8_of_128(
                 const float* x,      // (stream rows, 64)
@@ -1948,7 +1948,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel Scatter64_8Of128InPlace = new("scatter_64_8_of_128_in_place", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_8Of128InPlace = new("scatter_64_8_of_128_in_place", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_8_of_128_in_place(
                 const float* x,      // (stream rows, 64)
@@ -1961,7 +1961,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Gather64_8Of128Float = new("gather_64_8_of_128_float", "prelude rows", 256,
+        public static readonly Cuda::Kernel Gather64_8Of128Float = new("gather_64_8_of_128_float", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_64_8_of_128_float(
                 const float* x,      // (stream rows, 64)
@@ -1973,7 +1973,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Narrow64 = new("narrow_64", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Narrow64 = new("narrow_64", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) narrow_64(
                 const float* x, // (rows, 64)
@@ -1984,7 +1984,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel ScatterAdd64_8Of128Float = new("scatter_add_64_8_of_128_float", "prelude rows", 256,
+        public static readonly Cuda::Kernel ScatterAdd64_8Of128Float = new("scatter_add_64_8_of_128_float", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) scatter_add_64_8_of_128_float(
                 const float* y,      // (rows, 64)
@@ -2013,7 +2013,7 @@ partial class Everything
                     decode_logits<64, 256, DECODE_ROWS>(weight, x, gain, normed, wanted, logits, rows, epsilon);
                 }
                 """),
-            GatheredNorm = new("decode_64_head_norm", "prelude rms_norm", 256,
+            GatheredNorm = new("decode_64_head_norm", "prelude vectors rms_norm", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) decode_64_head_norm(
                     const float* x,    // (stream rows, 64)
@@ -2029,7 +2029,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64(
                 const float* x,      // (stream rows, 64)
@@ -2157,7 +2157,7 @@ partial class Everything
                     decode_down_routed<192, 64, DECODE_ROWS>(weight, hidden, t, gates, of, x, rows);
                 }
                 """),
-            Norm = new("decode_64_routed_norm", "prelude rms_norm", 256,
+            Norm = new("decode_64_routed_norm", "prelude vectors rms_norm", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_norm(
                     const float* x,    // (stream rows, 64)
@@ -2169,7 +2169,7 @@ partial class Everything
                     rms_norm_fwd<64>(x, gain, normed, nullptr, rows, epsilon);
                 }
                 """),
-            GatheredNorm = new("decode_64_routed_gathered_norm", "prelude rms_norm", 256,
+            GatheredNorm = new("decode_64_routed_gathered_norm", "prelude vectors rms_norm", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_gathered_norm(
                     const float* x,    // (stream rows, 64)
@@ -2187,7 +2187,7 @@ partial class Everything
 
         public static readonly Cuda::DecodeRouterKernel Decode64RouterSigmoid = new("decode_64_router_sigmoid")
         {
-            Route = new("decode_64_route_sigmoid", "prelude routing decode_route", 1024,
+            Route = new("decode_64_route_sigmoid", "prelude vectors routing decode_route", 1024,
                 """
                 extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_sigmoid(
                     const float* x,         // (rows, 64)
@@ -2211,7 +2211,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel RouterScores64 = new("router_scores_64", "prelude routing", 256,
+        public static readonly Cuda::Kernel RouterScores64 = new("router_scores_64", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) router_scores_64(
                 const float* x, // (rows, 64)
@@ -2373,7 +2373,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel GatesSigmoid = new("gates_sigmoid", "prelude routing", 256,
+        public static readonly Cuda::Kernel GatesSigmoid = new("gates_sigmoid", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gates_sigmoid(
                 const float* scores, // (stream rows)
@@ -2385,7 +2385,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter64ScaledInPlace = new("scatter_64_scaled_in_place", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64ScaledInPlace = new("scatter_64_scaled_in_place", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_scaled_in_place(
                 const float* x,      // (stream rows, 64)
@@ -2401,7 +2401,7 @@ partial class Everything
 
         public static readonly Cuda::DecodeRouterKernel Decode64RouterTanh = new("decode_64_router_tanh")
         {
-            Route = new("decode_64_route_tanh", "prelude routing decode_route", 1024,
+            Route = new("decode_64_route_tanh", "prelude vectors routing decode_route", 1024,
                 """
                 extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_tanh(
                     const float* x,         // (rows, 64)
@@ -2425,7 +2425,7 @@ partial class Everything
                 """),
         };
 
-        public static readonly Cuda::Kernel GatesTanh = new("gates_tanh", "prelude routing", 256,
+        public static readonly Cuda::Kernel GatesTanh = new("gates_tanh", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gates_tanh(
                 const float* scores, // (stream rows)
@@ -2437,7 +2437,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel RandomScores = new("random_scores", "prelude routing", 256,
+        public static readonly Cuda::Kernel RandomScores = new("random_scores", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) random_scores(
                 const int* positions, // (rows)
@@ -2451,7 +2451,7 @@ partial class Everything
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter64InPlace = new("scatter_64_in_place", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64InPlace = new("scatter_64_in_place", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_in_place(
                 const float* x,      // (stream rows, 64)

@@ -14,7 +14,7 @@ partial class Routed
     /// <summary>Entry points in CUDA C++: a kernel family with every size filled in. `element` is bfloat16, or float32 in the float32 mode.</summary>
     private static class CudaKernels
     {
-        public static readonly Cuda::Kernel RmsNorm64 = new("rms_norm_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNorm64 = new("rms_norm_64", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_64(
                 const float* x,    // (rows, 64)
@@ -78,7 +78,7 @@ partial class Routed
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel CrossEntropy256 = new("cross_entropy_256", "prelude cross_entropy", 256,
+        public static readonly Cuda::Kernel CrossEntropy256 = new("cross_entropy_256", "prelude vectors cross_entropy", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) cross_entropy_256(
                 element* logits,         // (rows, 256)
@@ -91,7 +91,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel MeanLoss = new("mean_loss", "prelude cross_entropy", 1024,
+        public static readonly Cuda::Kernel MeanLoss = new("mean_loss", "prelude vectors cross_entropy", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) mean_loss(
                 const float* losses,        // (rows)
@@ -152,7 +152,7 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel CrossEntropy256Gradient = new("cross_entropy_256_gradient", "prelude cross_entropy", 256,
+        public static readonly Cuda::Kernel CrossEntropy256Gradient = new("cross_entropy_256_gradient", "prelude vectors cross_entropy", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) cross_entropy_256_gradient(
                 element* logits,         // (rows, 256), their gradient after
@@ -247,7 +247,7 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64NarrowRouterOf128 = new("rms_norm_gradient_64_narrow_router_of_128", "prelude routing rms_norm rms_norm_routed", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64NarrowRouterOf128 = new("rms_norm_gradient_64_narrow_router_of_128", "prelude vectors routing rms_norm rms_norm_routed", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_narrow_router_of_128(
                 const element* dy,      // (rows, 64)
@@ -271,7 +271,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel Embedding64 = new("embedding_64", "prelude embedding", 256,
+        public static readonly Cuda::Kernel Embedding64 = new("embedding_64", "prelude vectors embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_64(
                 const int* tokens,  // (rows)
@@ -283,7 +283,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel EmbeddingOrder256 = new("embedding_order_256", "prelude embedding", 1024,
+        public static readonly Cuda::Kernel EmbeddingOrder256 = new("embedding_order_256", "prelude vectors embedding", 1024,
             """
             extern "C" __global__ void __launch_bounds__(1024, 1) embedding_order_256(
                 const int* tokens, // (rows)
@@ -295,7 +295,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel EmbeddingSums64 = new("embedding_sums_64", "prelude embedding", 256,
+        public static readonly Cuda::Kernel EmbeddingSums64 = new("embedding_sums_64", "prelude vectors embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_sums_64(
                 const int* tokens,     // (rows)
@@ -310,7 +310,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel EmbeddingRest64 = new("embedding_rest_64", "prelude embedding", 256,
+        public static readonly Cuda::Kernel EmbeddingRest64 = new("embedding_rest_64", "prelude vectors embedding", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_rest_64(
                 const int* tokens,     // (rows)
@@ -374,7 +374,7 @@ partial class Routed
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel Rotary8x16Of192 = new("rotary_8x16_of_192", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Rotary8x16Of192 = new("rotary_8x16_of_192", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rotary_8x16_of_192(
                 element* x,           // (rows, 192)
@@ -543,7 +543,7 @@ partial class Routed
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel AddRmsNorm64 = new("add_rms_norm_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel AddRmsNorm64 = new("add_rms_norm_64", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) add_rms_norm_64(
                 const float* x,    // (rows, 64)
@@ -609,7 +609,7 @@ partial class Routed
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel Swiglu192 = new("swiglu_192", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Swiglu192 = new("swiglu_192", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) swiglu_192(
                 const element* gate_up, // (rows, 2 x 192)
@@ -688,7 +688,7 @@ partial class Routed
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel Add64Float = new("add_64_float", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Add64Float = new("add_64_float", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) add_64_float(
                 const float* a,   // (rows, 64)
@@ -800,7 +800,7 @@ partial class Routed
             ResultMapped = true,
         };
 
-        public static readonly Cuda::Kernel SwigluGradient192 = new("swiglu_gradient_192", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel SwigluGradient192 = new("swiglu_gradient_192", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) swiglu_gradient_192(
                 const element* gate_up,  // (rows, 2 x 192)
@@ -912,7 +912,7 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64AddNarrow = new("rms_norm_gradient_64_add_narrow", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64AddNarrow = new("rms_norm_gradient_64_add_narrow", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_add_narrow(
                 const element* dy,     // (rows, 64)
@@ -1011,7 +1011,7 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel RotaryGradient8x16Of192 = new("rotary_gradient_8x16_of_192", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel RotaryGradient8x16Of192 = new("rotary_gradient_8x16_of_192", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rotary_gradient_8x16_of_192(
                 element* x,           // (rows, 192)
@@ -1105,7 +1105,7 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel RmsNormGradient64AddNarrowRouterOf128 = new("rms_norm_gradient_64_add_narrow_router_of_128", "prelude routing rms_norm rms_norm_routed", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64AddNarrowRouterOf128 = new("rms_norm_gradient_64_add_narrow_router_of_128", "prelude vectors routing rms_norm rms_norm_routed", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_add_narrow_router_of_128(
                 const element* dy,      // (rows, 64)
@@ -1130,7 +1130,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel RouterScoresNorm64 = new("router_scores_norm_64", "prelude routing rms_norm rms_norm_routed", 256,
+        public static readonly Cuda::Kernel RouterScoresNorm64 = new("router_scores_norm_64", "prelude vectors routing rms_norm rms_norm_routed", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) router_scores_norm_64(
                 const float* x,    // (rows, 64)
@@ -1146,7 +1146,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel RouterScores64 = new("router_scores_64", "prelude routing", 256,
+        public static readonly Cuda::Kernel RouterScores64 = new("router_scores_64", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) router_scores_64(
                 const float* x, // (rows, 64)
@@ -1168,7 +1168,7 @@ partial class Routed
             }
             """, 512);
 
-        public static readonly Cuda::Kernel RoutingLoss16Of128 = new("routing_loss_16_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel RoutingLoss16Of128 = new("routing_loss_16_of_128", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) routing_loss_16_of_128(
                 const float* logits, // (rows)
@@ -1180,7 +1180,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel GatherRmsNorm64_16Of128 = new("gather_rms_norm_64_16_of_128", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64_16Of128 = new("gather_rms_norm_64_16_of_128", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64_16_of_128(
                 const float* x,      // (stream rows, 64)
@@ -1285,7 +1285,7 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel Add64 = new("add_64", "prelude elementwise", 256,
+        public static readonly Cuda::Kernel Add64 = new("add_64", "prelude vectors elementwise", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) add_64(
                 const element* a, // (rows, 64)
@@ -1315,7 +1315,7 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel GatesIdentity16Of128 = new("gates_identity_16_of_128", "prelude routing", 256,
+        public static readonly Cuda::Kernel GatesIdentity16Of128 = new("gates_identity_16_of_128", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gates_identity_16_of_128(
                 const float* scores, // (stream rows)
@@ -1327,7 +1327,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter64_16Of128ScaledNorm = new("scatter_64_16_of_128_scaled_norm", "prelude routing rms_norm rms_norm_routed", 256,
+        public static readonly Cuda::Kernel Scatter64_16Of128ScaledNorm = new("scatter_64_16_of_128_scaled_norm", "prelude vectors routing rms_norm rms_norm_routed", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) scatter_64_16_of_128_scaled_norm(
                 float* x,            // (stream rows, 64), added to
@@ -1344,7 +1344,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter64_16Of128ScaledInPlace = new("scatter_64_16_of_128_scaled_in_place", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64_16Of128ScaledInPlace = new("scatter_64_16_of_128_scaled_in_place", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_16_of_128_scaled_in_place(
                 const float* x,      // (stream rows, 64)
@@ -1358,7 +1358,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel GatherScaleGradient64_16Of128Narrow = new("gather_scale_gradient_64_16_of_128_narrow", "prelude rows", 256,
+        public static readonly Cuda::Kernel GatherScaleGradient64_16Of128Narrow = new("gather_scale_gradient_64_16_of_128_narrow", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gather_scale_gradient_64_16_of_128_narrow(
                 const float* dy,     // (stream rows, 64)
@@ -1374,7 +1374,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel RmsNormGradient64ApartNarrow = new("rms_norm_gradient_64_apart_narrow", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel RmsNormGradient64ApartNarrow = new("rms_norm_gradient_64_apart_narrow", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) rms_norm_gradient_64_apart_narrow(
                 const element* dy,     // (rows, 64)
@@ -1391,7 +1391,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel EnteredGradientIdentity64_16Of128LossNarrow = new("entered_gradient_identity_64_16_of_128_loss_narrow", "prelude routing rms_norm rms_norm_routed", 256,
+        public static readonly Cuda::Kernel EnteredGradientIdentity64_16Of128LossNarrow = new("entered_gradient_identity_64_16_of_128_loss_narrow", "prelude vectors routing rms_norm rms_norm_routed", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) entered_gradient_identity_64_16_of_128_loss_narrow(
                 const element* dy,      // (rows, 64)
@@ -1434,7 +1434,7 @@ partial class Routed
                     decode_logits<64, 256, DECODE_ROWS>(weight, x, gain, normed, wanted, logits, rows, epsilon);
                 }
                 """),
-            GatheredNorm = new("decode_64_head_norm", "prelude rms_norm", 256,
+            GatheredNorm = new("decode_64_head_norm", "prelude vectors rms_norm", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) decode_64_head_norm(
                     const float* x,    // (stream rows, 64)
@@ -1450,7 +1450,7 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude rms_norm", 256,
+        public static readonly Cuda::Kernel GatherRmsNorm64 = new("gather_rms_norm_64", "prelude vectors rms_norm", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) gather_rms_norm_64(
                 const float* x,      // (stream rows, 64)
@@ -1576,7 +1576,7 @@ partial class Routed
                     decode_down<192, 64, DECODE_ROWS>(weight, hidden, t, x, rows);
                 }
                 """),
-            Norm = new("decode_64_norm", "prelude rms_norm", 256,
+            Norm = new("decode_64_norm", "prelude vectors rms_norm", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) decode_64_norm(
                     const float* x,    // (stream rows, 64)
@@ -1886,7 +1886,7 @@ partial class Routed
                     decode_down_routed<192, 64, DECODE_ROWS>(weight, hidden, t, gates, of, x, rows);
                 }
                 """),
-            Norm = new("decode_64_routed_norm", "prelude rms_norm", 256,
+            Norm = new("decode_64_routed_norm", "prelude vectors rms_norm", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_norm(
                     const float* x,    // (stream rows, 64)
@@ -1898,7 +1898,7 @@ partial class Routed
                     rms_norm_fwd<64>(x, gain, normed, nullptr, rows, epsilon);
                 }
                 """),
-            GatheredNorm = new("decode_64_routed_gathered_norm", "prelude rms_norm", 256,
+            GatheredNorm = new("decode_64_routed_gathered_norm", "prelude vectors rms_norm", 256,
                 """
                 extern "C" __global__ void __launch_bounds__(256, 1) decode_64_routed_gathered_norm(
                     const float* x,    // (stream rows, 64)
@@ -1916,7 +1916,7 @@ partial class Routed
 
         public static readonly Cuda::DecodeRouterKernel Decode64RouterIdentity = new("decode_64_router_identity")
         {
-            Route = new("decode_64_route_identity", "prelude routing decode_route", 1024,
+            Route = new("decode_64_route_identity", "prelude vectors routing decode_route", 1024,
                 """
                 extern "C" __global__ void __launch_bounds__(1024, 1) decode_64_route_identity(
                     const float* x,         // (rows, 64)
@@ -2012,7 +2012,7 @@ partial class Routed
                 """),
         };
 
-        public static readonly Cuda::Kernel GatesIdentity = new("gates_identity", "prelude routing", 256,
+        public static readonly Cuda::Kernel GatesIdentity = new("gates_identity", "prelude vectors routing", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 1) gates_identity(
                 const float* scores, // (stream rows)
@@ -2024,7 +2024,7 @@ partial class Routed
             }
             """);
 
-        public static readonly Cuda::Kernel Scatter64ScaledInPlace = new("scatter_64_scaled_in_place", "prelude rows", 256,
+        public static readonly Cuda::Kernel Scatter64ScaledInPlace = new("scatter_64_scaled_in_place", "prelude vectors rows", 256,
             """
             extern "C" __global__ void __launch_bounds__(256, 4) scatter_64_scaled_in_place(
                 const float* x,      // (stream rows, 64)

@@ -17,7 +17,7 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
     public void SwiGlu_of_a_product(int rows)
     {
         var kernel = new FusedLinear("linear_swiglu", LinearKernels.Of(LinearPass.Forward, 2 * Width, Inputs),
-            Entry("prelude elementwise", "const element* x, element* y, Rows rows", $"swiglu_fwd<{Width}>(x, y, rows);", 256), Width)
+            Entry("prelude vectors elementwise", "const element* x, element* y, Rows rows", $"swiglu_fwd<{Width}>(x, y, rows);", 256), Width)
         {
             Hopper = Entry(OverlappedFamilies, $"{Map}x, {Map}w, bf16* h, bf16* branches, int rows",
                 $"linear_overlapped_sm90<LinearTile<256, false, false, 3, LINEAR_CLUSTER, 8, 2, {Width}>>(x, w, rows, {2 * Width}, {Inputs}, OverlappedSwiGlu{{h, branches, {Width}}});", 384),
@@ -42,7 +42,7 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
     public void The_gradient_of_SwiGlu_s_branches_in_their_place(int rows)
     {
         var kernel = new FusedLinear("swiglu_input_gradient", LinearKernels.Of(LinearPass.InputGradient, Inputs, Width),
-            Entry("prelude elementwise", "const element* x, const element* dy, element* dx, Rows rows", $"swiglu_bwd<{Width}>(x, dy, dx, rows);", 256), Width)
+            Entry("prelude vectors elementwise", "const element* x, const element* dy, element* dx, Rows rows", $"swiglu_bwd<{Width}>(x, dy, dx, rows);", 256), Width)
         {
             Hopper = Entry(OverlappedFamilies, $"{Map}dy, {Map}w, const bf16* branches, bf16* d_branches, int rows",
                 $"linear_overlapped_sm90<LinearTile<256, false, true, 3, LINEAR_CLUSTER, 2>>(dy, w, rows, {Width}, {Inputs}, OverlappedSwiGluGradient{{branches, d_branches, {Width}}});", 384),
@@ -65,7 +65,7 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
     {
         const int Columns = 4 * HeadWidth;
         var kernel = new FusedLinear("linear_rotary", LinearKernels.Of(LinearPass.Forward, Columns, Inputs),
-            Entry("prelude elementwise", "element* x, const int* positions, const float2* table, Rows rows", $"rotary<{Heads}, {HeadWidth}, {Columns}, false>(x, positions, table, rows);", 256), Heads * HeadWidth / 2)
+            Entry("prelude vectors elementwise", "element* x, const int* positions, const float2* table, Rows rows", $"rotary<{Heads}, {HeadWidth}, {Columns}, false>(x, positions, table, rows);", 256), Heads * HeadWidth / 2)
         {
             Hopper = Entry(Families, $"{Map}x, {Map}w, {Map}y, int rows, const int* positions, const float2* table",
                 $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(x, w, rows, {Columns}, {Inputs}, 1, RotaryStore<{HeadWidth}, {Heads * HeadWidth}>{{y, positions, table, rows}});", 384),
@@ -89,7 +89,7 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
     public void Sum_of_a_product_and_what_is_there(int rows)
     {
         var kernel = new FusedLinear("linear_sum", LinearKernels.Of(LinearPass.Forward, Width, Inputs),
-            Entry("prelude elementwise", "const element* a, const element* b, element* sum, Rows rows", $"add<{Width}, element, element, element>(a, b, sum, rows);", 256), Width)
+            Entry("prelude vectors elementwise", "const element* a, const element* b, element* sum, Rows rows", $"add<{Width}, element, element, element>(a, b, sum, rows);", 256), Width)
         {
             Hopper = Entry(Families, $"{Map}x, {Map}w, const element* residual, element* y, int rows",
                 $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(x, w, rows, {Width}, {Inputs}, 1, PairStore<AddTo<element, element>>{{AddTo<element, element>{{residual, y, {Width}}}, rows, {Width}}});", 384),

@@ -73,7 +73,7 @@ internal static class CudaDecodeKernels
     private static CudaText Route(int width, GateKind kind)
     {
         var d = Literal.Of(width);
-        return new CudaText($"decode_{d}_route_{kind.ToString().ToLowerInvariant()}", "prelude routing decode_route", 1024, EquatableArray.Of(
+        return new CudaText($"decode_{d}_route_{kind.ToString().ToLowerInvariant()}", "prelude vectors routing decode_route", 1024, EquatableArray.Of(
             Pointer("const float", "x", $"(rows, {d})"), Pointer("const float", "w", $"({d})"), Pointer("const float", "logits", "(rows), or null"),
             Pointer("const int", "positions", "(rows)"), Pointer("const int", "sequences", "(rows)"), Pointer("const int", "use_forced", "(1)"), Pointer("const int", "forced", "(rows)"),
             Pointer("int", "entered", "(active)"), Pointer("int", "entered_positions", "(active)"), Pointer("int", "entered_sequences", "(active)"), Pointer("int", "active", "(1)"),
@@ -123,11 +123,11 @@ internal static class CudaDecodeKernels
             new("Down", routed
                 ? Product("down", f, $"decode_down_routed<{f}, {d}, DECODE_ROWS>", Weight(d, f), hidden, t, Pointer("const float", "gates", "(rows), or null"), of, x with { Type = "float*" }, Rows)
                 : Product("down", f, $"decode_down<{f}, {d}, DECODE_ROWS>", Weight(d, f), hidden, t, x with { Type = "float*" }, Rows)),
-            new("Norm", new CudaText(name + "_norm", "prelude rms_norm", 256, EquatableArray.Of(x, gain, normed with { Type = "element*" }, Rows, epsilon),
+            new("Norm", new CudaText(name + "_norm", "prelude vectors rms_norm", 256, EquatableArray.Of(x, gain, normed with { Type = "element*" }, Rows, epsilon),
                 $"rms_norm_fwd<{d}>(x, gain, normed, nullptr, rows, epsilon);")),
         ];
         if (routed)
-            forms.Add(new("GatheredNorm", new CudaText(name + "_gathered_norm", "prelude rms_norm", 256,
+            forms.Add(new("GatheredNorm", new CudaText(name + "_gathered_norm", "prelude vectors rms_norm", 256,
                 EquatableArray.Of(x, of, gain, t with { Type = "float*", Name = "gathered" }, normed with { Type = "element*" }, Rows, epsilon),
                 $"rms_norm_gather_fwd<{d}, 0, 0>(x, of, gain, gathered, normed, nullptr, rows, epsilon);")));
         return new OperationEntry("DecodeLayerKernel", name, $"{d}, {h}, {g}, {w}, {f}", forms.ToEquatableArray());
@@ -158,7 +158,7 @@ internal static class CudaDecodeKernels
         List<EntryForm> forms =
         [
             new("Logits", Product(name, d, $"decode_logits<{d}, {v}, DECODE_ROWS>", Pointer("const bf16", "weight", $"({v}, {d})"), x, gain, normed, wanted, Pointer("float", "logits", $"(rows, {v})"), Rows, epsilon)),
-            new("GatheredNorm", new CudaText(name + "_norm", "prelude rms_norm", 256,
+            new("GatheredNorm", new CudaText(name + "_norm", "prelude vectors rms_norm", 256,
                 EquatableArray.Of(x, wanted, gain, Pointer("float", "gathered", $"(rows, {d})"), normed with { Type = "element*" }, Rows, epsilon),
                 $"rms_norm_gather_fwd<{d}, 0, 0>(x, wanted, gain, gathered, normed, nullptr, rows, epsilon);")),
         ];

@@ -22,7 +22,7 @@ internal static class CudaElementwiseKernels
         CudaKernel.For<Narrow>("narrow", n => [Read("x", n.Inputs[0]), Write("y", n.Output)], c =>
         {
             var width = Literal.Of(c.Width("x"));
-            return c.Flat(Forwarding($"narrow_{width}", "elementwise", $"narrow<{width}>",
+            return c.Flat(Forwarding($"narrow_{width}", "vectors elementwise", $"narrow<{width}>",
                 Pointer("const float", "x", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Rows), "x", c.Width("x"), c["x"], c["y"]);
         }),
         CudaKernel.For<Add>("add", n => [Read("a", n.Inputs[0]), Read("b", n.Inputs[1]), Write("sum", n.Output, inPlaceOf: n.Inputs[0])], AddForward),
@@ -33,14 +33,14 @@ internal static class CudaElementwiseKernels
         CudaKernel.For<Silu>("silu", n => [Read("x", n.Inputs[0]), Write("y", n.Output)], c =>
         {
             var width = Literal.Of(c.Width("x"));
-            return c.Flat(Forwarding($"silu_{width}", "elementwise", $"silu_fwd<{width}>",
+            return c.Flat(Forwarding($"silu_{width}", "vectors elementwise", $"silu_fwd<{width}>",
                 Pointer("const element", "x", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Rows), "x", c.Width("x"), c["x"], c["y"]);
         }),
         CudaKernel.For<SiluGradient>("silu_gradient",
             n => [Read("x", n.Inputs[0]), Read("dy", n.Inputs[1]), Write("dx", n.Output, inPlaceOf: n.Inputs[1])], c =>
         {
             var width = Literal.Of(c.Width("x"));
-            return c.Flat(Forwarding($"silu_gradient_{width}", "elementwise", $"silu_bwd<{width}>",
+            return c.Flat(Forwarding($"silu_gradient_{width}", "vectors elementwise", $"silu_bwd<{width}>",
                 Pointer("const element", "x", $"(rows, {width})"), Pointer("const element", "dy", $"(rows, {width})"), Pointer("element", "dx", $"(rows, {width}), may be dy"), Rows),
                 "x", c.Width("x"), c["x"], c["dy"], c["dx"]);
         }),
@@ -53,7 +53,7 @@ internal static class CudaElementwiseKernels
         CudaKernel.For<BiasGradient>("bias_gradient", n => [Read("dy", n.Inputs[0]), Write("dbias", n.Output)], c =>
         {
             var width = Literal.Of(c.Width("dy"));
-            return c.WithColumnSums(Forwarding($"column_sums_{width}", "elementwise", $"column_sums<{width}>",
+            return c.WithColumnSums(Forwarding($"column_sums_{width}", "vectors elementwise", $"column_sums<{width}>",
                 Pointer("const element", "dy", $"(rows, {width})"), Pointer("float", "partials", $"(blocks, {width})"), Rows), "dy", c.Width("dy"), c["dbias"], c["dy"]);
         }),
         // The last node of a loss term: reports carry the unweighted loss, and gradients carry the weight themselves.
@@ -74,7 +74,7 @@ internal static class CudaElementwiseKernels
 
     /// <summary>The sum of two, element by element.</summary>
     public static CudaText Sum(int width, string a, string b, string sum) =>
-        Forwarding($"add_{Literal.Of(width)}{Suffix(a)}{Suffix(b)}", "elementwise", $"add<{Literal.Of(width)}, {a}, {b}, {sum}>",
+        Forwarding($"add_{Literal.Of(width)}{Suffix(a)}{Suffix(b)}", "vectors elementwise", $"add<{Literal.Of(width)}, {a}, {b}, {sum}>",
             Pointer($"const {a}", "a", $"(rows, {Literal.Of(width)})"), Pointer($"const {b}", "b", $"(rows, {Literal.Of(width)})"),
             Pointer(sum, "sum", $"(rows, {Literal.Of(width)}), may be a or b"), Rows);
 
@@ -83,24 +83,24 @@ internal static class CudaElementwiseKernels
 
     /// <summary>Rotates the first heads of rows of <paramref name="stride"/> columns in place.</summary>
     public static CudaText Rotation(int heads, int headWidth, int stride, bool backward) => Forwarding(
-        $"rotary_{(backward ? "gradient_" : "")}{Literal.Of(heads)}x{Literal.Of(headWidth)}_of_{Literal.Of(stride)}", "elementwise",
+        $"rotary_{(backward ? "gradient_" : "")}{Literal.Of(heads)}x{Literal.Of(headWidth)}_of_{Literal.Of(stride)}", "vectors elementwise",
         $"rotary<{Literal.Of(heads)}, {Literal.Of(headWidth)}, {Literal.Of(stride)}, {Flag(backward)}>",
         Pointer("element", "x", $"(rows, {Literal.Of(stride)})"), Pointer("const int", "positions", "(rows)"),
         Pointer("const float2", "table", $"(context, {Literal.Of(headWidth / 2)}) cosine and sine"), Rows);
 
     /// <summary>SwiGLU of two branches side by side.</summary>
-    public static CudaText SwiGluForward(int width) => Forwarding($"swiglu_{Literal.Of(width)}", "elementwise", $"swiglu_fwd<{Literal.Of(width)}>",
+    public static CudaText SwiGluForward(int width) => Forwarding($"swiglu_{Literal.Of(width)}", "vectors elementwise", $"swiglu_fwd<{Literal.Of(width)}>",
         Pointer("const element", "gate_up", $"(rows, 2 x {Literal.Of(width)})"), Pointer("element", "hidden", $"(rows, {Literal.Of(width)})"), Rows);
 
     /// <summary>The gradient of both branches of SwiGLU.</summary>
-    public static CudaText SwiGluBackward(int width) => Forwarding($"swiglu_gradient_{Literal.Of(width)}", "elementwise", $"swiglu_bwd<{Literal.Of(width)}>",
+    public static CudaText SwiGluBackward(int width) => Forwarding($"swiglu_gradient_{Literal.Of(width)}", "vectors elementwise", $"swiglu_bwd<{Literal.Of(width)}>",
         Pointer("const element", "gate_up", $"(rows, 2 x {Literal.Of(width)})"), Pointer("const element", "d_hidden", $"(rows, {Literal.Of(width)})"),
         Pointer("element", "d_gate_up", $"(rows, 2 x {Literal.Of(width)}), may be gate_up"), Rows);
 
     private static IEnumerable<string> EmbeddingForward(CudaCall c)
     {
         var width = Literal.Of(c.Width("y"));
-        return c.Flat(Forwarding($"embedding_{width}", "embedding", $"embedding_fwd<{width}>",
+        return c.Flat(Forwarding($"embedding_{width}", "vectors embedding", $"embedding_fwd<{width}>",
             Pointer("const int", "tokens", "(rows)"), Pointer("const float", "table", $"(vocabulary, {width})"), Pointer("float", "stream", $"(rows, {width})"), Rows),
             "y", c.Width("y"), c["tokens"], c["table"], c["y"]);
     }
@@ -108,13 +108,13 @@ internal static class CudaElementwiseKernels
     private static IEnumerable<string> EmbeddingBackward(CudaCall c)
     {
         var (width, vocabulary) = (Literal.Of(c.Width("dy")), c.Op<EmbeddingGradient>().Vocabulary);
-        var order = new CudaText($"embedding_order_{Literal.Of(vocabulary)}", "prelude embedding", 1024, EquatableArray.Of(
+        var order = new CudaText($"embedding_order_{Literal.Of(vocabulary)}", "prelude vectors embedding", 1024, EquatableArray.Of(
             Pointer("const int", "tokens", "(rows)"), Pointer("int", "starts", $"({Literal.Of(vocabulary)} + 1)"), Pointer("int", "order", "(rows)"), Value("int", "rows")),
             $"embedding_order<{Literal.Of(vocabulary)}>(tokens, starts, order, rows);");
-        var sums = Forwarding($"embedding_sums_{width}", "embedding", $"embedding_chunk_sums<{width}>",
+        var sums = Forwarding($"embedding_sums_{width}", "vectors embedding", $"embedding_chunk_sums<{width}>",
             Pointer("const int", "tokens", "(rows)"), Pointer("const int", "starts", ""), Pointer("const int", "order", "(rows)"), Pointer("const float", "d_stream", $"(rows, {width})"),
             Pointer("float", "gradient", $"(vocabulary, {width}), added to"), Pointer("float", "partials", $"(blocks, 2, {width})"), Value("int", "rows"));
-        var rest = Forwarding($"embedding_rest_{width}", "embedding", $"embedding_long_sums<{width}>",
+        var rest = Forwarding($"embedding_rest_{width}", "vectors embedding", $"embedding_long_sums<{width}>",
             Pointer("const int", "tokens", "(rows)"), Pointer("const int", "starts", ""), Pointer("const int", "order", "(rows)"),
             Pointer("const float", "partials", $"(blocks, 2, {width})"), Pointer("float", "gradient", $"(vocabulary, {width}), added to"), Value("int", "rows"));
         var rows = c.Most("dy");

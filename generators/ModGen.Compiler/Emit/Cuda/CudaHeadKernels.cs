@@ -53,19 +53,19 @@ internal static class CudaHeadKernels
     {
         // Up to eight words of 16 bytes a thread stay in registers, while two thousand threads fit a multiprocessor.
         var threads = vocabulary <= 2048 ? 256 : vocabulary <= 32768 ? 512 : 1024;
-        return new CudaText($"cross_entropy_{Literal.Of(vocabulary)}{(gradient ? "_gradient" : "")}", "prelude cross_entropy", threads, EquatableArray.Of(
+        return new CudaText($"cross_entropy_{Literal.Of(vocabulary)}{(gradient ? "_gradient" : "")}", "prelude vectors cross_entropy", threads, EquatableArray.Of(
             Pointer("element", "logits", $"(rows, {Literal.Of(vocabulary)}){(gradient ? ", their gradient after" : "")}"), Pointer("const int", "targets", "(rows)"),
             Pointer("float", "losses", "(rows)"), Pointer("const float", "loss_scale", "(1)")),
             $"cross_entropy<{Literal.Of(vocabulary)}, {Literal.Of(threads)}, {Flag(gradient)}>(logits, targets, losses, loss_scale);", Blocks: threads == 512 ? 2 : 1);
     }
 
     private static CudaText ShortCrossEntropy(int vocabulary, bool gradient) => new(
-        $"cross_entropy_{Literal.Of(vocabulary)}{(gradient ? "_gradient" : "")}", "prelude cross_entropy", 256, EquatableArray.Of(
+        $"cross_entropy_{Literal.Of(vocabulary)}{(gradient ? "_gradient" : "")}", "prelude vectors cross_entropy", 256, EquatableArray.Of(
             Pointer("element", "logits", $"(rows, {Literal.Of(vocabulary)}){(gradient ? ", their gradient after" : "")}"), Pointer("const int", "targets", "(rows)"),
             Pointer("float", "losses", "(rows)"), Pointer("const float", "loss_scale", "(1)"), Value("int", "rows")),
         $"cross_entropy_rows<{Literal.Of(vocabulary)}, {Flag(gradient)}>(logits, targets, losses, loss_scale, rows);");
 
-    private static CudaText SumLosses { get; } = new("mean_loss", "prelude cross_entropy", 1024, EquatableArray.Of(
+    private static CudaText SumLosses { get; } = new("mean_loss", "prelude vectors cross_entropy", 1024, EquatableArray.Of(
         Pointer("const float", "losses", "(rows)"), Value("int", "rows"), Pointer("const float", "inverse_count", "(1)"), Pointer("float", "loss", "(1)")),
         "sum_losses(losses, rows, inverse_count, loss);");
 }

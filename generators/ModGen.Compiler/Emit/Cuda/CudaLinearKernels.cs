@@ -115,7 +115,7 @@ internal static class CudaLinearKernels
     private static LinearEntry EntryOfFewOutputs(
         string name, string pass, int outputs, int inputs, List<EntryParameter> parameters, string body, string? few = null)
     {
-        List<EntryForm> forms = [new("Plain", new CudaText(name, "prelude linear_stores linear_outputs", 256, parameters.ToEquatableArray(), body))];
+        List<EntryForm> forms = [new("Plain", new CudaText(name, "prelude vectors linear_stores linear_outputs", 256, parameters.ToEquatableArray(), body))];
         if (few is not null)
             forms.Add(FewRows(name, parameters, few));
         return new LinearEntry(name, pass, outputs, inputs, forms.ToEquatableArray(), ResultMapped: false, FewOutputs: true);

@@ -28,7 +28,7 @@ internal static class CudaNormKernels
     private static IEnumerable<string> Forward(CudaCall c)
     {
         var width = Literal.Of(c.Width("x"));
-        var text = Entry($"rms_norm_{width}", "rms_norm", $"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon);",
+        var text = Entry($"rms_norm_{width}", "vectors rms_norm", $"rms_norm_fwd<{width}>(x, gain, y, rstd, rows, epsilon);",
             Pointer("const float", "x", $"(rows, {width})"), Pointer("const float", "gain", $"({width})"),
             Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
         var launch = c.Row(text, "x", c["x"], c["gain"], c["y"], c["rstd"], Literal.Float(c.Op<RmsNorm>().Epsilon));
@@ -43,7 +43,7 @@ internal static class CudaNormKernels
     private static IEnumerable<string> AddForward(CudaCall c)
     {
         var (width, delta) = (Literal.Of(c.Width("x")), c.Element("a"));
-        var text = Entry($"add_rms_norm_{width}{Suffix(delta)}", "rms_norm", $"rms_norm_add_fwd<{width}, {delta}>(x, a, gain, sum, y, rstd, rows, epsilon);",
+        var text = Entry($"add_rms_norm_{width}{Suffix(delta)}", "vectors rms_norm", $"rms_norm_add_fwd<{width}, {delta}>(x, a, gain, sum, y, rstd, rows, epsilon);",
             Pointer("const float", "x", $"(rows, {width})"), Pointer($"const {delta}", "a", $"(rows, {width})"), Pointer("const float", "gain", $"({width})"),
             Pointer("float", "sum", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
         return c.ByRow(text, "x",
@@ -53,7 +53,7 @@ internal static class CudaNormKernels
     private static IEnumerable<string> GatherForward(CudaCall c)
     {
         var (width, length, selected) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"));
-        var text = Entry($"gather_rms_norm_{width}{Selection(length, selected)}", "rms_norm", $"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon);",
+        var text = Entry($"gather_rms_norm_{width}{Selection(length, selected)}", "vectors rms_norm", $"rms_norm_gather_fwd<{width}, {length}, {selected}>(x, selected, gain, gathered, y, rstd, rows, epsilon);",
             Pointer("const float", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("const float", "gain", $"({width})"),
             Pointer("float", "gathered", $"(rows, {width})"), Pointer("element", "y", $"(rows, {width})"), Pointer("float", "rstd", "(rows)"), Value("float", "epsilon"), Rows);
         return c.ByRow(text with { Blocks = BlocksOfFewRows(c.Width("x")) }, "gathered",
@@ -115,7 +115,7 @@ internal static class CudaNormKernels
 
         public string Launch()
         {
-            var text = Entry(_name, "rms_norm", $"rms_norm_bwd<{_width}, {_dy}, {_flags}>({Operands}, partials, rows);",
+            var text = Entry(_name, "vectors rms_norm", $"rms_norm_bwd<{_width}, {_dy}, {_flags}>({Operands}, partials, rows);",
                 [.. _parameters, Pointer("float", "partials", $"(blocks, {_width})"), Rows]);
             return _call.ColumnSums(text, "x", _call.Width("x"), [_call["dgain"]], [.. _arguments]);
         }
@@ -125,7 +125,7 @@ internal static class CudaNormKernels
         {
             var length = _call.Length("x");
             var text = Entry(
-                $"{_name}_router_of_{Literal.Of(length)}", "routing rms_norm rms_norm_routed",
+                $"{_name}_router_of_{Literal.Of(length)}", "vectors routing rms_norm rms_norm_routed",
                 $"rms_norm_bwd_passing<{_width}, {_dy}, {_flags}, {Literal.Of(length)}>(\n    {Operands}, scores, selected, entered, scale, weight, w, partials, router_partials, rows);",
                 [
                     .. _parameters, Pointer("const float", "scores", "(rows)"), Pointer("const int", "selected", "(batch, entered)"), Value("int", "entered"),

@@ -9,7 +9,7 @@ namespace ModGen.Compiler.Emit.Cuda;
 /// <summary>A routed layer of a decode step of one row as one kernel: decode_persistent of the kernel families.</summary>
 internal static class CudaPersistentLayer
 {
-    private const string Families = "prelude sm80 routing cached_attention decode_products decode_layer decode_persistent";
+    private const string Families = "prelude vectors sm80 routing cached_attention decode_products decode_layer decode_persistent";
 
     // Columns that a warp takes at a time, warps of a block, query heads that it attends with together, and what a block may hold of shared memory besides the sums of products.
     private const int Step = 256, Warps = 16, HeadsTogether = 4, SharedBytes = 40 * 1024;

@@ -11,7 +11,7 @@ namespace ModGen.Compiler.Emit.Cuda;
 /// <summary>Routers, selections, gates, their losses, and the rows that they move.</summary>
 internal static class CudaRoutingKernels
 {
-    private const string Routed = "routing rms_norm rms_norm_routed";
+    private const string Routed = "vectors routing rms_norm rms_norm_routed";
 
     public static IReadOnlyList<CudaKernel> Fused { get; } =
     [
@@ -40,33 +40,33 @@ internal static class CudaRoutingKernels
         CudaKernel.For<Gate>("gate", n => [Read("scores", n.Inputs[0]), Read("indices", n.Inputs[1]), Write("gates", n.Output)], c =>
         {
             var (kind, length, selected) = (c.Op<Gate>().Kind, c.Samples ? 0 : c.Type("scores").Extents[0], c.Selected("indices"));
-            return c.Scalars(Forwarding($"gates_{kind.ToString().ToLowerInvariant()}{Selection(length, selected)}", "routing", $"gates<Gate::{kind}, {length}, {selected}>",
+            return c.Scalars(Forwarding($"gates_{kind.ToString().ToLowerInvariant()}{Selection(length, selected)}", "vectors routing", $"gates<Gate::{kind}, {length}, {selected}>",
                 Pointer("const float", "scores", "(stream rows)"), Pointer("const int", "selected", "(rows)"), Pointer("float", "gate", "(rows)"), Rows), "gates", c["scores"], c["indices"], c["gates"]);
         }),
         CudaKernel.For<GateGradient>("gate_gradient",
             n => [Read("gates", n.Inputs[0]), Read("dgates", n.Inputs[1]), Read("indices", n.Inputs[2]), Write("dscores", n.Output)], c =>
         {
             var (kind, length, selected) = (c.Op<GateGradient>().Kind, c.Type("dscores").Extents[0], c.Selected("indices"));
-            return c.Scalars(Forwarding($"gates_{kind.ToString().ToLowerInvariant()}_gradient{Selection(length, selected)}", "routing", $"gate_bwd<Gate::{kind}, {length}, {selected}>",
+            return c.Scalars(Forwarding($"gates_{kind.ToString().ToLowerInvariant()}_gradient{Selection(length, selected)}", "vectors routing", $"gate_bwd<Gate::{kind}, {length}, {selected}>",
                 Pointer("const float", "gate", "(selected rows)"), Pointer("const float", "d_gate", "(selected rows)"), Pointer("const int", "selected", "(selected rows)"),
                 Pointer("float", "d_scores", "(rows)"), Rows), "dscores", c["gates"], c["dgates"], c["indices"], c["dscores"]);
         }),
         CudaKernel.For<RoutingLoss>("routing_loss", n => [Read("logits", n.Inputs[0]), Read("indices", n.Inputs[1]), Write("loss", n.Output)], c =>
         {
             var (length, selected) = (c.Type("logits").Extents[0], c.Selected("indices"));
-            return c.WithTotal(Forwarding($"routing_loss{Selection(length, selected)}", "routing", $"routing_loss<{length}, {selected}>",
+            return c.WithTotal(Forwarding($"routing_loss{Selection(length, selected)}", "vectors routing", $"routing_loss<{length}, {selected}>",
                 Pointer("const float", "logits", "(rows)"), Pointer("const int", "selected", "(selected rows)"), Pointer("float", "partials", "(blocks)"), Rows), "logits", c["loss"], c["logits"], c["indices"]);
         }),
         CudaKernel.For<GatherRows>("gather", n => [Read("x", n.Inputs[0]), Read("indices", n.Inputs[1]), Write("y", n.Output)], c =>
         {
             var (width, length, selected, element) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"), c.Element("x"));
-            return c.ByRow(Forwarding($"gather_{width}{Selection(length, selected)}{Suffix(element)}", "rows", $"gather_rows<{width}, {length}, {selected}, {element}>",
+            return c.ByRow(Forwarding($"gather_{width}{Selection(length, selected)}{Suffix(element)}", "vectors rows", $"gather_rows<{width}, {length}, {selected}, {element}>",
                 Pointer($"const {element}", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer(element, "y", $"(rows, {width})"), Rows), "y", c["x"], c["indices"], c["y"]);
         }),
         CudaKernel.For<NarrowRows>("narrow_rows", n => [Read("x", n.Inputs[0]), Read("into", n.Inputs[1]), Read("indices", n.Inputs[2]), Overwrite("y", n.Output, over: n.Inputs[1])], c =>
         {
             var (width, length, selected) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"));
-            return c.ByRow(Forwarding($"narrow_rows_{width}{Selection(length, selected)}", "rows", $"narrow_rows<{width}, {length}, {selected}>",
+            return c.ByRow(Forwarding($"narrow_rows_{width}{Selection(length, selected)}", "vectors rows", $"narrow_rows<{width}, {length}, {selected}>",
                 Pointer("const float", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("element", "y", $"(stream rows, {width})"), Rows),
                 "indices", c["x"], c["indices"], c["y"]);
         }),
@@ -87,7 +87,7 @@ internal static class CudaRoutingKernels
             "above",
             () => c.Row(Entry($"router_scores_norm_{width}{suffix}", Routed, $"router_scores_norm<{sizes}>(x, w, scores, gain, normed, rstd, rows, epsilon{more});",
                 [.. parameters, .. narrow, .. NormAbove(width, "rows")]), "x", [.. arguments, .. narrowArgument, .. NormAboveArguments(c)]),
-            () => c.Row(Entry($"router_scores_{width}{suffix}", "routing", $"router_scores<{sizes}>(x, w, scores, rows{more});", [.. parameters, .. narrow, Rows]), "x", [.. arguments, .. narrowArgument]));
+            () => c.Row(Entry($"router_scores_{width}{suffix}", "vectors routing", $"router_scores<{sizes}>(x, w, scores, rows{more});", [.. parameters, .. narrow, Rows]), "x", [.. arguments, .. narrowArgument]));
     }
 
     /// <summary>x with gate · f added at the selected rows: in place only those are touched, else the whole stream moves on.</summary>
@@ -110,7 +110,7 @@ internal static class CudaRoutingKernels
             "above",
             () => c.Row(Entry($"{name}_norm", Routed, $"scatter_add_norm<{sizes}>(x, selected, f, {gate}, gain, normed, rstd, rows, epsilon);",
                 [Pointer("float", "x", shape + ", added to"), .. parameters, .. NormAbove(width, "stream rows")]), "f", [c["x"], .. arguments, .. NormAboveArguments(c)]),
-            () => c.Row(Entry(name + (inPlace ? "_in_place" : ""), "rows", $"scatter_add_scaled<{sizes}, {Flag(inPlace)}>(x, selected, f, {gate}, y, rows);",
+            () => c.Row(Entry(name + (inPlace ? "_in_place" : ""), "vectors rows", $"scatter_add_scaled<{sizes}, {Flag(inPlace)}>(x, selected, f, {gate}, y, rows);",
                 [Pointer("const float", "x", shape), .. parameters, Pointer("float", "y", shape + (inPlace ? ", the same as x" : "")), Rows]) with { Blocks = inPlace ? BlocksOfFewRows(c.Width("x")) : 1 }, inPlace ? "f" : "x", [c["x"], .. arguments, c["y"]]),
             declares: false); // the scores have
     }
@@ -140,7 +140,7 @@ internal static class CudaRoutingKernels
         arguments.Add(c["dgates"]);
         parameters.Add(Rows);
         var body = $"gather_scale_bwd<{width}, {length}, {selected}, {f}, true, {Flag(narrows)}>(dy, selected, f, gate, df, {(narrows ? "narrow" : "nullptr")}, d_gate, rows);";
-        var text = Entry($"gather_scale_gradient_{width}{Selection(length, selected)}{Suffix(f)}{(narrows ? "_narrow" : "")}", "rows", body, [.. parameters]);
+        var text = Entry($"gather_scale_gradient_{width}{Selection(length, selected)}{Suffix(f)}{(narrows ? "_narrow" : "")}", "vectors rows", body, [.. parameters]);
         return c.ByRow(text, "df", [.. arguments]);
     }
 
@@ -177,7 +177,7 @@ internal static class CudaRoutingKernels
     private static IEnumerable<string> ScatterAdd(CudaCall c)
     {
         var (width, length, selected, y) = (Literal.Of(c.Width("y")), c.Length("sum"), c.Selected("indices"), c.Element("y"));
-        var text = Forwarding($"scatter_add_{width}{Selection(length, selected)}{Suffix(y)}", "rows", $"scatter_add<{width}, {length}, {selected}, {y}>",
+        var text = Forwarding($"scatter_add_{width}{Selection(length, selected)}{Suffix(y)}", "vectors rows", $"scatter_add<{width}, {length}, {selected}, {y}>",
             Pointer($"const {y}", "y", $"(rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("float", "into", $"(stream rows, {width}), added to"), Rows);
         return c.ByRow(text with { Blocks = BlocksOfFewRows(c.Width("y")) }, "y", c["y"], c["indices"], c["sum"]);
     }
@@ -199,13 +199,13 @@ internal static class CudaRoutingKernels
 
         parameters.AddRange([Pointer("float", "partials", $"(blocks, {width})"), Rows]);
         var body = $"router_bwd<{width}, {Flag(narrows)}>(x, w, d_scores, dx, {(narrows ? "narrow" : "nullptr")}, partials, rows);";
-        return c.WithColumnSums(Entry($"router_gradient_{width}{(narrows ? "_narrow" : "")}", "routing", body, [.. parameters]), "x", c.Width("x"), c["dweight"], [.. arguments]);
+        return c.WithColumnSums(Entry($"router_gradient_{width}{(narrows ? "_narrow" : "")}", "vectors routing", body, [.. parameters]), "x", c.Width("x"), c["dweight"], [.. arguments]);
     }
 
     private static IEnumerable<string> LossGradient(CudaCall c, bool adds)
     {
         var (length, selected) = (c.Type("logits").Extents[0], c.Selected("indices"));
-        var text = new CudaText($"routing_loss_gradient{Selection(length, selected)}{(adds ? "_add" : "")}", "prelude routing", 256, EquatableArray.Of(
+        var text = new CudaText($"routing_loss_gradient{Selection(length, selected)}{(adds ? "_add" : "")}", "prelude vectors routing", 256, EquatableArray.Of(
             Pointer("const float", "logits", "(rows)"), Pointer("const int", "selected", "(selected rows)"), Pointer("const float", "scale", "(1)"), Value("float", "weight"),
             Pointer("float", "d_logits", $"(rows){(adds ? ", added to" : "")}"), Value("int", "rows")),
             $"routing_loss_bwd<{length}, {selected}, {Flag(adds)}>(logits, selected, scale, weight, d_logits, rows);");
@@ -216,7 +216,7 @@ internal static class CudaRoutingKernels
     private static IEnumerable<string> ScoresGradient(CudaCall c)
     {
         var (kind, length, selected) = (c.Op<GateGradient>().Kind, c.Type("logits").Extents[0], c.Selected("indices"));
-        var text = new CudaText($"scores_gradient_{kind.ToString().ToLowerInvariant()}{Selection(length, selected)}", "prelude routing", 256, EquatableArray.Of(
+        var text = new CudaText($"scores_gradient_{kind.ToString().ToLowerInvariant()}{Selection(length, selected)}", "prelude vectors routing", 256, EquatableArray.Of(
             Pointer("const float", "gate", "(selected rows)"), Pointer("const float", "d_gate", "(selected rows)"), Pointer("const float", "scores", "(rows)"),
             Pointer("const int", "selected", "(selected rows)"), Pointer("const float", "scale", "(1)"), Value("float", "weight"), Pointer("float", "d_scores", "(rows)"), Value("int", "rows")),
             $"scores_bwd<Gate::{kind}, {length}, {selected}>(gate, d_gate, scores, selected, scale, weight, d_scores, rows);");
@@ -230,7 +230,7 @@ internal static class CudaRoutingKernels
     private static IEnumerable<string> RandomScores(CudaCall c)
     {
         var length = c.Samples ? 0 : c.Type("scores").Extents[0];
-        var text = Entry($"random_scores{(length == 0 ? "" : "_" + Literal.Of(length))}", "routing", $"random_scores<{length}>(positions, scores, draw, layer, offset, rows);",
+        var text = Entry($"random_scores{(length == 0 ? "" : "_" + Literal.Of(length))}", "vectors routing", $"random_scores<{length}>(positions, scores, draw, layer, offset, rows);",
             Pointer("const int", "positions", "(rows)"), Pointer("float", "scores", "(rows)"), Pointer("const u64", "draw", "(1)"), Value("int", "layer"), Value("float", "offset"), Rows);
         return c.Scalars(text, "scores", c["positions"], c["scores"], "Draw", "layer", Literal.Float(c.Op<RandomScores>().Offset));
     }

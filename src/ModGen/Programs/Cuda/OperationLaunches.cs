@@ -8,7 +8,7 @@ internal static class OperationLaunches
     private const int MaximumArguments = 20, ElementsABlock = 2048;
 
     /// <summary>Makes a gradient of rows of partial column sums, or adds them to it; a block for 32 columns.</summary>
-    public static Kernel AddColumnPartials { get; } = new("add_partials", "prelude elementwise", 256, """
+    public static Kernel AddColumnPartials { get; } = new("add_partials", "prelude vectors elementwise", 256, """
         // gradient (width), added to or stored, of partials (blocks, width).
         extern "C" __global__ void __launch_bounds__(256, 1) add_partials(const float* partials, float* gradient, int width, int blocks, int add) {
             add_column_partials(partials, gradient, width, blocks, add);

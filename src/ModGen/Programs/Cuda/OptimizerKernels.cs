@@ -5,7 +5,7 @@ namespace ModGen.Programs;
 /// <summary>The kernels of an update, the same for every model.</summary>
 internal static class OptimizerKernels
 {
-    private const string Families = "prelude adamw";
+    private const string Families = "prelude vectors adamw";
 
     /// <summary>The global norm of the gradient; four blocks a processor.</summary>
     public static Kernel Norm { get; } = new("gradient_norm", Families, 512, """

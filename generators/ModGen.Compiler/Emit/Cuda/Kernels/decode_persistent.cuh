@@ -1,5 +1,5 @@
 // Decoding: a layer for one row as one kernel whose blocks are all resident and wait for one another, bfloat16. A routed layer that the
-// row does not enter costs one launch that reads two rows. Families: prelude sm80 routing cached_attention decode_products decode_layer
+// row does not enter costs one launch that reads two rows. Families: prelude vectors sm80 routing cached_attention decode_products decode_layer
 // decode_persistent.
 //
 // Launch: Blocks blocks of 512 threads, as many as there are multiprocessors, so that each finds a place. With programmatic dependent

@@ -1,5 +1,5 @@
 // Decoding: which of up to 32 rows enter a routed layer, where, and with which gates, in one kernel: router_scores, causal_select and gates
-// of that family and of sampling_rows, to whose contracts it holds. Families: prelude routing decode_route.
+// of that family and of sampling_rows, to whose contracts it holds. Families: prelude vectors routing decode_route.
 //
 // Launch: 1 block of 1024 threads, a warp a row.
 

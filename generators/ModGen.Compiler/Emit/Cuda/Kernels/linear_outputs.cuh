@@ -7,7 +7,7 @@
 //   weight gradient  dW (Outputs, Inputs) = dy^T . x              linear_outputs_wgrad leaves partials (blocks, Outputs, Inputs), each
 //                    block's sum over its rows in an order of their own, which add_column_partials of elementwise adds up
 //
-// Launch: 256 threads, any number of blocks, no dynamic shared memory. Families: prelude linear_stores linear_outputs.
+// Launch: 256 threads, any number of blocks, no dynamic shared memory. Families: prelude vectors linear_stores linear_outputs.
 
 // The least power of two that is at least `n`.
 __host__ __device__ constexpr int power_over(int n) { return n > 1 ? 2 * power_over((n + 1) / 2) : 1; }

@@ -2,7 +2,7 @@
 // made there, and again for the rows that enter, when they return. In the backward pass norms carry the router's gradient. A router with a loss of its own sends a gradient into every
 // row: d . w into that of the stream and d . x into its weights. Rows that entered the block get theirs from the block's first norm;
 // the others are as they were behind the block, so that the norm above it, which reads them anyway, gives them theirs.
-// No row of the stream is then read for the router alone. Families: prelude routing rms_norm rms_norm_routed.
+// No row of the stream is then read for the router alone. Families: prelude vectors routing rms_norm rms_norm_routed.
 
 // What router_scores gives, and x normed, for the norm above the block: what rms_norm_fwd gives of rows that pass by.
 // ceil(rows / 8) blocks.

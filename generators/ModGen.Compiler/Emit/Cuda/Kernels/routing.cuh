@@ -1,6 +1,6 @@
 // Scores of tokens, the gates made of them, and the routing losses. All in float32, in either precision of the device.
 // Launch, unless said: 256 threads, ceil(rows / 256) blocks. `selected` (B, Selected) holds ascending positions within sequences of
-// Length rows. Families: prelude rows routing (router_*: one warp a row), else prelude routing.
+// Length rows. Families: prelude vectors routing.
 
 // Calls body(row) for each of the block's rows, one a thread: a search for a row's place is a chain of reads, and few rows are many blocks.
 template <class Body>

@@ -4,7 +4,7 @@
 // bound falls as the bound rises (rounding to nearest keeps that), so every question - the k-th largest, the smallest set that
 // reaches p, the drawn one - is answered by bisection with one sum a step. The steps are over the few thousand largest weights where
 // the answer lies among them, as it mostly does, and else over the vocabulary.
-// Families: prelude routing sampling_rows sample_tokens. Launch: 512 threads, a block a row.
+// Families: prelude vectors routing sampling_rows sample_tokens. Launch: 512 threads, a block a row.
 
 constexpr int SamplingThreads = 512;
 
