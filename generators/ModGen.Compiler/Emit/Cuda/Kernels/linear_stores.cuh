@@ -30,7 +30,7 @@ __device__ __forceinline__ void store_sum(float* to, float4 a, float4 b) { *rein
 // 16 x 32 results of a warp, four fragments of 16 x 8 side by side, turned through 2 KB of shared memory of the warp's own: v[i]
 // is then the four columns from lane % 8 * 4 of row i * 4 + lane / 8, so that a warp's access to memory is whole 128-byte lines.
 // (By pairs it is 32 bytes of eight rows: a tile of 128 x 256 took 26 microseconds to leave.)
-constexpr int RowScratch = 2048;
+[[maybe_unused]] constexpr int RowScratch = 2048;
 
 __device__ __forceinline__ void fragments_to_rows(const float* d, unsigned char* scratch, float4 (&v)[4]) {
     int lane = int(threadIdx.x) % 32, row = lane / 4, quad = lane % 4;
