@@ -58,6 +58,21 @@ public sealed partial class EmittedTextTests
             Assert.Equal(WithoutNumbers(few[i].Text), WithoutNumbers(many[i].Text));
     }
 
+    /// <summary>A kernel of k of T rows that ran over fewer would leave the others as they are: no error, and wrong.</summary>
+    [Theory]
+    [MemberData(nameof(Features))]
+    public void KernelsOfASelectionRunOverItsRowsOrOverAll(string feature)
+    {
+        var spec = TestSpec.Features[feature];
+        var launches = DecoderCompiler.Compile(spec).Files.Single(f => f.Name == "CudaTraining").Text.Split('\n')
+            .Select(line => (Line: line, Kernel: SelectionKernel().Match(line), Rows: CountedRows().Match(line))).Where(l => l.Kernel.Success && l.Rows.Success).ToList();
+        Assert.Equal(spec.Blocks.Any(b => b.Routing is not null), launches.Count > 0);
+        foreach (var (line, kernel, rows) in launches)
+            Assert.True(
+                (string[])[kernel.Groups[1].Value, kernel.Groups[2].Value] is var allowed && allowed.Contains(rows.Groups[1].Success ? rows.Groups[1].Value : "1"),
+                $"{line.Trim()} runs over neither {kernel.Groups[1].Value} nor {kernel.Groups[2].Value} rows of a sequence.");
+    }
+
     [Fact]
     public void SpecsThatDifferInOneNumberHaveDifferentFingerprints()
     {
@@ -88,6 +103,13 @@ public sealed partial class EmittedTextTests
 
     [GeneratedRegex(@"\d[\d,.]*(E[-+]?\d+)?")]
     private static partial Regex Numbers();
+
+    // Gather64_16Of128, and not Rotary8x16Of192.
+    [GeneratedRegex(@"CudaKernels\.\w*?[A-Za-wyz_](\d+)Of(\d+)")]
+    private static partial Regex SelectionKernel();
+
+    [GeneratedRegex(@"\bRows\(Batch(?: \* (\d+))?\)")]
+    private static partial Regex CountedRows();
 
     [GeneratedRegex("Fingerprint = \".*\"")]
     private static partial Regex Hashes();

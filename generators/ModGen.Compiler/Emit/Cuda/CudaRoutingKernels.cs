@@ -66,9 +66,9 @@ internal static class CudaRoutingKernels
         CudaKernel.For<NarrowRows>("narrow_rows", n => [Read("x", n.Inputs[0]), Read("into", n.Inputs[1]), Read("indices", n.Inputs[2]), Overwrite("y", n.Output, over: n.Inputs[1])], c =>
         {
             var (width, length, selected) = (Literal.Of(c.Width("x")), c.Length("x"), c.Selected("indices"));
-            return c.ByRow(Forwarding($"narrow_rows_{width}{Selection(length, selected)}", "vectors rows", $"narrow_rows<{width}, {length}, {selected}>",
-                Pointer("const float", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("element", "y", $"(stream rows, {width})"), Rows),
-                "indices", c["x"], c["indices"], c["y"]);
+            var text = Forwarding($"narrow_rows_{width}{Selection(length, selected)}", "vectors rows", $"narrow_rows<{width}, {length}, {selected}>",
+                Pointer("const float", "x", $"(stream rows, {width})"), Pointer("const int", "selected", "(rows)"), Pointer("element", "y", $"(stream rows, {width})"), Rows);
+            return [c.Statement(text, $"Blocks({c.MostElements("indices")}, 8)", c["x"], c["indices"], c["y"], c.Elements("indices"))]; // an index is a row
         }),
         CudaKernel.For<ScatterAddRows>("scatter_add_rows",
             n => [Read("x", n.Inputs[0]), Read("indices", n.Inputs[1]), Read("f", n.Inputs[2]), Write("y", n.Output, inPlaceOf: n.Inputs[0])], ScatterForward),
