@@ -45,7 +45,10 @@ internal sealed class CudaCall(Launch launch, Func<Value, string> nameOf, Sectio
     public int Selected(string role) => Samples ? 0 : Type(role).Extents[0];
 
     /// <summary>The most rows of an operand, all extents but the last: <c>Batch * 2048</c>.</summary>
-    public string Most(string role) => Most(Type(role), Type(role).Extents.Count == 0 ? 1 : Type(role).Rows);
+    /// <exception cref="InvalidOperationException">In training, the operand has one number a row: its last extent counts rows.</exception>
+    public string Most(string role) =>
+        Samples || Type(role).Extents.Count > 1 ? Most(Type(role), Type(role).Extents.Count == 0 ? 1 : Type(role).Rows)
+        : throw new InvalidOperationException($"{role} of {Launch.Kernel} has one number a row; count its elements.");
 
     /// <summary>The most elements of an operand.</summary>
     public string MostElements(string role) => Most(Type(role), Type(role).Elements);
