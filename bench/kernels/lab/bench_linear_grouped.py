@@ -44,12 +44,11 @@ def build(kind, experts, outputs, inputs, tile):
         return build80(kind, experts, outputs, inputs, tile)
     n, k = (outputs, inputs) if kind == "forward" else (inputs, outputs)
     weight, text = kind == "weight", tile.text(*KINDS[kind])
-    call = (f"linear_grouped_wgrad_sm90<{text}, {experts}>(a, b, starts, gradient, turns, {outputs}, {inputs}, add != 0)" if weight
+    call = (f"linear_grouped_wgrad_sm90<{text}, {experts}>(a, b, starts, gradient, {outputs}, {inputs}, add != 0)" if weight
             else f"linear_grouped_sm90<{text}, {experts}>(a, b, starts, {n}, {k}, {outputs}, StoreBf16{{y}})")
     module = Module(sources(*FAMILIES, "linear_groups", "linear_grouped_sm90") + ENTRY % dict(
-        cluster=tile.cluster, threads=tile.threads, out="float* gradient, u32* turns, int add" if weight else "const __grid_constant__ TensorMap y", call=call))
+        cluster=tile.cluster, threads=tile.threads, out="float* gradient, int add" if weight else "const __grid_constant__ TensorMap y", call=call))
     launch, grid = module.kernel("grouped", tile.shared(store=not weight)), PROCESSORS // tile.cluster * tile.cluster
-    turns = torch.zeros(grid * tile.consumers, device="cuda", dtype=torch.int32)
 
     def bind(a, b, out, starts, add=False):
         """b: the weights (experts, outputs, inputs), or the batch of the weight gradient."""
@@ -57,7 +56,7 @@ def build(kind, experts, outputs, inputs, tile):
         map_a = tensor_map(a, (64, 64) if a_mn else (64, tile.rows))
         map_b = tensor_map(b.flatten(0, -2), (64, 64 // tile.cluster) if b_mn else (64, tile.columns // tile.cluster))
         if weight:
-            return lambda: launch(grid, tile.threads, map_a, map_b, starts, out, turns, int(add))
+            return lambda: launch(grid, tile.threads, map_a, map_b, starts, out, int(add))
         map_y = tensor_map(out, (64, 64))
         return lambda: launch(grid, tile.threads, map_a, map_b, starts, map_y)
     return bind

@@ -32,9 +32,7 @@ struct LinearReductionGroups80 : LinearUnits80<Tile> {
         int unit = int(blockIdx.x) + i * int(gridDim.x), group = unit / this->tiles();
         LinearUnit80 u = this->whole(unit - group * this->tiles());
         u.group = group;
-        u.step = starts[group] / Tile::Depth;
-        u.last = starts[group + 1] / Tile::Depth;
-        if (u.step == u.last) nothing_to_add(u.step, u.last);
+        group_steps<Tile::Depth>(starts, group, u.step, u.last);
         return u;
     }
 };

@@ -31,53 +31,19 @@ struct LinearRowGroups : LinearSchedule<Tile> {
     }
 };
 
-// Units of products whose k counts rows of the batch: one group's tiles after the other's, over the group's rows. Those of the last
-// wave, which would leave blocks without any, are cut into up to four slices, a slice a block, which add in turn.
+// Units of products whose k counts rows of the batch: one group's tiles after the other's, over the group's rows.
 template <class Tile, int Groups>
 struct LinearReductionGroups : LinearSchedule<Tile> {
     const int* starts;
-    int full, rest, cut;  // units of whole waves, tiles of the last one, slices of these
 
-    __device__ __forceinline__ LinearReductionGroups(const int* starts_, int m, int n) : LinearSchedule<Tile>(m, n, 0, 1), starts(starts_) {
-        int tiles = this->units * Groups;
-        full = tiles / this->stride * this->stride;
-        rest = tiles - full;
-        cut = rest > 0 ? minimum(this->stride / rest, 4) : 1;
-        this->units = full + rest * cut;
-    }
+    __device__ __forceinline__ LinearReductionGroups(const int* starts_, int m, int n) : LinearSchedule<Tile>(m, n, 0, Groups), starts(starts_) { }
 
     __device__ __forceinline__ bool next(LinearUnit& u) {
-        if (this->unit >= this->units) return false;
-        int tail = this->unit - full, slice = tail < 0 ? 0 : tail / rest, at = tail < 0 ? this->unit : full + tail - slice * rest;
-        int tiles = this->tiles_m * this->tiles_n, stride = this->stride;
-        u.group = at / tiles;
-        LinearSchedule<Tile> one = *this;  // the order of the tiles within a group
-        one.unit = at - u.group * tiles;
-        one.units = tiles;
-        one.slices = 1;
-        one.next(u);
-        this->slices = tail < 0 ? 1 : cut;
-        u.slice = slice;
-        u.tile = at - full;
-        int first = starts[u.group] / Tile::Depth, steps = starts[u.group + 1] / Tile::Depth - first;
-        u.step = first + steps * slice / this->slices;
-        u.last = first + steps * (slice + 1) / this->slices;
-        if (u.step == u.last) nothing_to_add(u.step, u.last);
-        this->unit += stride;
+        if (!LinearSchedule<Tile>::next(u)) return false;
+        u.group = u.slice;
+        u.slice = 0;
+        group_steps<Tile::Depth>(starts, u.group, u.step, u.last);
         return true;
-    }
-};
-
-// Stores or adds the gradients of the groups' matrices.
-struct AccumulateGroups : LinearEpilogue {
-    template <class Tile> static constexpr int staging_bytes = AccumulateF32::staging_bytes<Tile>;
-    float* gradient;  // (groups, m, n) f32
-    u32* turns;       // (blocks, Consumers), zero before and after
-    int m, n;
-    bool add;
-    __device__ AccumulateGroups(float* gradient_, u32* turns_, int m_, int n_, bool add_) : gradient(gradient_), turns(turns_), m(m_), n(n_), add(add_) { }
-    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Nothing nothing) const {
-        AccumulateF32(gradient + i64(at.group) * m * n, turns, m, n, add).template apply<Tile>(acc, at, nothing);
     }
 };
 
@@ -89,7 +55,7 @@ __device__ __forceinline__ void linear_grouped_sm90(const TensorMap& map_a, cons
 }
 
 template <class Tile, int Groups>
-__device__ __forceinline__ void linear_grouped_wgrad_sm90(const TensorMap& map_a, const TensorMap& map_b, const int* starts, float* gradient, u32* turns, int m, int n, bool add) {
+__device__ __forceinline__ void linear_grouped_wgrad_sm90(const TensorMap& map_a, const TensorMap& map_b, const int* starts, float* gradient, int m, int n, bool add) {
     static_assert(Tile::MnMajorA && Tile::MnMajorB, "rows of the batch are steps of the reduction");
-    linear_tiles_sm90<Tile>(map_a, map_b, [&] { return LinearReductionGroups<Tile, Groups>(starts, m, n); }, AccumulateGroups{gradient, turns, m, n, add});
+    linear_tiles_sm90<Tile>(map_a, map_b, [&] { return LinearReductionGroups<Tile, Groups>(starts, m, n); }, AccumulateApart{gradient, m, n, add});
 }

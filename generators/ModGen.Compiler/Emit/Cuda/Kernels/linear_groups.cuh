@@ -14,8 +14,13 @@ __device__ __forceinline__ int group_of_row(const int* starts, int row) {
     return group;
 }
 
-// A reduction over no rows has one step all the same, behind every batch, where operands read as zero.
-__device__ __forceinline__ void nothing_to_add(int& step, int& last) {
-    step = 1 << 24;
-    last = step + 1;
+// The steps [step, last) of a reduction over a group's rows. Without any there is one behind every batch, where operands read as zero.
+template <int Depth>
+__device__ __forceinline__ void group_steps(const int* starts, int group, int& step, int& last) {
+    step = starts[group] / Depth;
+    last = starts[group + 1] / Depth;
+    if (step == last) {
+        step = 1 << 24;
+        last = step + 1;
+    }
 }
