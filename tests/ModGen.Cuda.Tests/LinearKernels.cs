@@ -43,7 +43,7 @@ internal static class LinearKernels
             Portable = Entry(PortableFamilies, pointers + turns, $"linear_sm80<LinearTile80<LINEAR_COLUMNS, {layout}, LINEAR_STAGES, 8, LINEAR_THREADS>>({call}{(mapped ? "" : ", LINEAR_SLICES, turns")});", "LINEAR_THREADS"),
             Hopper = Entry(
                 HopperFamilies, $"const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, {(mapped ? "const __grid_constant__ TensorMap y" : result)}, int rows{add}{turns}",
-                $"linear_sm90<{HopperTileText(layout)}>(a, b, {sizes}, LINEAR_SLICES, {(mapped ? "StoreBf16{y}" : $"AccumulateF32{{y, turns, {outputs}, {inputs}, add != 0}}")});", "LINEAR_THREADS"),
+                $"linear_sm90<{HopperTileText(layout)}>(a, b, {sizes}, LINEAR_SLICES, {(mapped ? "StoreBf16{y}" : $"WeightGradientF32<LINEAR_APART>{{y, turns, {outputs}, {inputs}, add != 0}}")});", "LINEAR_THREADS"),
             Few = pass == LinearPass.Forward ? Entry(RowsFamilies, pointers, $"linear_rows<32, {outputs}, {inputs}>(a, b, rows, StoreElement{{y, {outputs}}});") : null,
             ResultMapped = mapped,
         };

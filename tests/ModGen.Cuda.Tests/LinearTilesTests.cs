@@ -100,6 +100,18 @@ public class LinearTilesTests
     }
 
     [Fact]
+    public void A_small_gradient_over_many_rows_is_sliced_as_often_as_there_are_multiprocessors_and_a_large_one_is_not()
+    {
+        var tile = LinearTiles.Hopper(64, 512, 65536, adds: true, Processors);
+        Assert.True(tile.Apart);
+        Assert.Equal(0, tile.Turns(64, 512));
+        Assert.InRange(tile.Slices, 32, Processors);
+        Assert.Contains("#define LINEAR_APART 1\n", tile.Define, StringComparison.Ordinal);
+        Assert.False(LinearTiles.Hopper(1536, 512, 65536, adds: true, Processors).Apart);
+        Assert.False(LinearTiles.Hopper(64, 512, 65536, adds: false, Processors).Apart);
+    }
+
+    [Fact]
     public void Narrow_results_take_narrow_tiles()
     {
         Assert.Equal(64, LinearTiles.Portable(32768, 64, 1024, adds: false, Processors, Shared).Columns);

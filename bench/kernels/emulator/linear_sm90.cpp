@@ -1,4 +1,4 @@
-// families: linear_stores linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90
+// families: linear_stores elementwise linear_sm90 linear_epilogues_sm90 linear_fused_epilogues_sm90
 #include "linear_reference.h"
 
 constexpr int Blocks = 2;  // fewer than there are tiles, so that a block makes several; clusters are of one block here
@@ -53,6 +53,17 @@ template <int Columns, int Consumers> void weight_gradient(int rows, int outputs
         if (turn != 0) { failures++; std::printf("FAILED a turn was left at %u\n", turn); break; }
 }
 
+// Slices that leave a matrix each.
+template <int Columns> void slices_apart(int rows, int outputs, int inputs, int slices) {
+    using Tile = LinearTile<Columns, true, true, 3, 1>;
+    auto p = make_product(outputs, inputs, rows, true, true);
+    int width = outputs * inputs;
+    auto partials = poisoned<float>(size_t(slices) * width), before = some_floats(p.c.size()), gradient = before;
+    run<Tile>(p, slices, Blocks, [&] { return WeightGradientF32<true>{partials.data(), nullptr, outputs, inputs, true}; });
+    emulator::launch(ceil_div(width, 32), 256, [&] { add_column_partials(partials.data(), gradient.data(), width, slices, 1); });
+    hold_product(named<Tile>("weight gradient", p) + ", " + std::to_string(slices) + " slices apart", gradient, plus(p.c, before));
+}
+
 // Two heads of queries, one of keys, turned; one of values, not.
 template <int Head> void rotary(int rows, int inputs) {
     using Tile = LinearTile<256, false, false, 3, 1>;
@@ -86,6 +97,7 @@ int main() {
     input_gradient<64>(40, 72, 72);
     weight_gradient<256, 2>(333, 136, 264, 1);
     weight_gradient<128, 3>(450, 200, 136, 3);
+    slices_apart<128>(450, 64, 136, 5);
     rotary<16>(40, 64);
     rotary<32>(70, 64);
     rotary<64>(150, 64);

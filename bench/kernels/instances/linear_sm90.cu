@@ -14,6 +14,11 @@ qkv_weight_gradient(const __grid_constant__ TensorMap dy, const __grid_constant_
     linear_sm90<LinearTile<128, true, true, 6>>(dy, x, 3072, 1024, rows, slices, AccumulateF32{gradient, turns, 3072, 1024, add != 0});
 }
 
+extern "C" __global__ void __launch_bounds__(384, 1)
+small_weight_gradient(const __grid_constant__ TensorMap dy, const __grid_constant__ TensorMap x, float* partials, u32* turns, int rows, int add) {
+    linear_sm90<LinearTile<256, true, true, 4, 1>>(dy, x, 64, 512, rows, 66, WeightGradientF32<true>{partials, turns, 64, 512, add != 0});
+}
+
 extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(384, 1)
 down_add(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float* residual, float* y, int rows) {
     linear_sm90<LinearTile<256, false, false>>(x, w, rows, 1024, 2816, 1, PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 1024}, rows, 1024});

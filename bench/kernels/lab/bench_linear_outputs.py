@@ -20,12 +20,12 @@ class Case:
     def tensors(self):
         f, rows, outputs, inputs = self.family, self.rows, self.outputs, self.inputs
         return dict(x=f.elements(rows, inputs), w=f.elements(outputs, inputs, deviation=inputs ** -0.5), bias=floats(outputs), y=nans(rows, outputs), dy=f.elements(rows, outputs),
-                    dx=f.unwritten(rows, inputs), partials=nans(PROCESSORS, outputs, inputs), gradient=nans(outputs, inputs))
+                    dx=f.unwritten(rows, inputs), partials=nans(2 * PROCESSORS, outputs, inputs), gradient=nans(outputs, inputs))
 
     def calls(self, add=0):
         """Name, call on a set of tensors, bytes moved."""
         f, rows, size = self.family, known(self.rows), torch.finfo(self.family.dtype).bits // 8
-        blocks, many = min(PROCESSORS, -(-self.rows // 8)), min(4 * PROCESSORS, -(-self.rows // 8))
+        blocks, many = min(2 * PROCESSORS, -(-self.rows // 8)), min(4 * PROCESSORS, -(-self.rows // 8))
         x, y = self.rows * self.inputs * size, self.rows * self.outputs
 
         def wgrad(t):

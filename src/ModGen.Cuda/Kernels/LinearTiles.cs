@@ -4,7 +4,8 @@ namespace ModGen.Cuda;
 /// Which tiles a matrix product C (m × n) over k is cut into: the ones with the shortest estimated time on a number of
 /// multiprocessors. A product runs in waves of one tile a multiprocessor (or of one pair of tiles a pair), and a wave takes
 /// as long as its steps of the reduction, 64 deep, and the handing over of its results. Where results are added to memory the
-/// reduction may be cut into slices too, which add in turn, or the steps of all tiles into one share a multiprocessor.
+/// reduction may be cut into slices too, which add in turn, or leave a matrix each that another launch adds up, or the steps
+/// of all tiles into one share a multiprocessor.
 /// </summary>
 public static class LinearTiles
 {
@@ -33,6 +34,11 @@ public static class LinearTiles
     // More slices than this wait for one another longer than they save.
     private const int MostSlices = 6;
 
+    // Of slices apart: what adding them up takes beside writing and reading them in the second-level cache, the rate of that in
+    // bytes, and how much of it they may take. They are worth a launch and memory only where they save a good part.
+    private const double ApartStart = 4.0, ApartBytes = 2.5e6, ApartWorth = 0.85;
+    private const long ApartMost = 32L << 20;
+
     // Equal shares are at different depths of the operands, which must then fit in the second-level cache, unless the depths are few.
     private const long CachedBytes = 40_000_000;
     private const int FewDepths = 4;
@@ -46,6 +52,7 @@ public static class LinearTiles
     public static HopperTile Hopper(int m, int n, int k, bool adds, int processors)
     {
         Validate(m, n, k, processors);
+        var bytes = (long)sizeof(float) * m * n;
         if (!adds)
         {
             // In pairs that share an operand, except in a single wave and where there is no second row of tiles.
@@ -55,7 +62,14 @@ public static class LinearTiles
 
         var best = Fastest(MostSlices, cluster: 2);
         var single = Fastest(MostSlices, cluster: 1);
-        return Estimate(best) <= Estimate(single) ? best : single;
+        best = Estimate(best) <= Estimate(single) ? best : single;
+        // As many slices as fill the device once.
+        var apart = HopperShapes
+            .SelectMany(s => Enumerable.Range(1, 2), (s, cluster) => new HopperTile(s.Columns, s.Stages, cluster, s.Consumers, 1) { Apart = true })
+            .Select(tile => tile with { Slices = Math.Min(processors / tile.Cluster / tile.Units(m, n), Tiles(k, Depth)) })
+            .Where(tile => tile.Slices > 1 && tile.Slices * bytes <= ApartMost)
+            .DefaultIfEmpty(best).MinBy(Estimate);
+        return Estimate(apart) < ApartWorth * Estimate(best) ? apart : best;
 
         HopperTile Fastest(int slices, int cluster) =>
             HopperShapes
@@ -68,7 +82,10 @@ public static class LinearTiles
             var cost = HopperShapes.First(s => s.Columns == tile.Columns && s.Consumers == tile.Consumers).Cost;
             // A narrow tile alone asks the second-level cache for more than it gives.
             var step = cost.Step * (tile is { Cluster: 1, Columns: <= 128 } ? 1.25 : 1.0);
-            var time = Time(cost with { Step = step }, adds, tile.Waves(m, n, processors), k, tile.Slices);
+            var waves = tile.Apart ? 1 : tile.Waves(m, n, processors);
+            var time = Time(cost with { Step = step, Turn = tile.Apart ? 0 : cost.Turn }, adds, waves, k, tile.Slices);
+            if (tile.Apart)
+                time += ApartStart + 2 * tile.Slices * bytes / ApartBytes;
             // What lies beyond the edges of C is multiplied too: measured to cost half its share.
             return adds ? time * (1 + tile.Covered(m, n) / ((double)m * n)) / 2 : time;
         }
@@ -147,6 +164,9 @@ public readonly record struct HopperTile(int Columns, int Stages, int Cluster, i
 {
     private const int StagingBytes = 16 * 1024, RowBytes = 8 * 1024, PanelColumns = 64;
 
+    /// <summary>Whether slices leave a matrix each, to be added up by another launch.</summary>
+    public bool Apart { get; init; }
+
     /// <summary>Rows of C in a tile.</summary>
     public int Rows => 64 * Consumers;
 
@@ -155,7 +175,7 @@ public readonly record struct HopperTile(int Columns, int Stages, int Cluster, i
 
     /// <summary>What the entry point's text names: put before its source.</summary>
     public string Define =>
-        FormattableString.Invariant($"#define LINEAR_COLUMNS {Columns}\n#define LINEAR_STAGES {Stages}\n#define LINEAR_CLUSTER {Cluster}\n#define LINEAR_CONSUMERS {Consumers}\n#define LINEAR_THREADS {Threads}\n#define LINEAR_SLICES {Slices}\n");
+        FormattableString.Invariant($"#define LINEAR_COLUMNS {Columns}\n#define LINEAR_STAGES {Stages}\n#define LINEAR_CLUSTER {Cluster}\n#define LINEAR_CONSUMERS {Consumers}\n#define LINEAR_THREADS {Threads}\n#define LINEAR_SLICES {Slices}\n#define LINEAR_APART {(Apart ? 1 : 0)}\n");
 
     /// <summary>Dynamic shared memory of a block.</summary>
     /// <param name="staged">Whether results leave through the copy engine (StoreBf16 and the fused stores built on it), else by rows or by pairs.</param>
@@ -178,15 +198,18 @@ public readonly record struct HopperTile(int Columns, int Stages, int Cluster, i
     /// <summary>Box of the result's map, innermost first.</summary>
     public static (int Columns, int Rows) BoxC => (PanelColumns, 64);
 
-    /// <summary>Words of `turns`, zero before and after, of a sliced product.</summary>
-    public int Turns(int m, int n) => LinearTiles.Tiles(m, Rows * Cluster) * Cluster * LinearTiles.Tiles(n, Columns) * Consumers;
+    /// <summary>Words of `turns`, zero before and after, of a sliced product; none where slices are apart.</summary>
+    public int Turns(int m, int n) => Apart ? 0 : Units(m, n) * Cluster * Consumers;
 
     /// <summary>Elements that the tiles cover.</summary>
     internal long Covered(int m, int n) => (long)LinearTiles.Tiles(m, Rows * Cluster) * Rows * Cluster * LinearTiles.Tiles(n, Columns) * Columns;
 
     /// <summary>Times that the device is filled.</summary>
     internal int Waves(int m, int n, int processors) =>
-        LinearTiles.Tiles(LinearTiles.Tiles(m, Rows * Cluster) * LinearTiles.Tiles(n, Columns) * Slices, Math.Max(1, processors / Cluster));
+        LinearTiles.Tiles(Units(m, n) * Slices, Math.Max(1, processors / Cluster));
+
+    /// <summary>Tiles, or pairs of tiles.</summary>
+    internal int Units(int m, int n) => LinearTiles.Tiles(m, Rows * Cluster) * LinearTiles.Tiles(n, Columns);
 }
 
 /// <summary>Tiles of linear_sm80: 128 by <see cref="Columns"/>.</summary>

@@ -242,7 +242,7 @@ partial class Dense
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 256, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 256, 64, add != 0});
+                        dy, x, 256, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 256, 64, add != 0});
                 }
                 """),
         };
@@ -748,7 +748,7 @@ partial class Dense
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 64, 192, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 192, add != 0});
+                        dy, x, 64, 192, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 64, 192, add != 0});
                 }
                 """),
         };
@@ -899,7 +899,7 @@ partial class Dense
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 384, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 384, 64, add != 0});
+                        dy, x, 384, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 384, 64, add != 0});
                 }
                 """),
         };
@@ -998,7 +998,7 @@ partial class Dense
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 64, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 64, add != 0});
+                        dy, x, 64, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 64, 64, add != 0});
                 }
                 """),
         };
@@ -1092,7 +1092,7 @@ partial class Dense
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 128, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 128, 64, add != 0});
+                        dy, x, 128, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 128, 64, add != 0});
                 }
                 """),
         };

@@ -242,7 +242,7 @@ partial class Routed
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 256, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 256, 64, add != 0});
+                        dy, x, 256, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 256, 64, add != 0});
                 }
                 """),
         };
@@ -756,7 +756,7 @@ partial class Routed
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 64, 192, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 192, add != 0});
+                        dy, x, 64, 192, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 64, 192, add != 0});
                 }
                 """),
         };
@@ -907,7 +907,7 @@ partial class Routed
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 384, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 384, 64, add != 0});
+                        dy, x, 384, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 384, 64, add != 0});
                 }
                 """),
         };
@@ -1006,7 +1006,7 @@ partial class Routed
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 64, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 64, 64, add != 0});
+                        dy, x, 64, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 64, 64, add != 0});
                 }
                 """),
         };
@@ -1100,7 +1100,7 @@ partial class Routed
                     u32* turns)                           // (tiles), zero before and after
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, true, true, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        dy, x, 192, 64, rows, LINEAR_SLICES, AccumulateF32{dw, turns, 192, 64, add != 0});
+                        dy, x, 192, 64, rows, LINEAR_SLICES, WeightGradientF32<LINEAR_APART>{dw, turns, 192, 64, add != 0});
                 }
                 """),
         };

@@ -162,7 +162,7 @@ internal static class CudaLinearKernels
             "InputGradient" => ("rows", Literal.Of(inputs), Literal.Of(outputs)),
             _ => (Literal.Of(outputs), Literal.Of(inputs), "rows"),
         };
-        var epilogue = pass == "WeightGradient" ? $"AccumulateF32{{{c.Name}, turns, {height}, {width}, add != 0}}"
+        var epilogue = pass == "WeightGradient" ? $"WeightGradientF32<LINEAR_APART>{{{c.Name}, turns, {height}, {width}, add != 0}}"
             : mapped ? $"StoreBf16{{{c.Name}}}"
             : $"PairStore<{store.Substring(0, store.IndexOf('{'))}>{{{store}, {height}, {width}}}";
         return new CudaText(name, "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384, all.ToEquatableArray(),

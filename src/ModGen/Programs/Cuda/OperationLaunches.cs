@@ -21,16 +21,27 @@ internal static class OperationLaunches
     {
         if (kernel is { FewOutputs: true, Pass: LinearPass.WeightGradient })
         {
+            // Two blocks a multiprocessor: each thread keeps but a few rows on their way.
             var sums = kernel.Outputs * kernel.Inputs;
-            writer.Partials(kernel.Plain, writer.Context.Processors, sums, [result], [writer.AddsTo(result, sizeof(float) * (long)sums)], rows, [a, b]);
+            writer.Partials(kernel.Plain, 2 * writer.Context.Processors, sums, [result], [writer.AddsTo(result, sizeof(float) * (long)sums)], rows, [a, b]);
             return;
         }
 
         var chosen = kernel.Choose(writer.Context, rows);
         var adds = kernel.Pass == LinearPass.WeightGradient && writer.AddsTo(result, sizeof(float) * (long)kernel.Outputs * kernel.Inputs);
         var turns = chosen.Turns > 0 ? writer.Turns(chosen.Turns) : default;
+        var width = kernel.Outputs * kernel.Inputs;
+        var (gradient, slices) = (result, chosen.Hopper is { Apart: true } sliced ? sliced.Slices : 0);
+        if (slices > 0)
+            result = writer.Hold(sizeof(float) * (long)slices * width);
         if (chosen.Hopper is not null && writer.IsMeasuring)
-            return;  // there is no memory yet that could be mapped
+        {
+            // There is no memory yet that could be mapped.
+            if (slices > 0)
+                writer.ReleaseFrom(result);
+            return;
+        }
+
         var arguments = new Argument[MaximumArguments];
         if (chosen.Hopper is { } tile)
         {
@@ -49,9 +60,14 @@ internal static class OperationLaunches
         var count = 4 + more.Length;
         if (kernel.Pass == LinearPass.WeightGradient)
             arguments[count++] = adds ? 1 : 0;
-        if (chosen.Turns > 0)
+        if (chosen.Turns > 0 || slices > 0)
             arguments[count++] = turns;
         writer.Launch(chosen.Kernel, chosen.Blocks, arguments.AsSpan(0, count), chosen.Define, kernel.Flops(rows));
+        if (slices > 0)
+        {
+            writer.AddPartials(result, gradient, width, slices, adds);
+            writer.ReleaseFrom(result);
+        }
     }
 
     /// <summary>Appends a product whose result is two branches, and SwiGLU of these.</summary>

@@ -87,6 +87,29 @@ struct AccumulateF32 : LinearEpilogue {
     }
 };
 
+// Slices or groups that have a matrix each: G[i] = C or G[i] += C.
+struct AccumulateApart : LinearEpilogue {
+    template <class Tile> static constexpr int staging_bytes = AccumulateF32::staging_bytes<Tile>;
+    float* gradient;  // (slices or groups, m, n) f32
+    int m, n;
+    bool add;
+    __device__ AccumulateApart(float* gradient_, int m_, int n_, bool add_) : gradient(gradient_), m(m_), n(n_), add(add_) { }
+    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], LinearPlace at, Nothing nothing) const {
+        float* mine = gradient + i64(at.slice + at.group) * m * n;
+        at.slice = 0;
+        at.slices = 1;
+        AccumulateF32(mine, nullptr, m, n, add).template apply<Tile>(acc, at, nothing);
+    }
+};
+
+// A weight gradient whose slices add to it in turn or, Apart, leave a matrix each, which add_column_partials adds up.
+template <bool Apart> struct WeightGradientF32 : AccumulateF32 {
+    __device__ WeightGradientF32(float* gradient_, u32* turns_, int m_, int n_, bool add_) : AccumulateF32(gradient_, turns_, m_, n_, add_) { }
+};
+template <> struct WeightGradientF32<true> : AccumulateApart {
+    __device__ WeightGradientF32(float* partials, u32*, int m_, int n_, bool) : AccumulateApart(partials, m_, n_, false) { }
+};
+
 // Any store of linear_stores, by pairs: for results of float32 and those that are added to something.
 template <class Store>
 struct PairStore : LinearEpilogue {

@@ -47,19 +47,6 @@ struct LinearReductionGroups : LinearSchedule<Tile> {
     }
 };
 
-// Stores or adds the gradient of a group's matrix.
-struct AccumulateGroups : LinearEpilogue {
-    template <class Tile> static constexpr int staging_bytes = AccumulateF32::staging_bytes<Tile>;
-    float* gradient;  // (groups, m, n) f32
-    int m, n;
-    bool add;
-    __device__ AccumulateGroups(float* gradient_, int m_, int n_, bool add_) : gradient(gradient_), m(m_), n(n_), add(add_) { }
-    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], LinearPlace at, Nothing nothing) const {
-        at.slices = 1;
-        AccumulateF32(gradient + i64(at.group) * m * n, nullptr, m, n, add).template apply<Tile>(acc, at, nothing);
-    }
-};
-
 // `height` is the number of rows of a group's matrix: the layer's outputs in either product.
 template <class Tile, int Groups, class Epilogue>
 __device__ __forceinline__ void linear_grouped_sm90(const TensorMap& map_a, const TensorMap& map_b, const int* starts, int n, int k, int height, const Epilogue& epilogue) {
@@ -70,5 +57,5 @@ __device__ __forceinline__ void linear_grouped_sm90(const TensorMap& map_a, cons
 template <class Tile, int Groups>
 __device__ __forceinline__ void linear_grouped_wgrad_sm90(const TensorMap& map_a, const TensorMap& map_b, const int* starts, float* gradient, int m, int n, bool add) {
     static_assert(Tile::MnMajorA && Tile::MnMajorB, "rows of the batch are steps of the reduction");
-    linear_tiles_sm90<Tile>(map_a, map_b, [&] { return LinearReductionGroups<Tile, Groups>(starts, m, n); }, AccumulateGroups{gradient, m, n, add});
+    linear_tiles_sm90<Tile>(map_a, map_b, [&] { return LinearReductionGroups<Tile, Groups>(starts, m, n); }, AccumulateApart{gradient, m, n, add});
 }

@@ -17,7 +17,7 @@ struct FewOutputs {
     static_assert(Outputs >= 1 && Outputs <= 8, "a thread holds all outputs of its inputs");
     static constexpr int Group = group_of(Inputs, 16 / int(sizeof(element))), Groups = Inputs / Group;
     static constexpr int OutputGroup = group_of(Outputs, 16 / int(sizeof(element)));
-    static constexpr int Ahead = 4;  // rows that are asked for at once
+    static constexpr int Ahead = 4, SumAhead = Outputs <= 2 ? 8 : 4;  // rows that are asked for at once
 
     // Lanes that share the dots of a row.
     static constexpr int DotLanes = Groups < 32 ? power_over(Groups) : 32, DotTeams = 256 / DotLanes;
@@ -149,10 +149,10 @@ __device__ __forceinline__ void linear_outputs_wgrad(const element* dy, const el
         for (int o = 0; o < Outputs; o++)
 #pragma unroll
             for (int j = 0; j < F::Group; j++) sum[o][j] = 0.0f;
-        for (int first = mine ? int(blockIdx.x) * F::Teams + team : count; first < count; first += int(gridDim.x) * F::Teams * F::Ahead) {
-            float v[F::Ahead][F::Group], d[F::Ahead][Outputs];
+        for (int first = mine ? int(blockIdx.x) * F::Teams + team : count; first < count; first += int(gridDim.x) * F::Teams * F::SumAhead) {
+            float v[F::SumAhead][F::Group], d[F::SumAhead][Outputs];
 #pragma unroll
-            for (int r = 0; r < F::Ahead; r++) {
+            for (int r = 0; r < F::SumAhead; r++) {
                 int row = first + r * int(gridDim.x) * F::Teams;
 #pragma unroll
                 for (int j = 0; j < F::Group; j++) v[r][j] = 0.0f;
@@ -160,7 +160,7 @@ __device__ __forceinline__ void linear_outputs_wgrad(const element* dy, const el
                 F::read_outputs(dy, row, row < count, d[r]);
             }
 #pragma unroll
-            for (int r = 0; r < F::Ahead; r++)
+            for (int r = 0; r < F::SumAhead; r++)
 #pragma unroll
                 for (int o = 0; o < Outputs; o++)
 #pragma unroll
