@@ -3,8 +3,8 @@ using ModGen.Cuda;
 namespace ModGen.Programs;
 
 /// <summary>
-/// The losses of a run in device memory, where graphs write them, and those of all runs of two steps in pinned memory, where
-/// they arrive behind each run: one step's are read while the next one's come.
+/// The losses of a run in device memory, where graphs write them, and those of all runs of the steps under way in pinned memory,
+/// where they arrive behind each run: one step's are read while the next one's come.
 /// </summary>
 internal sealed class LossSlots : IDisposable
 {
@@ -21,7 +21,9 @@ internal sealed class LossSlots : IDisposable
         _layers = layers;
         _floats = 1 + 2 * layers;
         _device = context.Allocate((long)sizeof(float) * (_floats + 1), "losses");
-        _host = [context.AllocatePinned(Bytes(FirstRuns)), context.AllocatePinned(Bytes(FirstRuns))];
+        _host = new PinnedMemory[CudaOptimizer.Ahead];
+        for (var step = 0; step < _host.Length; step++)
+            _host[step] = context.AllocatePinned(Bytes(FirstRuns));
     }
 
     /// <summary>A float: mean cross-entropy.</summary>
@@ -36,7 +38,7 @@ internal sealed class LossSlots : IDisposable
     /// <summary>A float: the predictor's loss of a layer.</summary>
     public DevicePointer Predictor(int layer) => _device.Pointer + (long)sizeof(float) * (1 + _layers + layer);
 
-    /// <summary>Asks for the losses of the run in front, to be kept under the numbers of a step, 0 or 1, and a run.</summary>
+    /// <summary>Asks for the losses of the run in front, to be kept under the numbers of a step, below <see cref="CudaOptimizer.Ahead"/>, and a run.</summary>
     public void Fetch(CudaStream stream, int step, int run)
     {
         if (Bytes(run + 1) > _host[step].Bytes)

@@ -19,18 +19,17 @@ internal static class OperationLaunches
     public static void Linear(
         this LaunchWriter writer, LinearKernel kernel, DevicePointer a, DevicePointer b, DevicePointer result, RowCount rows, ReadOnlySpan<Argument> more)
     {
+        var width = kernel.Outputs * kernel.Inputs;
+        var adds = kernel.Pass == LinearPass.WeightGradient && writer.AddsTo(result, sizeof(float) * (long)width);
         if (kernel is { FewOutputs: true, Pass: LinearPass.WeightGradient })
         {
             // Two blocks a multiprocessor: each thread keeps but a few rows on their way.
-            var sums = kernel.Outputs * kernel.Inputs;
-            writer.Partials(kernel.Plain, 2 * writer.Context.Processors, sums, [result], [writer.AddsTo(result, sizeof(float) * (long)sums)], rows, [a, b]);
+            writer.Partials(kernel.Plain, 2 * writer.Context.Processors, width, [result], [adds], rows, [a, b]);
             return;
         }
 
         var chosen = kernel.Choose(writer.Context, rows);
-        var adds = kernel.Pass == LinearPass.WeightGradient && writer.AddsTo(result, sizeof(float) * (long)kernel.Outputs * kernel.Inputs);
         var turns = chosen.Turns > 0 ? writer.Turns(chosen.Turns) : default;
-        var width = kernel.Outputs * kernel.Inputs;
         var (gradient, slices) = (result, chosen.Hopper is { Apart: true } sliced ? sliced.Slices : 0);
         if (slices > 0)
             result = writer.Hold(sizeof(float) * (long)slices * width);
