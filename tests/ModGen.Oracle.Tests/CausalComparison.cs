@@ -27,7 +27,7 @@ internal static class CausalComparison
         var interpreter = new CausalInterpreter(reference, parameters, sequences);
         var within = (on ?? TestDevice.Cpu).Accuracy.OfDraws;
         CausalInterpreter[] rounded = within.RoundsOperands
-            ? [.. Enumerable.Range(1, Draws).Select(draw => new CausalInterpreter(reference, Jittered(parameters, draw), sequences) { RoundsOperands = true })]
+            ? [.. Enumerable.Range(1, Draws).Select(draw => new CausalInterpreter(reference, Jittered(parameters, draw, bits: 12), sequences) { RoundsOperands = true })]
             : [];
         var random = new Gaussian(seed);
         var (entered, skipped) = (0, 0);
@@ -98,6 +98,7 @@ internal static class CausalComparison
         var members = Enumerable.Range(0, spec.Layers).Select(layer => Members(training, layer, spec.Context)).ToList();
         using var program = model.CreateInferenceProgram(batch, spec.Context * batch);
         var interpreter = reference is null ? null : new CausalInterpreter(reference, parameters, batch);
+        var calls = new List<(int[] Tokens, int[] Sequences, bool[]?[] Entered)>();
         var done = new int[batch];
         while (done.Any(d => d < spec.Context))
         {
@@ -112,12 +113,23 @@ internal static class CausalComparison
             within.Check(
                 expected, actual, within.Pair, "logits, emitted against parallel", shift is null ? null : () => Array.ConvertAll(places, i => parallel[i] + shift.Value[i]));
             if (interpreter is not null)
-                Close.Check(expected, interpreter.Extend(tokens, sequences, entered), within.Value, "logits, interpreted against parallel");
+            {
+                calls.Add((tokens, sequences, entered));
+                within.Check(interpreter.Extend(tokens, sequences, entered), Array.ConvertAll(places, i => parallel[i]), within.Value, "logits, parallel against interpreted", Shaken);
+            }
+
             for (var s = 0; s < batch; s++)
             {
                 done[s] += counts[s];
                 CheckCaches(program, members, s, done[s], spec.Context);
             }
+        }
+
+        // What the last call gives when the parameters' last bits are others, all calls before it made again.
+        double[] Shaken()
+        {
+            var shaken = new CausalInterpreter(reference!, Jittered(parameters, draw: 1, bits: 24), batch);
+            return calls.ConvertAll(c => shaken.Extend(c.Tokens, c.Sequences, c.Entered))[^1];
         }
     }
 
@@ -162,14 +174,14 @@ internal static class CausalComparison
 
     private static double Distance(double[] a, double[] b) => Close.Norm([.. a.Zip(b, (x, y) => x - y)]);
 
-    /// <summary>Parameters off by a small part of bfloat16's last bit, so that they round another way.</summary>
-    private static ModelParameters Jittered(ModelParameters parameters, int draw)
+    /// <summary>Parameters off by about 2 to the power of minus <paramref name="bits"/>, so that they round another way.</summary>
+    public static ModelParameters Jittered(ModelParameters parameters, int draw, int bits)
     {
         var random = new Gaussian(draw);
         var jittered = parameters.Copy();
         foreach (var name in jittered.Names)
             for (var i = 0; i < jittered[name].Length; i++)
-                jittered[name][i] *= 1 + random.Next() / (1 << 12);
+                jittered[name][i] *= 1 + random.Next() / (1 << bits);
         return jittered;
     }
 }

@@ -40,8 +40,8 @@ public abstract class RandomSpecTests
     /// <summary>Large enough that AdamW does not make a step of the rounding noise of a gradient that vanishes.</summary>
     private const float Epsilon = 1e-3f;
 
-    /// <summary>Found by a sweep: the gradient, or the second step's, answers the last bits of the parameters with more than the tolerance.</summary>
-    private static readonly int[] Found = [266, 274, 297, 385, 567, 607, 678, 837, 965];
+    /// <summary>Found by a sweep: the gradient, the second step's, or a few rows' logits (163, on a GPU) answer the last bits of the parameters with more than the tolerance.</summary>
+    private static readonly int[] Found = [163, 266, 274, 297, 385, 567, 607, 678, 837, 965];
 
     private static readonly int[] Drawn = Draw(Environment.GetEnvironmentVariable("MODGEN_SWEEP"));
 
@@ -105,20 +105,9 @@ public abstract class RandomSpecTests
             var expected = interpreter.Run(parameters, batch, backward: true);
             StepComparison.CheckLosses(program, expected, emitted.Spec.Layers);
             if (step == 1)
-                StepComparison.CheckGradients(model, program, expected.Gradients!, 1, Noise, () => interpreter.Run(Shaken(parameters), batch, backward: true).Gradients!);
+                StepComparison.CheckGradients(model, program, expected.Gradients!, 1, Noise, () => interpreter.Run(CausalComparison.Jittered(parameters, draw: 1, bits: 24), batch, backward: true).Gradients!);
             program.Update(new AdamWUpdate(0.01f, 0.9f, 0.95f, Epsilon, 0.1f, 1, step));
             optimizer.Update(parameters, expected.Gradients!, decays.Contains);
         }
-    }
-
-    /// <summary>The parameters with another last bit of float32.</summary>
-    private static ModelParameters Shaken(ModelParameters parameters)
-    {
-        var random = new Gaussian(1);
-        var shaken = parameters.Copy();
-        foreach (var name in shaken.Names)
-            for (var i = 0; i < shaken[name].Length; i++)
-                shaken[name][i] *= 1 + random.Next() / (1 << 24);
-        return shaken;
     }
 }
