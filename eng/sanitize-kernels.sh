@@ -25,7 +25,7 @@ check() {
     [ "$2" = initcheck ] || options=(--kernel-name-exclude regex=^_Z --kernel-name-exclude 'regex=^(sm[0-9]|cutlass|nvjet|cublas|gemm|gemv|dgemm)')
     [ "$2" = memcheck ] && options+=(--report-api-errors no)
     # Each tensor is an allocation of its own, so that its end is one.
-    PYTORCH_NO_CUDA_MEMORY_CACHING=1 timeout -k 5 "$LIMIT" "$checker" --tool "$2" --error-exitcode 9 --target-processes application-only --port "$3" --print-limit 20 "${options[@]}" \
+    PYTORCH_NO_CUDA_MEMORY_CACHING=1 timeout -k 5 "$LIMIT" "$checker" --tool "$2" --error-exitcode 9 --target-processes application-only --launch-timeout 60 --port "$3" --print-limit 20 "${options[@]}" \
         python3 "$root/bench/kernels/run.py" "$1" --small > "$log" 2>&1
     status=$?
     found=$(sed -n 's/^=* *\(ERROR\|RACECHECK\) SUMMARY: //p' "$log" | tail -n 1)

@@ -5,28 +5,30 @@ from .attention import FLASH, Shape, build_all, peer_forward, peer_training, ref
 from .device import Module, sources
 from .measure import check, check_equal, poison, race, rotations
 
-ENTRIES = """
+ENTRIES = dict(forward="""
 extern "C" __global__ void __launch_bounds__(128, 1) forward(const element* qkv, element* o, float* lse, int batch) { attention_fwd<%(shape)s>(qkv, o, lse, batch); }
+""", dots="""
 extern "C" __global__ void __launch_bounds__(256) dots(const element* o, const element* d_o, float* dots, int batch) { attention_any_rows<%(shape)s>(o, d_o, dots, batch); }
+""", queries="""
 extern "C" __global__ void __launch_bounds__(128, 1) queries(const element* qkv, const element* d_o, const float* lse, const float* dots, element* d_qkv, int batch) {
     attention_bwd_queries<%(shape)s>(qkv, d_o, lse, dots, d_qkv, batch);
 }
+""", keys="""
 extern "C" __global__ void __launch_bounds__(128, 1) keys(const element* qkv, const element* d_o, const float* lse, const float* dots, element* d_qkv, int batch) {
     attention_bwd_keys<%(shape)s>(qkv, d_o, lse, dots, d_qkv, batch);
 }
-"""
+""")
 FAMILIES = ("prelude", "attention", "attention_any", "sm80", "attention_tiles", "attention_fwd", "attention_bwd")
-KERNELS = ("forward", "dots", "queries", "keys")
+KERNELS = tuple(ENTRIES)
 
 
 class Portable:
     def __init__(self, shape):
         self.shape, tile = shape, 64 * (shape.head * 2 + 16)
         # Known and open: ptxas spills 12 bytes in the forward kernel at width 96 and 4 in the key kernel at 128.
-        text = ENTRIES % dict(shape=f"{shape.heads}, {shape.kv_heads}, {shape.head}, {shape.length}")
-        self.module = Module(sources(*FAMILIES) + text, allow_spills=shape.head >= 96)
-        backward = (6 if shape.head < 128 else 4) * tile
-        self.kernels = {name: self.module.kernel(name, dict(forward=5 * tile, dots=0).get(name, backward)) for name in KERNELS}
+        shapes, backward = dict(shape=f"{shape.heads}, {shape.kv_heads}, {shape.head}, {shape.length}"), (6 if shape.head < 128 else 4) * tile
+        self.modules = {name: Module(sources(*FAMILIES) + text % shapes, allow_spills=shape.head >= 96) for name, text in ENTRIES.items()}
+        self.kernels = {name: module.kernel(name, dict(forward=5 * tile, dots=0).get(name, backward)) for name, module in self.modules.items()}
 
     def bind(self, name, t):
         s, kernel = self.shape, self.kernels[name]

@@ -105,6 +105,7 @@ class Model:
         angle = torch.outer(torch.arange(context).double(), 10000.0 ** (-torch.arange(0, head, 2).double() / head))
         self.table = torch.stack([angle.cos(), angle.sin()], -1).float().cuda().contiguous()
         self.choice, self.persistent = choice or persistent is not None, persistent
+        assert not ragged or context > 37 * (batch - 1), "every row has a position"
         self.positions = i32([context - 1 - 37 * i * ragged for i in range(batch)])
         self.lengths = [i32([routed_length] * batch) if routed_length and i in self.entered else self.positions - spare for i in range(layers)]
         self.advanced = [n.clone() for n in self.lengths]  # what the kernels add to; attention reads `lengths`, so that steps repeat, except those of persistent layers
@@ -235,10 +236,10 @@ def verify(**shape):
 
 
 def verify_small():
-    small = dict(width=192, feed_forward=520, context=77)
+    small = dict(width=192, feed_forward=520)
     verify(batch=1, width=256, heads=4, kv_heads=2, feed_forward=512, context=77, entered={1: [0], 2: []})
-    verify(batch=1, heads=6, kv_heads=6, head=32, clusters=False, **small)
-    verify(batch=9, heads=6, kv_heads=3, head=32, entered={1: [0, 3, 4, 7]}, splits=4, **small)
+    verify(batch=1, heads=6, kv_heads=6, head=32, clusters=False, context=77, **small)
+    verify(batch=9, heads=6, kv_heads=3, head=32, entered={1: [0, 3, 4, 7]}, splits=4, context=320, **small)
 
 
 def verify_all():

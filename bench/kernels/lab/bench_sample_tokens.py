@@ -86,6 +86,11 @@ def verify(case):
         raise AssertionError(f"{wrong} of {case.rows} tokens differ, vocabulary {case.vocabulary}, {[getattr(case.settings, n) for n, _ in Settings._fields_]}")
 
 
+def verify_small():
+    for settings in SETTINGS.values():
+        verify(Case(3, 257, **settings))
+
+
 def verify_all():
     for vocabulary in (257, 32768, 128256):
         for settings in SETTINGS.values():
