@@ -2,12 +2,14 @@
 
 usage: python3 bench/kernels/run.py [FAMILY ...] [--explore | --check | --small | --list] [--out FOLDER]
 Without a family: all of them. Every check failure, spill or serialisation warning makes the exit code 1, as does a source that
-takes the compiler more than 1.5 s. One JSON file a family is written to FOLDER (bench/results by default).
+takes the compiler more than 1.5 s. One JSON file a family is written to FOLDER (bench/results by default): machine, commit and rows. MODGEN_COMMIT
+names the commit where the tree was brought without its history.
 """
 import argparse
 import importlib
 import json
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -17,6 +19,11 @@ sys.path.insert(0, HERE)
 FAMILIES = ["linear_sm90", "linear_fused", "linear_grouped", "linear_sm80", "linear_rows", "linear_outputs", "attention_fwd", "attention_bwd", "attention", "rms_norm", "rms_norm_routed", "elementwise", "rows", "routing", "top_k", "adamw", "cross_entropy",
             "embedding", "sample_tokens", "head", "decode", "decode_persistent"]
 LONGEST_COMPILATION = 1.5  # seconds
+
+
+def commit():
+    git = subprocess.run(["git", "-C", HERE, "describe", "--always", "--dirty", "--abbrev=40"], capture_output=True, text=True, check=False)
+    return os.environ.get("MODGEN_COMMIT") or git.stdout.strip() or None
 
 
 def main():
@@ -51,7 +58,8 @@ def main():
                 raise AssertionError(f"a source took {longest:.2f} s to compile, more than {LONGEST_COMPILATION}")
             if record is None:
                 continue
-            record = record + [dict(name="compilation", sources=len(compilations), longest_seconds=longest)]
+            machine = importlib.import_module("lab.device").machine()
+            record = dict(machine=machine, commit=commit(), compilation=dict(sources=len(compilations), longest_seconds=longest), rows=record)
         except Exception:
             traceback.print_exc(limit=4)
             failed.append(family)

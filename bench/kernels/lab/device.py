@@ -29,6 +29,15 @@ torch.zeros(1, device="cuda")
 _rtc, _cuda = _find_nvrtc(), C.CDLL("libcuda.so.1")
 
 
+def machine():
+    """The device and the versions that a measurement depends on."""
+    major, minor, driver = C.c_int(), C.c_int(), C.c_int()
+    _rtc.nvrtcVersion(C.byref(major), C.byref(minor))
+    _check(_cuda.cuDriverGetVersion(C.byref(driver)), "cuDriverGetVersion")
+    return dict(device=torch.cuda.get_device_name(0), driver=f"{driver.value // 1000}.{driver.value % 1000 // 10}", nvrtc=f"{major.value}.{minor.value}", torch=torch.__version__,
+                cudnn=torch.backends.cudnn.version())
+
+
 class Rejected(Exception):
     """A kernel that does not compile, spills, or has its wgmma instructions serialised."""
 
