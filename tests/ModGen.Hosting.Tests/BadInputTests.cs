@@ -33,6 +33,17 @@ public sealed class BadInputTests
     [InlineData("sample --count 0", "--count is '0'")]
     [InlineData("eval --sequences 0", "--sequences is '0'")]
     [InlineData("bench --seconds 0", "--seconds is '0'")]
+    [InlineData("bench --enter 1.01", "--enter is '1.01'; it must be 0 to 1.")]
+    [InlineData("bench --enter -0.1", "--enter is '-0.1'")]
+    [InlineData("bench --enter NaN", "--enter is 'NaN'")]
+    [InlineData("bench --position 0", "--position is '0'; it must be 1 or more.")]
+    [InlineData("bench --texts 0", "--texts is '0'; it must be 1 to 4096.")]
+    [InlineData("train --resume --fresh", "--resume goes on and --fresh begins anew; give one.")]
+    [InlineData("train --data ", "--data is empty; give a path.")]
+    [InlineData("train --report ", "--report is empty; give a path.")]
+    [InlineData("inspect --source ", "--source is empty; give a path.")]
+    [InlineData("inspect --kernels ", "--kernels is empty; give a path.")]
+    [InlineData("train --checkpoint ", "--checkpoint is empty; name a folder.")]
     [InlineData("fly", "fly")]
     public async Task Impossible_options_give_one_line_that_names_them(string line, string message)
     {
@@ -52,6 +63,23 @@ public sealed class BadInputTests
     {
         using var harness = new Harness();
         Refused(await harness.Run(verb, "--device", "cuda:63", "--checkpoint", harness.Checkpoints), 1, "--device cuda:63 cannot be used: ");
+    }
+
+    [Fact]
+    public async Task A_share_of_tokens_for_a_model_without_routed_layers()
+    {
+        using var harness = new Harness();
+        Refused(await harness.Run<TinyDense>("bench", "--enter", "0.5", "--checkpoint", harness.Checkpoints), 2, "--enter lets tokens into routed layers; ModGen.Hosting.Tests.TinyDense has none.");
+    }
+
+    [Fact]
+    public async Task A_fresh_run_that_cannot_begin_moves_nothing()
+    {
+        using var harness = new Harness();
+        await harness.Train(2);
+        Refused(await harness.Run("train", "--fresh", "--data", Path.Combine(harness.Folder, "missing.txt"), "--checkpoint", harness.Checkpoints), 1, "there is no such file or folder");
+        Assert.EndsWith("step-0000000002", harness.NewestCheckpoint, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(harness.Checkpoints + ".previous"));
     }
 
     [Fact]
@@ -146,13 +174,32 @@ public sealed class BadInputTests
         Assert.EndsWith("step-0000000002", harness.NewestCheckpoint, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Settings_of_a_run_that_are_no_json()
+    [Theory]
+    [InlineData(null, "{", "is not the settings of a run")]
+    [InlineData(null, "null", "is not the settings of a run: it is null.")]
+    [InlineData("\"batch\": 4", "\"batch\": -4", "batch is -4; it must be 1 or more.")]
+    [InlineData("\"accumulate\": 1", "\"accumulate\": 3", "accumulate is 3; it must divide batch, 4.")]
+    [InlineData("\"learning_rate\": 0.003", "\"learning_rate\": 1e99", "learning_rate is Infinity; it must be above 0.")]
+    [InlineData("\"warm_up\": 2", "\"warm_up\": -2", "warm_up is -2; it must be 0 or more.")]
+    [InlineData("\"device\": \"cpu\"", "\"device\": \"tpu\"", "The run's settings name the device 'tpu'; it must be cpu or cuda:N.")]
+    public async Task Settings_of_a_run_that_have_no_meaning(string? written, string instead, string message)
     {
         using var harness = new Harness();
-        await harness.Train(2);
-        File.WriteAllText(Path.Combine(harness.Checkpoints, "run.json"), "{");
-        Refused(await harness.Run("train", "--resume", "--checkpoint", harness.Checkpoints), 1, "is not the settings of a run");
+        await harness.Train(2, "--device", "cpu");
+        var path = Path.Combine(harness.Checkpoints, "run.json");
+        var settings = File.ReadAllText(path);
+        Assert.Contains(written ?? "", settings, StringComparison.Ordinal);
+        File.WriteAllText(path, written is null ? instead : settings.Replace(written, instead, StringComparison.Ordinal));
+        Refused(await harness.Run("train", "--resume", "--checkpoint", harness.Checkpoints), 1, message);
+    }
+
+    [Fact]
+    public async Task Minutes_too_short_to_measure_are_told()
+    {
+        using var harness = new Harness();
+        var outcome = await harness.Run("train", "--data", harness.Data, "--minutes", "1e-9", "--batch", "2", "--eval-sequences", "2", "--checkpoint", harness.Checkpoints);
+        Assert.Equal(0, outcome.Code);
+        Assert.Contains("1E-09 minutes are too short to measure how many steps they hold: stopped at step 0", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
     }
 
     private static async Task TextIsRefused(string? path, byte[]? content, string message)

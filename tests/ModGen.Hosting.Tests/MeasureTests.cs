@@ -158,6 +158,7 @@ public sealed class MeasureTests
         {
             outcome = await harness.Run([.. arguments, "--enter", share.ToString(CultureInfo.InvariantCulture), "--json"]);
             Assert.Equal(share, Assert.Single(outcome.Json).GetProperty("decoding_step").GetProperty("entered_share").GetDouble(), 0.17);
+            Assert.Contains("whole texts are decoded with untrained routers", outcome.Error, StringComparison.Ordinal);
         }
 
         var beyond = await harness.Run([.. arguments, "--position", "32"]);
@@ -175,6 +176,15 @@ public sealed class MeasureTests
         Assert.True(bench.GetProperty("training").GetProperty("tokens_per_second").GetDouble() > 0);
         Assert.True(bench.GetProperty("decoding").GetProperty("tokens_per_second").GetDouble() > 0);
         Assert.Equal(JsonValueKind.String, bench.GetProperty("machine").GetProperty("processor").ValueKind);
+    }
+
+    [Fact]
+    public async Task Bench_of_a_dense_model_speaks_of_no_routers()
+    {
+        using var harness = new Harness();
+        var outcome = await harness.Run<TinyDense>("bench", "--device", "cpu", "--checkpoint", harness.Checkpoints, "--seconds", "0.02", "--batch", "2");
+        Assert.True(outcome.Code == 0, outcome.Error);
+        Assert.DoesNotContain("rout", outcome.Out + outcome.Error, StringComparison.Ordinal);
     }
 
     private static XDocument Parse(string path)

@@ -66,6 +66,32 @@ public sealed class ResumeTests
     }
 
     [Fact]
+    public async Task A_resumed_run_cuts_the_batch_that_it_began_with()
+    {
+        using var harness = new Harness();
+        var outcome = await harness.Run("train", "--data", harness.Data, "--steps", "2", "--batch", "6", "--eval-sequences", "2", "--checkpoint", harness.Checkpoints);
+        Assert.True(outcome.Code == 0, outcome.Error);
+        // 3 does not divide 16, the batch of a run that says nothing.
+        outcome = await harness.Run("train", "--resume", "--accumulate", "3", "--steps", "3", "--eval-sequences", "2", "--checkpoint", harness.Checkpoints);
+        Assert.True(outcome.Code == 0, outcome.Error);
+        Assert.Equal((6, 3), (TrainSettings.Load(harness.Checkpoints)!.Batch, TrainSettings.Load(harness.Checkpoints)!.Accumulate));
+    }
+
+    [Fact]
+    public async Task A_run_on_bytes_that_are_no_text_goes_on_and_is_evaluated()
+    {
+        using var harness = new Harness();
+        File.AppendAllText(harness.Data, "\0");
+        await harness.Train(2, "--allow-bytes");
+        Assert.DoesNotContain("optimizer", File.ReadAllText(Path.Combine(harness.Checkpoints, "run.json")), StringComparison.Ordinal);
+        foreach (var arguments in new[] { ["train", "--resume", "--steps", "3"], new[] { "eval", "--sequences", "2" } })
+        {
+            var outcome = await harness.Run([.. arguments, "--checkpoint", harness.Checkpoints]);
+            Assert.True(outcome.Code == 0, outcome.Error);
+        }
+    }
+
+    [Fact]
     public async Task Other_text_is_told()
     {
         using var harness = new Harness();

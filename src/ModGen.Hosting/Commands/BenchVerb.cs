@@ -28,22 +28,27 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
         var position = arguments.GetValue(_position) ?? Math.Max(1, Description.Context / 2);
         if (position >= Description.Context)
             throw new AppException($"--position is {position}; the context holds {Description.Context} tokens, and a step appends one.", ExitCode.Usage);
+        var enter = arguments.GetValue(_enter);
+        if (enter is not null && !IsRouted)
+            throw new AppException($"--enter lets tokens into routed layers; {Description.Name} has none.", ExitCode.Usage);
         var bench = new Bench<TModel>(TimeSpan.FromSeconds(arguments.GetValue(_seconds)), arguments.GetValue(_seed), arguments.GetValue(_launches), interruption);
         using var model = TModel.Create(device, arguments.GetValue(_seed));
         var trained = Checkpoint.FindLatest(CheckpointRoot(arguments)).Latest;
         if (trained is not null)
             Checkpoint.LoadWeights(model, trained.Folder);
-        else
-            output.Note("There is no checkpoint: decoding is measured with untrained routers, which let another share of the tokens in.");
+        else if (IsRouted)
+            output.Note($"There is no checkpoint: {(enter is null ? "decoding is measured" : "whole texts are decoded")} with untrained routers, which let another share of the tokens in.");
         // Decoding comes first: training changes the weights.
         var decoding = bench.Decode(model, arguments.GetValue(_texts));
-        var step = bench.DecodeStep(model, arguments.GetValue(_texts), position, arguments.GetValue(_enter));
+        var step = bench.DecodeStep(model, arguments.GetValue(_texts), position, enter);
         var training = bench.Train(model, arguments.GetValue(_batch));
         Show(output, device, training, decoding, step);
         if (arguments.GetValue(_launches) && training.Launches.Count == 0)
             output.Note($"{device.Name} has no launches to time.");
         return Task.FromResult(ExitCode.Success);
     }
+
+    private static bool IsRouted => Description.Layers.Any(layer => layer.IsRouted);
 
     private static void Show(VerbOutput output, Device device, TrainingSpeed training, DecodingSpeed decoding, StepSpeed step)
     {
@@ -68,9 +73,11 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
         Row($"training, batch {training.Batch} × {Description.Context}", string.Create(CultureInfo.InvariantCulture, $"{1e3 * training.SecondsPerStep:F2} ms a step, {Units.Count(training.TokensPerSecond)} tokens/s, {Units.FlopRate(training.FlopsPerSecond)} (median of {training.Steps} steps)"));
         if (training.DeviceBytes > 0)
             Row("memory of training", Units.Bytes(training.DeviceBytes));
-        Row($"decoding, {Units.Plural(decoding.Texts, "text")}", $"{Units.Count(decoding.TokensPerSecond)} tokens/s (median of {decoding.Runs} runs to the full context; {Units.Percent(decoding.EnteredShare)} of the tokens entered routed layers)");
-        Row($"a decoding step at {step.Position}", string.Create(CultureInfo.InvariantCulture, $"{1e6 * step.Seconds:F0} µs (median of {step.Steps} steps; {Units.Percent(step.EnteredShare)} of the tokens entered routed layers)"));
+        Row($"decoding, {Units.Plural(decoding.Texts, "text")}", $"{Units.Count(decoding.TokensPerSecond)} tokens/s (median of {decoding.Runs} runs to the full context{Entered(decoding.EnteredShare)})");
+        Row($"a decoding step at {step.Position}", string.Create(CultureInfo.InvariantCulture, $"{1e6 * step.Seconds:F0} µs (median of {step.Steps} steps{Entered(step.EnteredShare)})"));
         return table;
+
+        static string Entered(double share) => IsRouted ? $"; {Units.Percent(share)} of the tokens entered routed layers" : "";
 
         void Row(string name, string value) => table.AddRow(new Text(name), new Text(value));
     }

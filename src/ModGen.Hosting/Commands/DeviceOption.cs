@@ -44,7 +44,7 @@ internal sealed class DeviceOption
                 : Device.Cpu(threads);
         }
 
-        var ordinal = Ordinal(name) ?? 0;
+        var ordinal = Ordinal(name) ?? throw new AppException($"The run's settings name the device '{name}'; it must be cpu or cuda:N. Say --device.");
         if (CudaContext.WhyUnavailable(ordinal) is not { } why)
             return Device.Cuda(ordinal, precision);
         if (asked is not null)

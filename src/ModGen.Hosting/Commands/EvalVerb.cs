@@ -13,7 +13,7 @@ internal sealed class EvalVerb<TModel> : DeviceVerb<TModel>
     private readonly CorpusOption _corpus = new();
     private readonly Option<long> _sequences = Options.Number("--sequences", "Validation sequences, at even distances over the validation part.", 128L, n => n >= 1, "1 or more");
     private readonly Option<int> _batch = Options.Number("--batch", "Sequences computed at once.", 8, n => n is >= 1 and <= 1 << 20, "1 or more");
-    private readonly Option<string?> _report = Options.Text("--report", "Write an HTML page with the run's loss chart and the routing of a validation text.", "FILE");
+    private readonly Option<string?> _report = Options.Path("--report", "Write an HTML page with the run's loss chart and the routing of a validation text.", "FILE");
 
     public EvalVerb()
         : base("eval", "Measure the loss on the validation part, as trained (top-k routing) and as sampled (causal routing).") =>
@@ -23,7 +23,7 @@ internal sealed class EvalVerb<TModel> : DeviceVerb<TModel>
     {
         var root = CheckpointRoot(arguments);
         var folder = TrainedModel.Find(root, output);
-        var corpus = _corpus.Open<TModel>(arguments, output, TrainSettings.Load(root)?.Data);
+        var corpus = _corpus.Open<TModel>(arguments, output, TrainSettings.Load(root));
         if (corpus.ValidationSequences == 0)
             throw new AppException($"{corpus.Source} has no validation part to measure on.");
         var (model, checkpoint) = TrainedModel.Load<TModel>(device, folder, output);

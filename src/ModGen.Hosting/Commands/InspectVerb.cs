@@ -10,9 +10,9 @@ internal sealed class InspectVerb<TModel> : Verb<TModel>
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
     private const int BatchOfExample = 16;
-    private readonly Option<string?> _source = Options.Text("--source", "Write the generated C# into this folder.", "DIR");
+    private readonly Option<string?> _source = Options.Path("--source", "Write the generated C# into this folder.", "DIR");
 
-    private readonly Option<string?> _kernels = Options.Text("--kernels", "Write the complete CUDA C++ of every kernel into this folder; no GPU is needed.", "DIR");
+    private readonly Option<string?> _kernels = Options.Path("--kernels", "Write the complete CUDA C++ of every kernel into this folder; no GPU is needed.", "DIR");
     private readonly Option<CudaPrecision> _precision = PrecisionOption.Create();
 
     public InspectVerb()

@@ -33,6 +33,18 @@ internal static class Options
     public static Option<string?> Text(string name, string description, string helpName) =>
         new(name) { Description = description, HelpName = helpName };
 
+    /// <summary>A path that need not be given, but may not be empty.</summary>
+    public static Option<string?> Path(string name, string description, string helpName)
+    {
+        var option = Text(name, description, helpName);
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count > 0 && string.IsNullOrWhiteSpace(result.Tokens[0].Value))
+                result.AddError($"{name} is empty; give a path.");
+        });
+        return option;
+    }
+
     /// <summary>A switch.</summary>
     public static Option<bool> Flag(string name, string description) => new(name) { Description = description };
 

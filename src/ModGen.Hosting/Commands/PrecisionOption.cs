@@ -9,9 +9,8 @@ internal static class PrecisionOption
 
     public static Option<CudaPrecision> Create() => new("--precision")
     {
-        Description = "What a GPU holds the operands of its products in: bfloat16, or float32 to compare with the CPU.",
+        Description = $"What a GPU holds the operands of its products in: {BFloat16}, the default, or {Float32} to compare with the CPU.",
         HelpName = "NAME",
-        DefaultValueFactory = _ => CudaPrecision.BFloat16,
         CustomParser = result =>
         {
             var name = result.Tokens.Count > 0 ? result.Tokens[0].Value : "";

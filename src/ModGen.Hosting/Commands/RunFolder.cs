@@ -7,22 +7,27 @@ internal static class RunFolder
 {
     private const string PreviousSuffix = ".previous";
 
-    /// <summary>Makes <paramref name="root"/> ready for a new run. Checkpoints in it are an error, or are moved aside.</summary>
-    public static void Prepare(string root, bool fresh, VerbOutput output)
+    /// <summary>Refuses a folder that holds checkpoints, unless the run is to begin <paramref name="fresh"/>.</summary>
+    public static void Check(string root, bool fresh)
     {
         if (File.Exists(root))
             throw new AppException($"--checkpoint {root} is a file; name a folder.", ExitCode.Usage);
-        if (!Directory.Exists(root))
-            return;
-        var newest = Directory.GetDirectories(root, "step-*").Order(StringComparer.Ordinal).LastOrDefault();
-        if (newest is null)
-            return;
-        if (!fresh)
+        if (!fresh && Newest(root) is { } newest)
             throw new AppException($"{root} holds checkpoints already, up to {Path.GetFileName(newest)}; give --resume to go on, --fresh to begin anew, or another folder with --checkpoint.", ExitCode.Usage);
+    }
+
+    /// <summary>Moves the checkpoints of an earlier run aside, in place of those moved before.</summary>
+    public static void MoveAside(string root, VerbOutput output)
+    {
+        if (Newest(root) is null)
+            return;
         var previous = Path.TrimEndingDirectorySeparator(root) + PreviousSuffix;
         if (Directory.Exists(previous))
             Directory.Delete(previous, recursive: true);
         Directory.Move(Path.TrimEndingDirectorySeparator(root), previous);
         output.Note($"Moved the checkpoints of an earlier run to {previous}.");
     }
+
+    private static string? Newest(string root) =>
+        Directory.Exists(root) ? Directory.GetDirectories(root, "step-*").Order(StringComparer.Ordinal).LastOrDefault() : null;
 }

@@ -47,12 +47,12 @@ internal sealed class TrainOptions
         EvaluateEvery, EvaluationSequences, SaveEvery, Keep, LogEvery, Seed,
     ];
 
-    /// <summary>Refuses what does not go together.</summary>
-    public void Check(ParseResult arguments)
+    /// <summary>Refuses what does not go together, the settings of the run that goes on included.</summary>
+    public void Check(ParseResult arguments, TrainSettings? remembered)
     {
         if (arguments.IsGiven(Steps) && arguments.IsGiven(Minutes))
             throw new AppException("--steps and --minutes both say how long to train; give one.", ExitCode.Usage);
-        var (batch, accumulate) = (arguments.GetValue(Batch), arguments.GetValue(Accumulate));
+        var (batch, accumulate) = (Value(arguments, Batch, remembered?.Batch), Value(arguments, Accumulate, remembered?.Accumulate));
         if (batch % accumulate != 0)
             throw new AppException($"--batch {batch} cannot be cut into --accumulate {accumulate} equal micro-batches; make one a multiple of the other.", ExitCode.Usage);
         if (arguments.GetValue(Steps) is { } steps && arguments.GetValue(WarmUp) > steps && arguments.IsGiven(WarmUp))
@@ -69,18 +69,17 @@ internal sealed class TrainOptions
         {
             Steps = remembered?.Steps,
             Minutes = remembered?.Minutes,
-            Batch = Value(Batch, remembered?.Batch),
-            Accumulate = Value(Accumulate, remembered?.Accumulate),
-            LearningRate = Value(LearningRate, remembered?.LearningRate),
-            WarmUp = Value(WarmUp, remembered?.WarmUp),
-            WeightDecay = Value(WeightDecay, remembered?.WeightDecay),
-            Clip = Value(Clip, remembered?.Clip),
-            Seed = Value(Seed, remembered?.Seed),
+            Batch = Value(arguments, Batch, remembered?.Batch),
+            Accumulate = Value(arguments, Accumulate, remembered?.Accumulate),
+            LearningRate = Value(arguments, LearningRate, remembered?.LearningRate),
+            WarmUp = Value(arguments, WarmUp, remembered?.WarmUp),
+            WeightDecay = Value(arguments, WeightDecay, remembered?.WeightDecay),
+            Clip = Value(arguments, Clip, remembered?.Clip),
+            Seed = Value(arguments, Seed, remembered?.Seed),
             Data = path is null ? remembered?.Data : Path.GetFullPath(path),
             DataLength = dataLength,
+            AllowBytes = Corpus.AllowsBytes(arguments, remembered),
         };
-
-        T Value<T>(Option<T> option, T? ofRun) where T : struct => ofRun is { } value && !arguments.IsGiven(option) ? value : arguments.GetValue(option);
     }
 
     /// <summary>How long the run is, <paramref name="done"/> steps of it behind us.</summary>
@@ -99,4 +98,7 @@ internal sealed class TrainOptions
 
     public RunCadence Cadence(ParseResult arguments) => new(
         arguments.GetValue(EvaluateEvery), arguments.GetValue(EvaluationSequences), arguments.GetValue(SaveEvery), arguments.GetValue(Keep));
+
+    private static T Value<T>(ParseResult arguments, Option<T> option, T? ofRun)
+        where T : struct => ofRun is { } value && !arguments.IsGiven(option) ? value : arguments.GetValue(option);
 }

@@ -13,7 +13,7 @@ internal sealed class TrainVerb<TModel> : DeviceVerb<TModel>
     private readonly TrainOptions _options = new();
     private readonly Option<bool> _resume = Options.Flag("--resume", "Go on from the run's newest checkpoint, bit for bit, with the settings it began with.");
     private readonly Option<bool> _fresh = Options.Flag("--fresh", "Begin anew where there are checkpoints; they are moved to DIR.previous, in place of those moved before.");
-    private readonly Option<string?> _report = Options.Text("--report", "Write an HTML page with the loss chart and the routing of a validation text.", "FILE");
+    private readonly Option<string?> _report = Options.Path("--report", "Write an HTML page with the loss chart and the routing of a validation text.", "FILE");
 
     public TrainVerb()
         : base("train", "Train the model and save checkpoints. Ctrl-C finishes the step, saves and exits with 130.") =>
@@ -24,13 +24,15 @@ internal sealed class TrainVerb<TModel> : DeviceVerb<TModel>
 
     protected override Task<int> RunAsync(ParseResult arguments, Device device, VerbOutput output, CancellationToken interruption)
     {
-        _options.Check(arguments);
-        var root = CheckpointRoot(arguments);
-        var resumed = arguments.GetValue(_resume) ? TrainedModel.Find(root, output) : null;
-        if (resumed is null)
-            RunFolder.Prepare(root, arguments.GetValue(_fresh), output);
-        var remembered = resumed is null ? null : TrainSettings.Load(root);
-        var corpus = _options.Corpus.Open<TModel>(arguments, output, remembered?.Data);
+        var (root, resumes, fresh) = (CheckpointRoot(arguments), arguments.GetValue(_resume), arguments.GetValue(_fresh));
+        if (resumes && fresh)
+            throw new AppException("--resume goes on and --fresh begins anew; give one.", ExitCode.Usage);
+        var remembered = resumes ? TrainSettings.Load(root) : null;
+        _options.Check(arguments, remembered);
+        var resumed = resumes ? TrainedModel.Find(root, output) : null;
+        if (!resumes)
+            RunFolder.Check(root, fresh);
+        var corpus = _options.Corpus.Open<TModel>(arguments, output, remembered);
         using var model = TModel.Create(device, arguments.GetValue(_options.Seed));
         var settings = _options.Read(arguments, remembered, corpus.Length, output);
         using var trainer = model.CreateTrainer(settings.Batch, settings.Optimizer, settings.TrainingOptions);
@@ -38,6 +40,9 @@ internal sealed class TrainVerb<TModel> : DeviceVerb<TModel>
             Resume(trainer, resumed, output);
         settings = _options.Extend(arguments, settings, trainer.Steps) with { Device = DeviceChoice.Of(device) };
         trainer.Reschedule(settings.Schedule);
+        // Only now that nothing the user wrote can be wrong any more: what is moved takes the place of an earlier run.
+        if (!resumes)
+            RunFolder.MoveAside(root, output);
         settings.Save(root);
         Announce(device, settings, output);
         return Task.FromResult(Run(arguments, output, root, trainer, corpus, settings, interruption));
@@ -55,12 +60,16 @@ internal sealed class TrainVerb<TModel> : DeviceVerb<TModel>
         if (arguments.GetValue(_report) is { } report && end != RunEnd.Interrupted)
             WriteReport(report, trainer.Model, corpus, history, output, interruption);
         if (end == RunEnd.OutOfTime)
-            output.Warn(string.Create(CultureInfo.InvariantCulture, $"the machine got slower: stopped after {run.Settings.Minutes} minutes and a quarter, at step {trainer.Steps} of {run.Settings.Steps}; --resume finishes the run."));
+            output.Warn(OutOfTime(run.Settings, trainer.Steps));
         if (end != RunEnd.Interrupted)
             return ExitCode.Success;
         output.Note($"Interrupted after step {trainer.Steps}; everything is saved, and train --resume goes on from there.");
         return ExitCode.Interrupted;
     }
+
+    private static string OutOfTime(TrainSettings settings, long step) => settings.Steps is { } steps
+        ? string.Create(CultureInfo.InvariantCulture, $"the machine got slower: stopped a quarter past its {settings.Minutes} minutes, at step {step} of {steps}; --resume finishes the run.")
+        : string.Create(CultureInfo.InvariantCulture, $"{settings.Minutes} minutes are too short to measure how many steps they hold: stopped at step {step}; --resume goes on with more --minutes or with --steps.");
 
     private static void Resume(Trainer<TModel> trainer, string folder, VerbOutput output)
     {

@@ -44,14 +44,21 @@ internal sealed record TrainSettings
     /// <summary>Bytes of the text: other data would make another run.</summary>
     public long DataLength { get; init; }
 
+    /// <summary>True when the text need not be UTF-8.</summary>
+    public bool AllowBytes { get; init; }
+
+    [JsonIgnore]
     public AdamW Optimizer => new(LearningRate, WeightDecay: WeightDecay);
 
     /// <summary>Warm-up, then a cosine to a tenth at the last step, or a constant rate while that step is not known.</summary>
+    [JsonIgnore]
     public LearningRateSchedule Schedule => new(WarmUp, Steps ?? 0);
 
+    [JsonIgnore]
     public TrainingOptions TrainingOptions => new() { Accumulation = Accumulate, ClipNorm = Clip, Schedule = Schedule, Seed = Seed };
 
     /// <summary>Reads a run's settings; null when there are none.</summary>
+    /// <exception cref="AppException">The file is no settings, or one of them has no meaning.</exception>
     public static TrainSettings? Load(string root)
     {
         var path = Path.Combine(root, FileName);
@@ -59,13 +66,27 @@ internal sealed record TrainSettings
             return null;
         try
         {
-            return JsonSerializer.Deserialize<TrainSettings>(File.ReadAllBytes(path), Options);
+            var settings = JsonSerializer.Deserialize<TrainSettings>(File.ReadAllBytes(path), Options) ?? throw new JsonException("it is null.");
+            return settings.Mistake() is { } mistake ? throw new JsonException(mistake) : settings;
         }
         catch (JsonException e)
         {
             throw new AppException($"{path}: is not the settings of a run: {e.Message}");
         }
     }
+
+    /// <summary>What a hand or a defect has written that no option would have let pass; null for nothing.</summary>
+    private string? Mistake() =>
+        Batch < 1 ? $"batch is {Batch}; it must be 1 or more."
+        : Accumulate < 1 || Batch % Accumulate != 0 ? $"accumulate is {Accumulate}; it must divide batch, {Batch}."
+        : Steps < 1 ? $"steps is {Steps}; it must be 1 or more."
+        : Minutes is { } minutes && !(minutes > 0) ? $"minutes is {minutes}; it must be above 0."
+        : !(LearningRate > 0 && float.IsFinite(LearningRate)) ? $"learning_rate is {LearningRate}; it must be above 0."
+        : WarmUp < 0 ? $"warm_up is {WarmUp}; it must be 0 or more."
+        : !(WeightDecay >= 0 && float.IsFinite(WeightDecay)) ? $"weight_decay is {WeightDecay}; it must be 0 or more."
+        : !(Clip >= 0 && float.IsFinite(Clip)) ? $"clip is {Clip}; it must be 0 or more."
+        : Data is "" ? "data is empty; it must be a path, or null for the SDK's documentation."
+        : null;
 
     /// <summary>Writes the settings; the file appears whole or not at all.</summary>
     public void Save(string root)

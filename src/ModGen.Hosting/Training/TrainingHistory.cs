@@ -71,6 +71,7 @@ internal sealed class TrainingHistory
         return fields.Length == 3
             && long.TryParse(fields[0], NumberStyles.None, CultureInfo.InvariantCulture, out var step)
             && double.TryParse(fields[1], NumberStyles.Float, CultureInfo.InvariantCulture, out var loss)
+            && double.IsFinite(loss)
             ? new HistoryPoint(step, loss, double.TryParse(fields[2], NumberStyles.Float, CultureInfo.InvariantCulture, out var validation) ? validation : null)
             : null;
     }
