@@ -16,7 +16,9 @@ compile() {
     file=$1 arch=$2 feature=ptx78
     [[ $arch == sm_90a ]] && feature=ptx85
     "$clang" -x cuda --cuda-device-only -nocudainc -nocudalib --cuda-gpu-arch="$arch" --cuda-feature=+$feature -O1 -std=c++17 -include "$root/eng/cuda-shim.h" \
-        -Wno-unknown-cuda-version -Wno-pass-failed -S -o /dev/null "$file" || echo "FAILED ${file##*/} $arch $(sed -n 2p "$file")"
+        -Wno-unknown-cuda-version -Wno-pass-failed -S -o "$file.$arch" "$file" && awk -f "$root/eng/static-shared.awk" "$file.$arch" >&2 \
+        || echo "FAILED ${file##*/} $arch $(sed -n 2p "$file")"
+    rm -f "$file.$arch"
 }
 export -f compile
 export clang root

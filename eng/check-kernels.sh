@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compiles every kernel family with clang for the architectures it is meant for, on a machine without a GPU or CUDA: the C++,
-# the static assertions and the operand constraints of the inline PTX are checked, the PTX text itself is not.
+# the static assertions, the operand constraints of the inline PTX and what each kernel holds of static shared memory are checked, the
+# PTX text itself is not.
 # An instance whose second line is "// precisions: both" is compiled with bfloat16 and with float32 operands.
 # usage: eng/check-kernels.sh [FAMILY ...]   needs clang++ 22 (Debian: apt-get install clang-22), or CLANG=path
 set -euo pipefail
@@ -23,7 +24,7 @@ for instance in "$root"/bench/kernels/instances/*.cu; do
     for arch in $architectures; do for f in $float32; do
         feature=ptx78; [[ $arch == sm_90a ]] && feature=ptx85
         if "$clang" -x cuda --cuda-device-only -nocudainc -nocudalib --cuda-gpu-arch="$arch" --cuda-feature=+$feature -O3 -std=c++17 -DMODGEN_FLOAT32="$f" \
-            -Wall -Wextra -Werror -Wno-unknown-cuda-version -Wno-pass-failed -S -o /dev/null "$work/$name.cu"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED $name $arch MODGEN_FLOAT32=$f"; fi
+            -Wall -Wextra -Werror -Wno-unknown-cuda-version -Wno-pass-failed -S -o "$work/$name.ptx" "$work/$name.cu" && awk -f "$root/eng/static-shared.awk" "$work/$name.ptx"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED $name $arch MODGEN_FLOAT32=$f"; fi
     done; done
 done
 [ $((passed + failed)) -gt 0 ] || { echo "check-kernels: no family '$*'" >&2; exit 2; }

@@ -8,5 +8,5 @@
 INSTANCE(routed, true, 1024, 16, 16, 64, 2816, 132)
 INSTANCE(dense, false, 1024, 16, 16, 64, 2816, 132)
 INSTANCE(grouped, true, 768, 12, 4, 64, 2048, 108)
-INSTANCE(wide, true, 2048, 16, 4, 128, 5632, 132)
-INSTANCE(one, true, 256, 3, 1, 256, 256, 8)
+INSTANCE(wide, true, 2048, 16, 8, 128, 5632, 132)
+INSTANCE(one, true, 256, 2, 1, 256, 256, 8)
