@@ -6,6 +6,9 @@ namespace ModGen.Programs;
 /// </summary>
 public abstract class TrainingProgram : IDisposable
 {
+    /// <summary>Updates that may be sent and not awaited, on a device that runs ahead: steps that a trainer may have under way.</summary>
+    internal const int MostUnderWay = 2;
+
     private double _norm;
 
     /// <summary>Sequences a micro-batch.</summary>
@@ -48,7 +51,7 @@ public abstract class TrainingProgram : IDisposable
     /// </summary>
     internal virtual bool RunsAhead => false;
 
-    /// <summary>The first half of <see cref="Update"/>: a program that runs ahead can take the next step's runs behind it. At most two are sent and not awaited.</summary>
+    /// <summary>The first half of <see cref="Update"/>: a program that runs ahead can take the next step's runs behind it. At most <see cref="MostUnderWay"/> are sent and not awaited.</summary>
     internal virtual void SendUpdate(in AdamWUpdate update) => _norm = Update(update);
 
     /// <summary>The second half: waits for the oldest update sent, and gives its norm.</summary>

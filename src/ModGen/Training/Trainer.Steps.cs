@@ -1,13 +1,13 @@
 using System.Diagnostics;
 using ModGen.Cuda;
+using ModGen.Programs;
 
 namespace ModGen;
 
 /// <content>How steps are begun, ended and given up.</content>
 public sealed partial class Trainer<TModel>
 {
-    private const int MostUnderWay = 2;
-    private readonly Queue<PendingStep<TModel>> _underWay = new(MostUnderWay);
+    private readonly Queue<PendingStep<TModel>> _underWay = new(TrainingProgram.MostUnderWay);
     private long _finished;
 
     /// <summary>
@@ -73,7 +73,7 @@ public sealed partial class Trainer<TModel>
     {
         ArgumentNullException.ThrowIfNull(batches);
         var counted = CountTargets(batches);
-        while (_underWay.Count >= MostUnderWay)
+        while (_underWay.Count >= TrainingProgram.MostUnderWay)
             _underWay.Peek().Wait();
         step.Begin(batches, Steps + 1, LearningRate, counted, DataPosition);
         try

@@ -8,9 +8,6 @@ namespace ModGen.Programs;
 /// </summary>
 internal sealed class CudaOptimizer : IDisposable
 {
-    /// <summary>Updates that may be under way at once.</summary>
-    public const int Ahead = 2;
-
     private const int NormThreads = 512, NormBlocksPerProcessor = 4, Threads = 256, ElementsPerThread = 8;
 
     // AdamWStep of adamw.cuh: nine floats; behind it the norm, its ticket, and a block sum for every block of the norm.
@@ -34,11 +31,11 @@ internal sealed class CudaOptimizer : IDisposable
         _runs = ends.Length;
         _small = context.Allocate(PartialsAt + (long)sizeof(float) * NormBlocks, "the optimizer's scalars");
         _runEnds = context.Allocate((long)sizeof(long) * ends.Length, "runs of parameters that decay");
-        _step = new PinnedMemory[Ahead];
-        _fetched = new CudaEvent[Ahead];
-        for (var i = 0; i < Ahead; i++)
+        _step = new PinnedMemory[TrainingProgram.MostUnderWay];
+        _fetched = new CudaEvent[TrainingProgram.MostUnderWay];
+        for (var i = 0; i < TrainingProgram.MostUnderWay; i++)
             (_step[i], _fetched[i]) = (context.AllocatePinned(StepFloats * sizeof(float)), context.CreateEvent());
-        _norms = context.AllocatePinned(Ahead * sizeof(float));
+        _norms = context.AllocatePinned(TrainingProgram.MostUnderWay * sizeof(float));
         stream.Upload<long>(_runEnds.Pointer, ends);
     }
 
@@ -73,7 +70,7 @@ internal sealed class CudaOptimizer : IDisposable
 
     /// <summary>Sends the numbers of an update ahead of its launches.</summary>
     /// <param name="stream">The stream of the launches.</param>
-    /// <param name="number">Below <see cref="Ahead"/>; the last update of this number has been awaited.</param>
+    /// <param name="number">Below <see cref="TrainingProgram.MostUnderWay"/>; the last update of this number has been awaited.</param>
     /// <param name="update">The numbers.</param>
     public void Send(CudaStream stream, int number, in AdamWUpdate update)
     {

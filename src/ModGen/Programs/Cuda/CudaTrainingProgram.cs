@@ -9,8 +9,6 @@ namespace ModGen.Programs;
 /// </summary>
 public abstract partial class CudaTrainingProgram : TrainingProgram
 {
-    // Updates that may be under way: so many times is there what the host and the device exchange.
-    private const int Ahead = CudaOptimizer.Ahead;
     private readonly DecoderModel _model;
     private readonly CudaDevice _device;
     private readonly TrainingArguments _arguments;
@@ -171,8 +169,8 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     internal sealed override void SendUpdate(in AdamWUpdate update)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (_sent - _awaited == Ahead)
-            throw new InvalidOperationException($"{Ahead} updates are under way; wait for one.");
+        if (_sent - _awaited == MostUnderWay)
+            throw new InvalidOperationException($"{MostUnderWay} updates are under way; wait for one.");
         var pass = _update ??= Capture(AppendUpdate);
         if (_empty)
             ZeroGradients();
@@ -190,7 +188,7 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (_sent == _awaited)
             throw new InvalidOperationException("No update is under way.");
-        var step = _awaited++ % Ahead;
+        var step = _awaited++ % MostUnderWay;
         var norm = _memory.Optimizer.AwaitNorm(step);
         _recalled = (step, 0);
         _waiting = false;
@@ -245,7 +243,7 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     }
 
     // Of the step that the next update ends.
-    private int StepNumber => _sent % Ahead;
+    private int StepNumber => _sent % MostUnderWay;
 
     private void Fetch(int run)
     {

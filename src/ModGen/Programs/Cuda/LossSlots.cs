@@ -21,7 +21,7 @@ internal sealed class LossSlots : IDisposable
         _layers = layers;
         _floats = 1 + 2 * layers;
         _device = context.Allocate((long)sizeof(float) * (_floats + 1), "losses");
-        _host = new PinnedMemory[CudaOptimizer.Ahead];
+        _host = new PinnedMemory[TrainingProgram.MostUnderWay];
         for (var step = 0; step < _host.Length; step++)
             _host[step] = context.AllocatePinned(Bytes(FirstRuns));
     }
@@ -38,7 +38,7 @@ internal sealed class LossSlots : IDisposable
     /// <summary>A float: the predictor's loss of a layer.</summary>
     public DevicePointer Predictor(int layer) => _device.Pointer + (long)sizeof(float) * (1 + _layers + layer);
 
-    /// <summary>Asks for the losses of the run in front, to be kept under the numbers of a step, below <see cref="CudaOptimizer.Ahead"/>, and a run.</summary>
+    /// <summary>Asks for the losses of the run in front, to be kept under the numbers of a step, below <see cref="TrainingProgram.MostUnderWay"/>, and a run.</summary>
     public void Fetch(CudaStream stream, int step, int run)
     {
         if (Bytes(run + 1) > _host[step].Bytes)

@@ -133,7 +133,7 @@ internal static class OperationLaunches
         else if (!writer.IsMeasuring)
         {
             var (a, b) = kernel.Map(writer.Context, tile, x, weight, rows.Most);
-            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, residual, result, rows.Most], chosen.Define);
+            writer.Launch(chosen.Kernel, chosen.Blocks, [a, b, residual, result, rows.Most], chosen.Define, kernel.Product.Flops(rows));
         }
     }
 
@@ -156,50 +156,56 @@ internal static class OperationLaunches
     /// </summary>
     public static void AttentionBackward(this LaunchWriter writer, AttentionKernel kernel, in AttentionGradient g, int batch)
     {
-        var queries = kernel.ChooseQueries(writer.Context, batch);
-        var keys = kernel.ChooseKeys(writer.Context, batch);
         if (kernel.ChooseGradient(writer.Context, batch) is { } whole)
-        {
-            DevicePointer rows = writer.Hold(whole.RowBytes), sums = writer.Hold(whole.SumBytes);
-            if (!writer.IsMeasuring)
-            {
-                Argument packed = kernel.Map(writer.Context, g.Qkv, packed: true, batch), mapped = kernel.Map(writer.Context, g.OutputGradient, packed: false, batch);
-                writer.Launch(
-                    whole.Chosen.Kernel, whole.Chosen.Blocks,
-                    [packed, mapped, kernel.Map(writer.Context, g.QkvGradient, packed: true, batch), g.Output, g.Lse, rows, sums, g.Positions, g.Turn is null ? default : g.Table, batch],
-                    flops: 5 * kernel.ProductFlops(batch));
-            }
-        }
+            writer.WholeGradient(kernel, whole, g, batch);
         else if (kernel.IsMapped(writer.Context))
-        {
-            var rows = writer.Hold(kernel.RowBytes(batch));
-            if (!writer.IsMeasuring)
-            {
-                var table = g.Turn is null ? default : g.Table;
-                var packed = kernel.Map(writer.Context, g.Qkv, packed: true, batch);
-                var packedGradient = kernel.Map(writer.Context, g.QkvGradient, packed: true, batch);
-                var mapped = kernel.Map(writer.Context, g.OutputGradient, packed: false, batch);
-                writer.Launch(queries.Kernel, queries.Blocks, [packed, mapped, packedGradient, g.Output, g.OutputGradient, g.Lse, rows, g.Positions, table, batch], flops: 3 * kernel.ProductFlops(batch));
-                writer.Launch(keys.Kernel, keys.Blocks, [packed, mapped, packedGradient, rows, g.Positions, table, batch], flops: 4 * kernel.ProductFlops(batch));
-            }
-        }
+            writer.MappedGradients(kernel, g, batch);
         else
-        {
-            var dots = writer.Hold(sizeof(float) * (long)batch * kernel.Heads * kernel.Length);
-            var products = kernel.ChooseRows(batch);
-            writer.Launch(products.Kernel, products.Blocks, [g.Output, g.OutputGradient, dots, batch]);
-            writer.Launch(queries.Kernel, queries.Blocks, [g.Qkv, g.OutputGradient, g.Lse, dots, g.QkvGradient, batch], flops: 3 * kernel.ProductFlops(batch));
-            writer.Launch(keys.Kernel, keys.Blocks, [g.Qkv, g.OutputGradient, g.Lse, dots, g.QkvGradient, batch], flops: 4 * kernel.ProductFlops(batch));
-            if (g.Turn is not null)
-            {
-                var rows = batch * kernel.Length;
-                var blocks = CudaTrainingProgram.Blocks((long)rows * (kernel.Heads + kernel.KeyValueHeads) * kernel.Width / 2, 2048);
-                writer.Launch(g.Turn, blocks, [g.QkvGradient, g.Positions, g.Table, new RowCount(rows)]);
-            }
-        }
-
+            writer.PlainGradients(kernel, g, batch);
         writer.Release();
     }
+
+    private static void WholeGradient(this LaunchWriter writer, AttentionKernel kernel, in ChosenGradient whole, in AttentionGradient g, int batch)
+    {
+        DevicePointer rows = writer.Hold(whole.RowBytes), sums = writer.Hold(whole.SumBytes);
+        if (writer.IsMeasuring)
+            return;
+        var (packed, mapped, packedGradient) = Maps(writer, kernel, g, batch);
+        writer.Launch(
+            whole.Chosen.Kernel, whole.Chosen.Blocks, [packed, mapped, packedGradient, g.Output, g.Lse, rows, sums, g.Positions, g.TurnTable, batch],
+            flops: 5 * kernel.ProductFlops(batch));
+    }
+
+    private static void MappedGradients(this LaunchWriter writer, AttentionKernel kernel, in AttentionGradient g, int batch)
+    {
+        var rows = writer.Hold(kernel.RowBytes(batch));
+        if (writer.IsMeasuring)
+            return;
+        var (queries, keys) = (kernel.ChooseQueries(writer.Context, batch), kernel.ChooseKeys(writer.Context, batch));
+        var (packed, mapped, packedGradient) = Maps(writer, kernel, g, batch);
+        writer.Launch(
+            queries.Kernel, queries.Blocks, [packed, mapped, packedGradient, g.Output, g.OutputGradient, g.Lse, rows, g.Positions, g.TurnTable, batch],
+            flops: 3 * kernel.ProductFlops(batch));
+        writer.Launch(keys.Kernel, keys.Blocks, [packed, mapped, packedGradient, rows, g.Positions, g.TurnTable, batch], flops: 4 * kernel.ProductFlops(batch));
+    }
+
+    private static void PlainGradients(this LaunchWriter writer, AttentionKernel kernel, in AttentionGradient g, int batch)
+    {
+        var (products, queries, keys) = (kernel.ChooseRows(batch), kernel.ChooseQueries(writer.Context, batch), kernel.ChooseKeys(writer.Context, batch));
+        var dots = writer.Hold(sizeof(float) * (long)batch * kernel.Heads * kernel.Length);
+        writer.Launch(products.Kernel, products.Blocks, [g.Output, g.OutputGradient, dots, batch]);
+        writer.Launch(queries.Kernel, queries.Blocks, [g.Qkv, g.OutputGradient, g.Lse, dots, g.QkvGradient, batch], flops: 3 * kernel.ProductFlops(batch));
+        writer.Launch(keys.Kernel, keys.Blocks, [g.Qkv, g.OutputGradient, g.Lse, dots, g.QkvGradient, batch], flops: 4 * kernel.ProductFlops(batch));
+        if (g.Turn is null)
+            return;
+        var rows = batch * kernel.Length;
+        var blocks = CudaTrainingProgram.Blocks((long)rows * (kernel.Heads + kernel.KeyValueHeads) * kernel.Width / 2, ElementsABlock);
+        writer.Launch(g.Turn, blocks, [g.QkvGradient, g.Positions, g.Table, new RowCount(rows)]);
+    }
+
+    private static (TensorMap Packed, TensorMap Mapped, TensorMap PackedGradient) Maps(LaunchWriter writer, AttentionKernel kernel, in AttentionGradient g, int batch) =>
+        (kernel.Map(writer.Context, g.Qkv, packed: true, batch), kernel.Map(writer.Context, g.OutputGradient, packed: false, batch),
+            kernel.Map(writer.Context, g.QkvGradient, packed: true, batch));
 
     /// <summary>Appends attention over caches in the form that suits the device and the number of rows.</summary>
     public static void CachedAttention(
@@ -268,4 +274,8 @@ internal static class OperationLaunches
 /// <param name="Positions">(batch, positions) int.</param>
 /// <param name="Table">(context, head width / 2) pairs of floats: cosine and sine.</param>
 internal readonly record struct AttentionGradient(
-    DevicePointer Qkv, DevicePointer Output, DevicePointer Lse, DevicePointer OutputGradient, DevicePointer QkvGradient, Kernel? Turn, DevicePointer Positions, DevicePointer Table);
+    DevicePointer Qkv, DevicePointer Output, DevicePointer Lse, DevicePointer OutputGradient, DevicePointer QkvGradient, Kernel? Turn, DevicePointer Positions, DevicePointer Table)
+{
+    /// <summary>The table for kernels that turn the gradient themselves; null where it is to stay.</summary>
+    public DevicePointer TurnTable => Turn is null ? default : Table;
+}
