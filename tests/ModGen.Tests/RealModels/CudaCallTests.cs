@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using ModGen.Cuda;
 using ModGen.Cuda.Tests.Fakes;
 using ModGen.Programs;
@@ -12,6 +13,7 @@ namespace ModGen.Tests.RealModels;
 public abstract class CudaCallTests<TModel> : IDisposable
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
+    private static readonly Regex Multiplies = new("^(linear|swiglu_input|attention)_(?!.*_rows$)");
     private readonly List<string> _calls = new(10_000);
     private CudaDevice? _device;
 
@@ -76,6 +78,17 @@ public abstract class CudaCallTests<TModel> : IDisposable
             program.ExtendAndChoose([chosen[0], chosen[1]], [0, 1], [0, 1], chosen, draw: 3);
             Assert.Equal(["cuGraphLaunch", "cuStreamSynchronize"], _calls);
         }
+    }
+
+    [Fact]
+    public void Products_and_attention_are_timed_with_their_operations()
+    {
+        using var model = TModel.Create(Open(), seed: 1);
+        using var trainer = model.CreateTrainer(4, new AdamW(0.01f));
+        trainer.Step(Texts.Random<TModel>(4, seed: 0));
+        var launches = trainer.Program.TimeLaunches(repeats: 1).Where(launch => Multiplies.IsMatch(launch.Name)).ToList();
+        Assert.True(launches.Count > 10);
+        Assert.All(launches, launch => Assert.True(launch.Flops > 0, launch.Name));
     }
 
     private CudaDevice Open()

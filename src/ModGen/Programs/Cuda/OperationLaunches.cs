@@ -24,7 +24,7 @@ internal static class OperationLaunches
         if (kernel is { FewOutputs: true, Pass: LinearPass.WeightGradient })
         {
             // Two blocks a multiprocessor: each thread keeps but a few rows on their way.
-            writer.Partials(kernel.Plain, 2 * writer.Context.Processors, width, [result], [adds], rows, [a, b]);
+            writer.Partials(kernel.Plain, 2 * writer.Context.Processors, width, [result], [adds], rows, [a, b], kernel.Flops(rows));
             return;
         }
 
@@ -243,7 +243,7 @@ internal static class OperationLaunches
         writer.Partials(kernel, writer.Context.Processors, 1, [total], [false], rows, arguments);
 
     private static void Partials(
-        this LaunchWriter writer, Kernel kernel, int most, int width, ReadOnlySpan<DevicePointer> sums, ReadOnlySpan<bool> adds, RowCount rows, ReadOnlySpan<Argument> arguments)
+        this LaunchWriter writer, Kernel kernel, int most, int width, ReadOnlySpan<DevicePointer> sums, ReadOnlySpan<bool> adds, RowCount rows, ReadOnlySpan<Argument> arguments, double flops = 0)
     {
         // A block takes eight rows at a time; more blocks than rows would only leave zeros to be added.
         var blocks = Math.Min(most, (rows.Most + 7) / 8);
@@ -254,7 +254,7 @@ internal static class OperationLaunches
         for (var i = 0; i < sums.Length; i++)
             all[count++] = partials[i] = writer.Hold(sizeof(float) * (long)blocks * width);
         all[count++] = rows;
-        writer.Launch(kernel, blocks, all.AsSpan(0, count));
+        writer.Launch(kernel, blocks, all.AsSpan(0, count), flops: flops);
         for (var i = 0; i < sums.Length; i++)
             writer.AddPartials(partials[i], sums[i], width, blocks, adds[i]);
         writer.ReleaseFrom(partials[0]);
