@@ -98,14 +98,25 @@ public sealed partial class HostileProjectTests
             $"[ModGen.Decoder({Sizes})] [ModGen.MixtureOfDepths(Tokens = 5, Routing = ModGen.Routing.Random)] public partial class R;")
         { LanguageVersion = version }.Build().AssertClean();
 
-    [Fact]
-    public void A_missing_runtime_is_named()
+    public static TheoryData<string, MetadataReference[]> Runtimes => new()
     {
-        var outcome = new UserProject($"[ModGen.Decoder({Sizes})] public partial class M;") { References = [UserProject.Runtime] }.Build();
+        { "ModGen.Cpu.CpuWorkers", [UserProject.Runtime] },
+        { "ModGen.Cuda.Kernel", [UserProject.Runtime, UserProject.Kernels] },
+        { "ModGen.Cpu.CpuWorkers", [UserProject.Runtime, UserProject.Kernels, UserProject.Gpu, Another("namespace ModGen.Cpu; public class CpuWorkers;")] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Runtimes))]
+    public void A_runtime_that_is_not_there_once_is_named(string type, MetadataReference[] references)
+    {
+        var outcome = new UserProject($"[ModGen.Decoder({Sizes})] public partial class M;") { References = [.. references] }.Build();
         var problem = Assert.Single(outcome.Problems);
         Assert.Equal("MODGEN005", problem.Id);
-        Assert.Contains("ModGen.Cpu.CpuWorkers", problem.GetMessage(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+        Assert.Contains($"'{type}'", problem.GetMessage(CultureInfo.InvariantCulture), StringComparison.Ordinal);
     }
+
+    private static CompilationReference Another(string source) =>
+        new UserProject(source) { References = [] }.Compilation().WithAssemblyName("Another").ToMetadataReference();
 
     [Fact]
     public void A_defect_of_the_compiler_is_a_diagnostic_and_stops_nobody_else()

@@ -78,7 +78,7 @@ public sealed class SpecValidatorTests
     public void Random_routing_has_a_gate_of_one_and_nothing_to_learn()
     {
         var routing = Routing(new() { Tokens = 7, Routing = (int)RoutingKind.Random });
-        Assert.Equal(new(RoutingKind.Random, 7, null, GateKind.One, 0, 0), routing);
+        Assert.Equal(new(RoutingKind.Random, 7, GateKind.One, 0, 0), routing);
     }
 
     [Fact]
@@ -87,6 +87,8 @@ public sealed class SpecValidatorTests
         var depths = new MixtureOfDepthsArguments { Tokens = 3, Layers = EquatableArray.Of(1, 2) };
         Assert.Equal(Spec(Plain with { MixtureOfDepths = depths }), Spec(Plain with { MixtureOfDepths = depths with { Layers = EquatableArray.Of(1, 2) } }));
         Assert.NotEqual(Spec(Plain with { MixtureOfDepths = depths }), Spec(Plain with { MixtureOfDepths = depths with { Layers = EquatableArray.Of(1, 3) } }));
+        // A capacity is the number of tokens that it comes to.
+        Assert.Equal(Spec(Plain with { MixtureOfDepths = depths }), Spec(Plain with { MixtureOfDepths = depths with { Tokens = null, Capacity = 3.0 / Plain.Decoder.Context } }));
     }
 
     [Fact]

@@ -14,10 +14,10 @@ public static class TestSpec
 
     /// <summary>A routed block that learns its scores.</summary>
     public static BlockSpec Routed(int tokens, GateKind gate = GateKind.Identity, double auxiliary = 0, int predictor = 0) =>
-        new(new RoutingSpec(RoutingKind.Learned, tokens, null, gate, auxiliary, predictor));
+        new(new RoutingSpec(RoutingKind.Learned, tokens, gate, auxiliary, predictor));
 
     /// <summary>The paper's stochastic control.</summary>
-    public static BlockSpec RandomlyRouted(int tokens) => new(new RoutingSpec(RoutingKind.Random, tokens, null, GateKind.One, 0, 0));
+    public static BlockSpec RandomlyRouted(int tokens) => new(new RoutingSpec(RoutingKind.Random, tokens, GateKind.One, 0, 0));
 
     /// <summary>Every feature of the language, one model each.</summary>
     public static IReadOnlyDictionary<string, ModelSpec> Features { get; } = new Dictionary<string, ModelSpec>

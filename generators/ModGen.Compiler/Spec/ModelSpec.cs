@@ -62,12 +62,11 @@ public sealed record BlockSpec(RoutingSpec? Routing)
 /// <summary>How a Mixture-of-Depths block chooses its tokens (arXiv 2404.02258, section 3).</summary>
 /// <param name="Kind">Where the scores come from.</param>
 /// <param name="Tokens">k: tokens of a full context that enter the block, 1 … Context.</param>
-/// <param name="CapacityFraction">Capacity as a fraction of the sequence, when the user gave one; null when given as tokens.</param>
 /// <param name="Gate">What multiplies the block's output: g(r) of the router score r.</param>
 /// <param name="AuxiliaryWeight">Weight of the auxiliary loss on the router; 0 for none.</param>
 /// <param name="PredictorWidth">Hidden width of the causal predictor; 0 for none.</param>
 public sealed record RoutingSpec(
-    RoutingKind Kind, int Tokens, double? CapacityFraction, GateKind Gate, double AuxiliaryWeight, int PredictorWidth);
+    RoutingKind Kind, int Tokens, GateKind Gate, double AuxiliaryWeight, int PredictorWidth);
 
 /// <summary>Where the scores of a routed block come from.</summary>
 public enum RoutingKind

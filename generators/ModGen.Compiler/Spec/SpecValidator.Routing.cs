@@ -36,13 +36,13 @@ public static partial class SpecValidator
         {
             if (weightSound && predictorSound)
                 CheckRandom(depths, problems);
-            return new(kind, tokens, depths.Capacity, GateKind.One, AuxiliaryWeight: 0, PredictorWidth: 0);
+            return new(kind, tokens, GateKind.One, AuxiliaryWeight: 0, PredictorWidth: 0);
         }
         // Either scheme makes sampling causal; who asks for the predictor alone does not get a loss on the router beside it.
         var auxiliary = depths.AuxiliaryWeight ?? (predictor > 0 ? 0 : SpecDefaults.AuxiliaryWeight);
         if (weightSound && predictorSound && auxiliary == 0 && predictor == 0)
             problems.Add(SpecRules.NoCausalDecision, Depths, "AuxiliaryWeight");
-        return new(kind, tokens, depths.Capacity, gate, auxiliary, predictor);
+        return new(kind, tokens, gate, auxiliary, predictor);
     }
 
     private static bool CheckPredictor(int width, int context, ProblemList problems)

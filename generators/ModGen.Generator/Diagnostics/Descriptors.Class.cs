@@ -28,7 +28,7 @@ internal static partial class Descriptors
 
     public static readonly DiagnosticDescriptor MissingRuntime = new(
         SpecRules.MissingRuntime, "ModGen's runtime is not referenced",
-        "Generated code calls '{0}', which no reference of the project has exactly once; reference one and the same version of ModGen and ModGen.Cpu",
+        "Generated code calls '{0}', which no reference of the project has exactly once; reference one and the same version of ModGen, ModGen.Cpu and ModGen.Cuda",
         Category, DiagnosticSeverity.Error, isEnabledByDefault: true, description: null, Pages + SpecRules.MissingRuntime + ".md", Fatal);
 
     public static readonly DiagnosticDescriptor NameClash = new(

@@ -13,7 +13,7 @@ namespace ModGen.Generator.Reading;
 internal static class ClassReader
 {
     // One of each assembly that generated code calls.
-    private static readonly string[] RuntimeTypes = { "ModGen.DecoderModel`1", "ModGen.Programs.TrainingProgram", "ModGen.Cpu.CpuWorkers" };
+    private static readonly string[] RuntimeTypes = { "ModGen.DecoderModel`1", "ModGen.Programs.TrainingProgram", "ModGen.Cpu.CpuWorkers", "ModGen.Cuda.Kernel" };
 
     public static ClassFacts Read(INamedTypeSymbol type, Compilation compilation, CancellationToken cancellation)
     {
@@ -30,7 +30,7 @@ internal static class ClassReader
             BaseClass = OwnBaseClass(type),
             ClashingMembers = Clashing(type).Select(static m => m.Name).Distinct().ToEquatableArray(),
             OldLanguageVersion = OldLanguageVersion(compilation),
-            MissingRuntimeType = RuntimeTypes.FirstOrDefault(name => compilation.GetTypesByMetadataName(name).IsEmpty),
+            MissingRuntimeType = RuntimeTypes.FirstOrDefault(name => compilation.GetTypesByMetadataName(name).Length != 1),
         };
     }
 

@@ -8,22 +8,19 @@ namespace ModGen;
 [AttributeUsage(AttributeTargets.Class)]
 public sealed class MixtureOfDepthsAttribute : Attribute
 {
-    /// <summary>
-    /// k as a fraction of the sequence, above 0 and at most 1: k = ⌊Capacity · Context + ½⌋, at least 1, and by the same
-    /// formula of a shorter sequence's length.
-    /// </summary>
+    /// <summary>k as a fraction of the context, above 0 and at most 1: k = ⌊Capacity · Context + ½⌋, at least 1.</summary>
     public double Capacity { get; set; }
 
-    /// <summary>k in tokens of a full context, 1 … Context.</summary>
+    /// <summary>k itself: tokens of a context, 1 … Context.</summary>
     public int Tokens { get; set; }
 
-    /// <summary>Every how many blocks one is routed, from 1; 2, every other block, when not set.</summary>
+    /// <summary>Every how many blocks one is routed, 1 … 1024; 2, every other block, when not set.</summary>
     public int Every { get; set; } = 2;
 
-    /// <summary>First routed block, from 0; <see cref="Every"/> − 1 when not set, as in the paper.</summary>
+    /// <summary>First routed block, 0 … Layers − 1; <see cref="Every"/> − 1 when not set, as in the paper.</summary>
     public int First { get; set; }
 
-    /// <summary>The routed blocks, from 0, each once, in place of <see cref="Every"/> and <see cref="First"/>.</summary>
+    /// <summary>The routed blocks, 0 … Layers − 1, each once and at least one, in place of <see cref="Every"/> and <see cref="First"/>.</summary>
     public int[]? Layers { get; set; }
 
     /// <summary>Where the scores come from; <see cref="Routing.Learned"/> when not set.</summary>
