@@ -135,6 +135,17 @@ public sealed class MeasureTests
     }
 
     [Fact]
+    public void The_constants_know_no_layer_but_the_models()
+    {
+        Assert.Equal([32, 8, 32, 8], Enumerable.Range(0, Tiny.Layers).Select(Tiny.Info.TokensOf));
+        foreach (var layer in new[] { -1, Tiny.Layers })
+        {
+            Assert.Contains("The layers are 0 … 3.", Assert.Throws<ArgumentOutOfRangeException>(() => Tiny.Info.TokensOf(layer)).Message, StringComparison.Ordinal);
+            Assert.Throws<ArgumentOutOfRangeException>(() => TinyDense.Info.TokensOf(layer));
+        }
+    }
+
+    [Fact]
     public async Task Inspect_prints_a_row_a_layer()
     {
         using var harness = new Harness();

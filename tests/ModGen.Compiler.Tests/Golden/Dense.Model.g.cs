@@ -11,7 +11,7 @@ namespace Golden;
 
 /// <remarks>
 /// <para>229,952 parameters in 4 layers.</para>
-/// <para>0.49 MFLOP a token forward, 100 % of the dense model's 0.49.</para>
+/// <para>0.49 MFLOP a token forward.</para>
 /// <para>2.2 MiB of activations a sequence of a training batch.</para>
 /// </remarks>
 partial class Dense : Runtime::DecoderModel<Dense>, Runtime::IDecoderModel<Dense>
@@ -59,7 +59,9 @@ partial class Dense : Runtime::DecoderModel<Dense>, Runtime::IDecoderModel<Dense
         public const long ActivationBytesPerSequence = 2273280;
 
         /// <summary>Tokens of a full context that enter a layer: k of a routed one.</summary>
-        public static int TokensOf(int layer) => 128;
+        /// <param name="layer">0 … Layers − 1.</param>
+        /// <exception cref="global::System.ArgumentOutOfRangeException">There is no such layer.</exception>
+        public static int TokensOf(int layer) => layer is >= 0 and < Layers ? 128 : throw new global::System.ArgumentOutOfRangeException(nameof(layer), layer, "The layers are 0 … 3.");
     }
 
     private Dense(Runtime::Device device, ulong seed)

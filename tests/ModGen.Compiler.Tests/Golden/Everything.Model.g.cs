@@ -59,7 +59,9 @@ partial class Everything : Runtime::DecoderModel<Everything>, Runtime::IDecoderM
         public const long ActivationBytesPerSequence = 514880;
 
         /// <summary>Tokens of a full context that enter a layer: k of a routed one.</summary>
-        public static int TokensOf(int layer) => KindOf(layer) switch { 0 => 32, 1 => 16, _ => 8 };
+        /// <param name="layer">0 … Layers − 1.</param>
+        /// <exception cref="global::System.ArgumentOutOfRangeException">There is no such layer.</exception>
+        public static int TokensOf(int layer) => layer is >= 0 and < Layers ? KindOf(layer) switch { 0 => 32, 1 => 16, _ => 8 } : throw new global::System.ArgumentOutOfRangeException(nameof(layer), layer, "The layers are 0 … 2.");
     }
 
     private Everything(Runtime::Device device, ulong seed)

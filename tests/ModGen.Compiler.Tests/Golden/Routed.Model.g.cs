@@ -59,7 +59,9 @@ partial class Routed : Runtime::DecoderModel<Routed>, Runtime::IDecoderModel<Rou
         public const long ActivationBytesPerSequence = 1531904;
 
         /// <summary>Tokens of a full context that enter a layer: k of a routed one.</summary>
-        public static int TokensOf(int layer) => KindOf(layer) switch { 0 => 128, _ => 16 };
+        /// <param name="layer">0 … Layers − 1.</param>
+        /// <exception cref="global::System.ArgumentOutOfRangeException">There is no such layer.</exception>
+        public static int TokensOf(int layer) => layer is >= 0 and < Layers ? KindOf(layer) switch { 0 => 128, _ => 16 } : throw new global::System.ArgumentOutOfRangeException(nameof(layer), layer, "The layers are 0 … 3.");
     }
 
     private Routed(Runtime::Device device, ulong seed)

@@ -65,7 +65,8 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
         var routed = cost.Layers.Where(l => Spec.Blocks[l.Layer].Routing is not null).ToList();
         _writer.Line("/// <remarks>");
         _writer.Line($"/// <para>{Literal.Grouped(cost.Parameters)} parameters in {Spec.Layers} layers{(routed.Count == 0 ? "" : $", {routed.Count} of them routed ({Capacities(routed)})")}.</para>");
-        _writer.Line($"/// <para>{Millions(cost.FlopsPerToken)} MFLOP a token forward, {(100 * cost.ShareOfDense).ToString("0.#", CultureInfo.InvariantCulture)} % of the dense model's {Millions(cost.DenseFlopsPerToken)}.</para>");
+        var share = (100 * cost.ShareOfDense).ToString("0.#", CultureInfo.InvariantCulture);
+        _writer.Line($"/// <para>{Millions(cost.FlopsPerToken)} MFLOP a token forward{(routed.Count == 0 ? "" : $", {share} % of the dense model's {Millions(cost.DenseFlopsPerToken)}")}.</para>");
         _writer.Line($"/// <para>{(cost.ActivationBytesPerSequence / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture)} MiB of activations a sequence of a training batch.</para>");
         _writer.Line("/// </remarks>");
         return _writer.Block($"partial class {name} : Runtime::DecoderModel<{name}>, Runtime::IDecoderModel<{name}>");
@@ -106,7 +107,9 @@ internal sealed class ModelFile(TrainingPlan plan, CostReport cost, string finge
             Figure("double", "ShareOfDense", Literal.Double(cost.ShareOfDense), "FLOPs as a share of the dense model's.");
             Figure("long", "ActivationBytesPerSequence", Literal.Of(cost.ActivationBytesPerSequence), "Bytes of activations a sequence of a training batch, float32.");
             _writer.Line("/// <summary>Tokens of a full context that enter a layer: k of a routed one.</summary>");
-            _writer.Line($"public static int TokensOf(int layer) => {TokensOfKind()};");
+            _writer.Line("/// <param name=\"layer\">0 … Layers − 1.</param>");
+            _writer.Line("/// <exception cref=\"global::System.ArgumentOutOfRangeException\">There is no such layer.</exception>");
+            _writer.Line($"public static int TokensOf(int layer) => layer is >= 0 and < Layers ? {TokensOfKind()} : throw new global::System.ArgumentOutOfRangeException(nameof(layer), layer, \"The layers are 0 … {Literal.Of(Spec.Layers - 1)}.\");");
         }
 
         _writer.Line();
