@@ -14,7 +14,7 @@ template <int Vocabulary, int Width> void check(int rows, int power) {
         for (int t = tokens[i] + 1; t <= Vocabulary; t++) begins[size_t(t)]++;
     }
     std::sort(listed.begin(), listed.end(), [&](int a, int b) { return tokens[a] != tokens[b] ? tokens[a] < tokens[b] : a < b; });
-    emulator::launch(ceil_div(Vocabulary, EmbeddingRange), 1024, [&] { embedding_order<Vocabulary>(tokens.data(), starts.data(), order.data(), rows); });
+    emulator::launch(ceil_div(Vocabulary, EmbeddingRange) * embedding_parts(Vocabulary), 1024, [&] { embedding_order<Vocabulary>(tokens.data(), starts.data(), order.data(), rows); });
     hold_equal("positions by token, " + name, order, listed);
     hold_equal("where tokens begin, " + name, starts, begins);
     if (Vocabulary > 60000) return;
@@ -40,6 +40,8 @@ template <int Vocabulary, int Width> void check(int rows, int power) {
 int main() {
     check<257, 64>(1000, 4);
     check<3, 33>(700, 1);
+    check<256, 64>(2500, 3);
+    check<256, 8>(33000, 4);
     check<50000, 10>(333, 6);
     check<1, 512>(40, 1);
     check<64, 1>(5, 1);

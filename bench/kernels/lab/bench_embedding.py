@@ -27,7 +27,8 @@ class Case:
         self.family.embed(flat(self.rows, self.width), self.tokens, self.table, self.stream, known(self.rows))
 
     def listing(self):
-        self.family.place(-(-self.vocabulary // 256), self.tokens, self.starts, self.order, self.rows, threads=1024)
+        ranges = -(-self.vocabulary // 256)
+        self.family.place(ranges * (32 if ranges == 1 else 8 if ranges <= 8 else 1), self.tokens, self.starts, self.order, self.rows, threads=1024)
 
     def backward(self):
         lists = self.tokens, self.starts, self.order
@@ -61,7 +62,7 @@ def verify_all():
 
 def run(explore):
     record = []
-    for shape in ((32768, 32768, 1024), (32768, 256, 256)):
+    for shape in ((32768, 32768, 1024), (32768, 256, 256), (65536, 256, 512)):
         case = Case(*shape)
         case.listing()
         times = race({"embed": [case.forward], "list": [case.listing], "sum": [case.backward],

@@ -138,7 +138,7 @@ partial class Routed
             var starts = WorkspaceHeld(1028); // where each token's positions begin
             var order = WorkspaceHeld(4L * rows); // positions by token
             var partials = WorkspaceHeld(Blocks(rows, 32) * 512L);
-            Launch(CudaKernels.EmbeddingOrder256, 1, [Tokens, starts, order, rows]);
+            Launch(CudaKernels.EmbeddingOrder256, 32, [Tokens, starts, order, rows]);
             Launch(CudaKernels.EmbeddingSums64, Blocks(rows, 32), [Tokens, starts, order, dx, dembedding, partials, rows]);
             Launch(CudaKernels.EmbeddingRest64, Blocks(rows, 32), [Tokens, starts, order, partials, dembedding, rows]);
             ReleaseWorkspace();

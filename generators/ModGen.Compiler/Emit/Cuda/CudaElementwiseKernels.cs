@@ -13,6 +13,9 @@ internal static class CudaElementwiseKernels
     // Tokens whose positions a block of embedding_order lists.
     private const int EmbeddingRange = 256;
 
+    // Blocks that share the positions of these tokens, as in embedding.cuh: so many that a small vocabulary is not listed by one block.
+    private static int EmbeddingParts(int vocabulary) => vocabulary <= EmbeddingRange ? 32 : vocabulary <= 8 * EmbeddingRange ? 8 : 1;
+
     public static IReadOnlyList<CudaKernel> All { get; } =
     [
         CudaKernel.For<Embedding>("embedding",
@@ -122,7 +125,7 @@ internal static class CudaElementwiseKernels
         yield return $"var starts = WorkspaceHeld({Literal.Of(4L * (vocabulary + 1))}); // where each token's positions begin";
         yield return "var order = WorkspaceHeld(4L * rows); // positions by token";
         yield return $"var partials = WorkspaceHeld(Blocks(rows, 32) * {Literal.Of(8L * c.Width("dy"))}L);";
-        yield return c.Statement(order, Literal.Of((vocabulary + EmbeddingRange - 1) / EmbeddingRange), c["tokens"], "starts", "order", "rows");
+        yield return c.Statement(order, Literal.Of((vocabulary + EmbeddingRange - 1) / EmbeddingRange * EmbeddingParts(vocabulary)), c["tokens"], "starts", "order", "rows");
         yield return c.Statement(sums, "Blocks(rows, 32)", c["tokens"], "starts", "order", c["dy"], c["dtable"], "partials", "rows");
         yield return c.Statement(rest, "Blocks(rows, 32)", c["tokens"], "starts", "order", "partials", c["dtable"], "rows");
         yield return "ReleaseWorkspace();";

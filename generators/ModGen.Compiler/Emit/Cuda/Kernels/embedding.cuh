@@ -20,50 +20,59 @@ __device__ __forceinline__ void embedding_fwd(const int* tokens, const float* ta
         if (first + p * 256 < groups) store(stream + (first + p * 256) * Group, v[p]);
 }
 
-// Tokens that a block of embedding_order lists at a time.
+// Tokens that a block of embedding_order lists at a time, and where a vocabulary has few such ranges, parts of the positions of each.
 constexpr int EmbeddingRange = 256;
+__host__ __device__ constexpr int embedding_parts(int vocabulary) { return vocabulary <= EmbeddingRange ? 32 : vocabulary <= 8 * EmbeddingRange ? 8 : 1; }
 
 // starts (Vocabulary + 1): where each token's positions begin; order (rows): positions by token, ascending within one.
-// A block counts and places the positions of 256 tokens; its warps share the positions, each a run of them, so that the places
-// follow from how many of a token the warps before have. 1024 threads, ceil(Vocabulary / 256) blocks (fewer take turns).
-// A token out of range is a caller's error.
+// A block counts the positions of 256 tokens and places a part of them; its warps share the part, each a run of it, so that the places
+// follow from how many of a token the parts and the warps before have. 1024 threads, ceil(Vocabulary / 256) *
+// embedding_parts(Vocabulary) blocks (fewer take turns). A token out of range is a caller's error.
 template <int Vocabulary>
 __device__ __forceinline__ void embedding_order(const int* tokens, int* starts, int* order, int rows) {
-    constexpr int Range = EmbeddingRange;
-    __shared__ u32 places[32][Range];  // of a warp's positions of a token: how many, then where the next one goes
-    __shared__ u32 below[32];          // a warp's positions of tokens before the range
+    constexpr int Range = EmbeddingRange, Parts = embedding_parts(Vocabulary), Units = (Vocabulary + Range - 1) / Range * Parts;
+    __shared__ u32 places[32][Range];    // of a warp's positions of a token: how many, then where the next one goes
+    __shared__ u32 elsewhere[2][Range];  // a token's positions in the parts before, and after
+    __shared__ u32 below[32];            // a warp's positions of tokens before the range
     __shared__ u32 sums[Range / 32];
-    int thread = int(threadIdx.x), lane = thread % 32, warp = thread / 32;
-    int share = ceil_div(rows, 1024) * 32, first = minimum(warp * share, rows), last = minimum(first + share, rows);
+    int thread = int(threadIdx.x), lane = thread % 32, warp = thread / 32, share = ceil_div(rows, 1024 * Parts) * 32;
     wait_for_previous_kernel();
     let_next_kernel_start();
-    for (int lowest = int(blockIdx.x) * Range; lowest < Vocabulary; lowest += int(gridDim.x) * Range) {
+    for (int unit = int(blockIdx.x); unit < Units; unit += int(gridDim.x)) {
+        int lowest = unit / Parts * Range, part = minimum(unit % Parts * 32 * share, rows), first = minimum(part + warp * share, rows), last = minimum(first + share, rows);
         for (int t = lane; t < Range; t += 32) places[warp][t] = 0;
-        __syncwarp();
+        if (thread < Range) elsewhere[0][thread] = elsewhere[1][thread] = 0;
+        __syncthreads();
         u32 lesser = 0;
-#pragma unroll 8
-        for (int i = first + lane; i < last; i += 32) {
+        auto count = [&](int i, u32* counts) {
             int token = tokens[i] - lowest;
             if (token < 0) lesser++;
-            else if (token < Range) atomicAdd(&places[warp][token], 1u);
-        }
+            else if (token < Range) atomicAdd(&counts[token], 1u);
+        };
+#pragma unroll 8
+        for (int i = first + lane; i < last; i += 32) count(i, places[warp]);
+#pragma unroll 8
+        for (int i = thread; i < part; i += 1024) count(i, elsewhere[0]);
+#pragma unroll 8
+        for (int i = part + 32 * share + thread; i < rows; i += 1024) count(i, elsewhere[1]);
         lesser = warp_sum(lesser);
         if (lane == 0) below[warp] = lesser;
         __syncthreads();
 
         // Exclusive prefix sums: a thread a token, over the warps and then over the tokens.
-        u32 count = 0;
-        for (int w = 0; thread < Range && w < 32; w++) count += places[w][thread];
-        u32 upto = count;
+        u32 all = thread < Range ? elsewhere[0][thread] + elsewhere[1][thread] : 0;
+        for (int w = 0; thread < Range && w < 32; w++) all += places[w][thread];
+        u32 upto = all;
 #pragma unroll
         for (int d = 1; d < 32; d <<= 1) { u32 other = __shfl_up_sync(0xffffffffu, upto, d); if (lane >= d) upto += other; }
         if (thread < Range && lane == 31) sums[warp] = upto;
         __syncthreads();
-        u32 place = warp_sum(below[lane]) + upto - count;
+        u32 place = warp_sum(below[lane]) + upto - all;
         if (thread < Range) {
             for (int w = 0; w < warp; w++) place += sums[w];
-            if (lowest + thread < Vocabulary) starts[lowest + thread] = int(place);
-            if (lowest + thread == Vocabulary - 1) starts[Vocabulary] = rows;
+            if (part == 0 && lowest + thread < Vocabulary) starts[lowest + thread] = int(place);
+            if (part == 0 && lowest + thread == Vocabulary - 1) starts[Vocabulary] = rows;
+            place += elsewhere[0][thread];
             for (int w = 0; w < 32; w++) {
                 u32 here = places[w][thread];
                 places[w][thread] = place;

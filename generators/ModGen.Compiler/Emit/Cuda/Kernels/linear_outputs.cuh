@@ -7,6 +7,9 @@
 //   weight gradient  dW (Outputs, Inputs) = dy^T . x              linear_outputs_wgrad leaves partials (blocks, Outputs, Inputs), each
 //                    block's sum over its rows in an order of their own, which add_column_partials of elementwise adds up
 //
+// Rows are asked for several at once: in place of one that is not there another is read and not used, since loads behind a branch
+// each would wait for one another.
+//
 // Launch: 256 threads, any number of blocks, no dynamic shared memory. Families: prelude vectors linear_stores linear_outputs.
 
 // The least power of two that is at least `n`.
@@ -34,14 +37,12 @@ struct FewOutputs {
         }
     }
 
-    // The outputs' gradients of a row; zero where there is no such row.
-    static __device__ __forceinline__ void read_outputs(const element* dy, int row, bool there, float (&d)[Outputs]) {
+    // The outputs' gradients of a row.
+    static __device__ __forceinline__ void read_outputs(const element* dy, int row, float (&d)[Outputs]) {
 #pragma unroll
         for (int o = 0; o < Outputs; o += OutputGroup) {
             float some[OutputGroup];
-#pragma unroll
-            for (int j = 0; j < OutputGroup; j++) some[j] = 0.0f;
-            if (there) load(dy + i64(row) * Outputs + o, some);
+            load(dy + i64(row) * Outputs + o, some);
 #pragma unroll
             for (int j = 0; j < OutputGroup; j++) d[o + j] = some[j];
         }
@@ -68,9 +69,7 @@ __device__ __forceinline__ void linear_outputs(const element* x, const element* 
 #pragma unroll
             for (int r = 0; r < F::Ahead; r++) {
                 int row = first + r * F::DotTeams + team;
-#pragma unroll
-                for (int j = 0; j < F::Group; j++) v[r][j] = 0.0f;
-                if (row < count) load(x + i64(row) * Inputs + column, v[r]);
+                load(x + i64(row < count ? row : first) * Inputs + column, v[r]);
             }
 #pragma unroll
             for (int o = 0; o < Outputs; o++) {
@@ -115,7 +114,7 @@ __device__ __forceinline__ void linear_outputs_dgrad(const element* dy, const el
 #pragma unroll
             for (int r = 0; r < F::Ahead; r++) {
                 int row = first + r * int(gridDim.x) * F::Teams;
-                F::read_outputs(dy, row, row < count, d[r]);
+                F::read_outputs(dy, row < count ? row : first, d[r]);
             }
 #pragma unroll
             for (int r = 0; r < F::Ahead; r++) {
@@ -153,18 +152,22 @@ __device__ __forceinline__ void linear_outputs_wgrad(const element* dy, const el
             float v[F::SumAhead][F::Group], d[F::SumAhead][Outputs];
 #pragma unroll
             for (int r = 0; r < F::SumAhead; r++) {
-                int row = first + r * int(gridDim.x) * F::Teams;
-#pragma unroll
-                for (int j = 0; j < F::Group; j++) v[r][j] = 0.0f;
-                if (row < count) load(x + i64(row) * Inputs + group * F::Group, v[r]);
-                F::read_outputs(dy, row, row < count, d[r]);
+                int row = first + r * int(gridDim.x) * F::Teams, there = row < count ? row : first;
+                load(x + i64(there) * Inputs + group * F::Group, v[r]);
+                F::read_outputs(dy, there, d[r]);
             }
 #pragma unroll
-            for (int r = 0; r < F::SumAhead; r++)
+            for (int r = 0; r < F::SumAhead; r++) {
+                bool there = first + r * int(gridDim.x) * F::Teams < count;
 #pragma unroll
-                for (int o = 0; o < Outputs; o++)
+                for (int j = 0; j < F::Group; j++) v[r][j] = there ? v[r][j] : 0.0f;
 #pragma unroll
-                    for (int j = 0; j < F::Group; j++) sum[o][j] = fmaf(d[r][o], v[r][j], sum[o][j]);
+                for (int o = 0; o < Outputs; o++) {
+                    float dy_here = there ? d[r][o] : 0.0f;
+#pragma unroll
+                    for (int j = 0; j < F::Group; j++) sum[o][j] = fmaf(dy_here, v[r][j], sum[o][j]);
+                }
+            }
         }
 #pragma unroll
         for (int o = 0; o < Outputs; o++) {
