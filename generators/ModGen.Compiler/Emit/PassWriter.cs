@@ -18,12 +18,16 @@ internal sealed record PassContext(
 /// <summary>Writes the body of one pass over one section: a local for each value, with its shape, then the kernel that first needs it.</summary>
 internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContext context)
 {
+    private static readonly char[] Digits = "0123456789".ToCharArray();
     private readonly List<Value> _declared = [];
+    private readonly Dictionary<Value, string> _names = [];
     private int _launches;
 
     public void Write(IEnumerable<Launch> launches)
     {
-        foreach (var launch in launches)
+        var all = launches.ToList();
+        NameAll(all);
+        foreach (var launch in all)
         {
             var statements = context.Emit(launch, NameOf).ToList();
             if (statements.Count == 0)
@@ -37,7 +41,24 @@ internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContex
         }
     }
 
-    private string NameOf(Value value) => context.Expression(value) ?? value.Name;
+    /// <summary>
+    /// Names are unique in a graph, most of whose values fusion has taken out of the pass: here a value is numbered only beside
+    /// others of its name.
+    /// </summary>
+    private void NameAll(IEnumerable<Launch> launches)
+    {
+        foreach (var value in launches.SelectMany(launch => launch.Operands).Where(operand => !operand.Provided).Select(operand => operand.Value).Distinct())
+        {
+            var ending = value.Name.EndsWith(PrecisionGraph.Ending, StringComparison.Ordinal) ? PrecisionGraph.Ending : "";
+            var stem = value.Name.Substring(0, value.Name.Length - ending.Length).TrimEnd(Digits);
+            var name = stem + ending;
+            for (var number = 2; _names.ContainsValue(name); number++)
+                name = stem + Literal.Of(number) + ending;
+            _names.Add(value, name);
+        }
+    }
+
+    private string NameOf(Value value) => context.Expression(value) ?? (_names.TryGetValue(value, out var name) ? name : value.Name);
 
     private void Declare(Value value)
     {
@@ -47,7 +68,7 @@ internal sealed class PassWriter(CodeWriter writer, SectionPlan plan, PassContex
         if (storage.Kind == StorageKind.External)
             throw new GraphException($"{plan.Section.Name}: the emitter has no name for {value.Name}.");
         var over = _declared.LastOrDefault(d => plan.Storage[d] == storage && storage.Kind != StorageKind.Scratch);
-        writer.Line($"var {value.Name} = {context.Place(storage, value)}; // {value.Type}{(over is null ? "" : $", over {over.Name}")}");
+        writer.Line($"var {NameOf(value)} = {context.Place(storage, value)}; // {value.Type}{(over is null ? "" : $", over {NameOf(over)}")}");
         _declared.Add(value);
     }
 

@@ -13,6 +13,9 @@ namespace ModGen.Compiler.Planning;
 /// <param name="Rounded">What the caller gives as operands too, and what it gets so.</param>
 internal sealed record PrecisionGraph(TensorGraph Graph, int ForwardNodes, IReadOnlyCollection<Value> Operands, GradientRounding Rounded = default)
 {
+    /// <summary>What the name of a rounded value ends with.</summary>
+    public const string Ending = "Narrow";
+
     /// <summary>Assigns precisions in graph order (what is reported to the caller is float32) and inserts what narrows, right behind the producer where that runs in the same pass, first where it is the forward pass's input.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="forwardNodes">How many of its nodes, from the first, are forward.</param>
@@ -58,7 +61,7 @@ internal sealed record PrecisionGraph(TensorGraph Graph, int ForwardNodes, IRead
 
         Value NewNarrow(Value value)
         {
-            var result = new Value(nextId++, value.Name + "Narrow", value.Type);
+            var result = new Value(nextId++, value.Name + Ending, value.Type);
             operands.Add(result);
             return narrowed[value] = result;
         }

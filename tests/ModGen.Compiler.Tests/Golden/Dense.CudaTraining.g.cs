@@ -209,18 +209,18 @@ partial class Dense
             var mlpGain = Weights(weights + 12352); // (64)
             var middleRstd = Floats(saved + 8832); // (B, 128)
             var dnext = Floats(StreamGradient); // (B, 128, 64)
-            var dmiddle2 = Floats(StreamGradient); // (B, 128, 64), over dnext
+            var dmiddle = Floats(StreamGradient); // (B, 128, 64), over dnext
             var dmlpGain = Gradients(weights + 12352); // (64)
-            var dmiddle2Narrow = Operands(ScratchOperands + 8192); // (B, 128, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow]);
+            var dmiddleNarrow = Operands(ScratchOperands + 8192); // (B, 128, 64)
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle, dmiddleNarrow]);
 
             var outputWeight = WeightOperands(weights + 8256); // (64, 64)
             var dattended = Operands(ScratchOperands); // (B, 128, 64)
-            Linear(CudaKernels.LinearInputGradient64x64, dmiddle2Narrow, outputWeight, dattended, Rows(Batch * 128));
+            Linear(CudaKernels.LinearInputGradient64x64, dmiddleNarrow, outputWeight, dattended, Rows(Batch * 128));
 
             var attended = Operands(savedOperands + 24576); // (B, 128, 64)
             var doutputWeight = Gradients(weights + 8256); // (64, 64)
-            Linear(CudaKernels.LinearWeightGradient64x64, dmiddle2Narrow, attended, doutputWeight, Rows(Batch * 128));
+            Linear(CudaKernels.LinearWeightGradient64x64, dmiddleNarrow, attended, doutputWeight, Rows(Batch * 128));
 
             var rotated = Operands(savedOperands + 8192); // (B, 128, 128)
             var logSumExp = Floats(saved + 128); // (B, 4, 128)
@@ -238,10 +238,10 @@ partial class Dense
             var x = Floats(Stream + layer * StreamStep); // (B, 128, 64)
             var attentionGain = Weights(weights); // (64)
             var rstd = Floats(saved); // (B, 128)
-            var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
+            var dx = Floats(StreamGradient); // (B, 128, 64), over dmiddle
             var dattentionGain = Gradients(weights); // (64)
-            var dx2Narrow = Operands(StreamGradientOperands); // (B, 128, 64), over dnextNarrow
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2, dx2Narrow]);
+            var dxNarrow = Operands(StreamGradientOperands); // (B, 128, 64), over dnextNarrow
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle, dx, dxNarrow]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)

@@ -185,17 +185,17 @@ partial class Dense
             var middle = Floats(saved + 33408, 8192); // (B, 128, 64)
             var mlpGain = Weights.Span(weights + 12352, 64); // (64)
             var middleRstd = Floats(saved + 49792, 128); // (B, 128)
-            var dmiddle2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
+            var dmiddle = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
             var dmlpGain = Gradients.Span(weights + 12352, 64); // (64)
-            Cpu::RmsNorm.BackwardAdd(Workers, dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmlpGain, Batch * 128, 64);
+            Cpu::RmsNorm.BackwardAdd(Workers, dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle, dmlpGain, Batch * 128, 64);
 
             var outputWeight = Weights.Span(weights + 8256, 4096); // (64, 64)
             var dattended = Floats(Scratch, 8192); // (B, 128, 64)
-            Cpu::Linear.InputGradient(Workers, dmiddle2, outputWeight, dattended, Batch * 128, 64, 64);
+            Cpu::Linear.InputGradient(Workers, dmiddle, outputWeight, dattended, Batch * 128, 64, 64);
 
             var attended = Floats(saved + 24704, 8192); // (B, 128, 64)
             var doutputWeight = Gradients.Span(weights + 8256, 4096); // (64, 64)
-            Cpu::Linear.WeightGradient(Workers, attended, dmiddle2, doutputWeight, Batch * 128, 64, 64);
+            Cpu::Linear.WeightGradient(Workers, attended, dmiddle, doutputWeight, Batch * 128, 64, 64);
 
             var rotated = Floats(saved + 8320, 16384); // (B, 128, 128)
             var logSumExp = Floats(saved + 32896, 512); // (B, 4, 128)
@@ -216,9 +216,9 @@ partial class Dense
             var x = Floats(Stream + layer * StreamStep, 8192); // (B, 128, 64)
             var attentionGain = Weights.Span(weights, 64); // (64)
             var rstd = Floats(saved + 8192, 128); // (B, 128)
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dmiddle2
+            var dx = Floats(StreamGradient, 8192); // (B, 128, 64), over dmiddle
             var dattentionGain = Gradients.Span(weights, 64); // (64)
-            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, x, attentionGain, rstd, dmiddle2, dx2, dattentionGain, Batch * 128, 64);
+            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, x, attentionGain, rstd, dmiddle, dx, dattentionGain, Batch * 128, 64);
         }
 
         public override float AuxiliaryLoss(int layer) => 0;

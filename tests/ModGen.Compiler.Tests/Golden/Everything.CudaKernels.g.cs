@@ -290,7 +290,7 @@ partial class Everything
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_sums_64(
                 const int* tokens,     // (rows)
-                const int* starts,
+                const int* starts,     // (vocabulary + 1)
                 const int* order,      // (rows)
                 const float* d_stream, // (rows, 64)
                 float* gradient,       // (vocabulary, 64), added to
@@ -305,7 +305,7 @@ partial class Everything
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_rest_64(
                 const int* tokens,     // (rows)
-                const int* starts,
+                const int* starts,     // (vocabulary + 1)
                 const int* order,      // (rows)
                 const float* partials, // (blocks, 2, 64)
                 float* gradient,       // (vocabulary, 64), added to

@@ -300,10 +300,10 @@ partial class Everything
             var attentionGain = Weights(weights + 1136); // (64)
             var rstd = Floats(saved + 2336); // (B, 32)
             var routerWeight = Weights(weights); // (1, 64)
-            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dnext
+            var dx = Floats(StreamGradient); // (B, 128, 64), over dnext
             var dattentionGain = Gradients(weights + 1136); // (64)
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.EnteredGradientSigmoid64_32Of128, 64, dattentionGain, drouterWeight, Rows(Batch * 32), [dnormed, gathered, attentionGain, rstd, dmiddle, selected, gates, dgates, routerWeight, dx4]);
+            LaunchWithColumnSums(CudaKernels.EnteredGradientSigmoid64_32Of128, 64, dattentionGain, drouterWeight, Rows(Batch * 32), [dnormed, gathered, attentionGain, rstd, dmiddle, selected, gates, dgates, routerWeight, dx]);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -442,12 +442,12 @@ partial class Everything
             var gathered = Floats(saved + 272); // (B, 16, 64)
             var attentionGain = Weights(weights + 624); // (64)
             var rstd = Floats(saved + 1296); // (B, 16)
-            var dgathered2 = Floats(Scratch + 1040); // (B, 16, 64)
+            var dgathered = Floats(Scratch + 1040); // (B, 16, 64)
             var dattentionGain = Gradients(weights + 624); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered]);
 
-            var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), [dgathered2, selected, dx2, Rows(Batch * 16)]);
+            var dx = Floats(StreamGradient); // (B, 128, 64), over dnext
+            Launch(CudaKernels.ScatterAdd64_16Of128Float, Blocks(Batch * 16, 8), [dgathered, selected, dx, Rows(Batch * 16)]);
 
             var predictorLogits = Floats(saved + 144); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch); // (B, 128, 1)
@@ -479,14 +479,14 @@ partial class Everything
             LaunchWithColumnSums(CudaKernels.ColumnSums8, 8, dpredictorBias, Rows(Batch * 128), [dpredictorHidden]);
 
             var scores = Floats(saved); // (B, 128)
-            var dscores3 = Floats(Scratch); // (B, 128)
-            Launch(CudaKernels.ScoresGradientTanh16Of128, Blocks(Batch * 128, 256), [gates, dgates, scores, selected, Scale, 0.5f, dscores3, Batch * 128]);
+            var dscores = Floats(Scratch); // (B, 128)
+            Launch(CudaKernels.ScoresGradientTanh16Of128, Blocks(Batch * 128, 256), [gates, dgates, scores, selected, Scale, 0.5f, dscores, Batch * 128]);
 
             var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var routerWeight = Weights(weights); // (1, 64)
-            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dx2
+            var dx2 = Floats(StreamGradient); // (B, 128, 64), over dx
             var drouterWeight = Gradients(weights); // (1, 64)
-            LaunchWithColumnSums(CudaKernels.RouterGradient64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores3, dx4]);
+            LaunchWithColumnSums(CudaKernels.RouterGradient64, 64, drouterWeight, Rows(Batch * 128), [x, routerWeight, dscores, dx2]);
         }
 
         /// <summary>A block that the 8 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -602,12 +602,12 @@ partial class Everything
             var gathered = Floats(saved + 144); // (B, 8, 64)
             var attentionGain = Weights(weights); // (64)
             var rstd = Floats(saved + 656); // (B, 8)
-            var dgathered2 = Floats(Scratch + 512); // (B, 8, 64)
+            var dgathered = Floats(Scratch + 512); // (B, 8, 64)
             var dattentionGain = Gradients(weights); // (64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 8), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2]);
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64Add, 64, dattentionGain, Rows(Batch * 8), [dnormed, gathered, attentionGain, rstd, dmiddle, dgathered]);
 
-            var dx2 = Floats(StreamGradient); // (B, 128, 64), over dnext
-            Launch(CudaKernels.ScatterAdd64_8Of128Float, Blocks(Batch * 8, 8), [dgathered2, selected, dx2, Rows(Batch * 8)]);
+            var dx = Floats(StreamGradient); // (B, 128, 64), over dnext
+            Launch(CudaKernels.ScatterAdd64_8Of128Float, Blocks(Batch * 8, 8), [dgathered, selected, dx, Rows(Batch * 8)]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)

@@ -259,12 +259,12 @@ partial class Everything
             var gathered = Floats(saved + 4384, 2048); // (B, 32, 64)
             var attentionGain = Weights.Span(weights + 1136, 64); // (64)
             var rstd = Floats(saved + 8480, 32); // (B, 32)
-            var dgathered2 = Floats(Scratch + 4256, 2048); // (B, 32, 64)
+            var dgathered = Floats(Scratch + 4256, 2048); // (B, 32, 64)
             var dattentionGain = Gradients.Span(weights + 1136, 64); // (64)
-            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2, dattentionGain, Batch * 32, 64);
+            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered, dattentionGain, Batch * 32, 64);
 
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
-            Cpu::Rows.ScatterAdd(Workers, dgathered2, selected, dx2, Batch, 128, 32, 64);
+            var dx = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
+            Cpu::Rows.ScatterAdd(Workers, dgathered, selected, dx, Batch, 128, 32, 64);
 
             var predictorLogits = Floats(saved + 4256, 128); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch, 128); // (B, 128, 1)
@@ -294,9 +294,9 @@ partial class Everything
             Cpu::Linear.BiasGradient(Workers, dpredictorHidden, dpredictorBias, Batch * 128, 16);
 
             var routerWeight = Weights.Span(weights, 64); // (1, 64)
-            var dx4 = Floats(StreamGradient, 8192); // (B, 128, 64), over dx2
+            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dx
             var drouterWeight = Gradients.Span(weights, 64); // (1, 64)
-            Cpu::Router.Backward(Workers, x, routerWeight, dscores, dx4, drouterWeight, Batch * 128, 64);
+            Cpu::Router.Backward(Workers, x, routerWeight, dscores, dx2, drouterWeight, Batch * 128, 64);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -447,12 +447,12 @@ partial class Everything
             var gathered = Floats(saved + 2320, 1024); // (B, 16, 64)
             var attentionGain = Weights.Span(weights + 624, 64); // (64)
             var rstd = Floats(saved + 4368, 16); // (B, 16)
-            var dgathered2 = Floats(Scratch + 2192, 1024); // (B, 16, 64)
+            var dgathered = Floats(Scratch + 2192, 1024); // (B, 16, 64)
             var dattentionGain = Gradients.Span(weights + 624, 64); // (64)
-            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2, dattentionGain, Batch * 16, 64);
+            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered, dattentionGain, Batch * 16, 64);
 
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
-            Cpu::Rows.ScatterAdd(Workers, dgathered2, selected, dx2, Batch, 128, 16, 64);
+            var dx = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
+            Cpu::Rows.ScatterAdd(Workers, dgathered, selected, dx, Batch, 128, 16, 64);
 
             var predictorLogits = Floats(saved + 2192, 128); // (B, 128, 1)
             var dpredictorLogits = Floats(Scratch, 128); // (B, 128, 1)
@@ -482,13 +482,13 @@ partial class Everything
             Cpu::Linear.BiasGradient(Workers, dpredictorHidden, dpredictorBias, Batch * 128, 8);
 
             var scores = Floats(saved, 128); // (B, 128)
-            var dscores3 = Floats(Scratch + 1040, 128); // (B, 128)
-            Cpu::RoutingLoss.Backward(Workers, scores, selected, dscores3, 0.5f * scale, Batch, 128, 16);
+            var dscores2 = Floats(Scratch + 1040, 128); // (B, 128)
+            Cpu::RoutingLoss.Backward(Workers, scores, selected, dscores2, 0.5f * scale, Batch, 128, 16);
 
             var routerWeight = Weights.Span(weights, 64); // (1, 64)
-            var dx4 = Floats(StreamGradient, 8192); // (B, 128, 64), over dx2
+            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dx
             var drouterWeight = Gradients.Span(weights, 64); // (1, 64)
-            Cpu::Router.Backward(Workers, x, routerWeight, dscores3, dx4, drouterWeight, Batch * 128, 64);
+            Cpu::Router.Backward(Workers, x, routerWeight, dscores2, dx2, drouterWeight, Batch * 128, 64);
         }
 
         /// <summary>A block that the 8 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -613,12 +613,12 @@ partial class Everything
             var gathered = Floats(saved + 144, 512); // (B, 8, 64)
             var attentionGain = Weights.Span(weights, 64); // (64)
             var rstd = Floats(saved + 1168, 8); // (B, 8)
-            var dgathered2 = Floats(Scratch + 1024, 512); // (B, 8, 64)
+            var dgathered = Floats(Scratch + 1024, 512); // (B, 8, 64)
             var dattentionGain = Gradients.Span(weights, 64); // (64)
-            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2, dattentionGain, Batch * 8, 64);
+            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered, dattentionGain, Batch * 8, 64);
 
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
-            Cpu::Rows.ScatterAdd(Workers, dgathered2, selected, dx2, Batch, 128, 8, 64);
+            var dx = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
+            Cpu::Rows.ScatterAdd(Workers, dgathered, selected, dx, Batch, 128, 8, 64);
         }
 
         public override float AuxiliaryLoss(int layer) => _auxiliaryLosses[layer];

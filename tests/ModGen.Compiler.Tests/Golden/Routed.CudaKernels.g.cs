@@ -299,7 +299,7 @@ partial class Routed
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_sums_64(
                 const int* tokens,     // (rows)
-                const int* starts,
+                const int* starts,     // (vocabulary + 1)
                 const int* order,      // (rows)
                 const float* d_stream, // (rows, 64)
                 float* gradient,       // (vocabulary, 64), added to
@@ -314,7 +314,7 @@ partial class Routed
             """
             extern "C" __global__ void __launch_bounds__(256, 1) embedding_rest_64(
                 const int* tokens,     // (rows)
-                const int* starts,
+                const int* starts,     // (vocabulary + 1)
                 const int* order,      // (rows)
                 const float* partials, // (blocks, 2, 64)
                 float* gradient,       // (vocabulary, 64), added to

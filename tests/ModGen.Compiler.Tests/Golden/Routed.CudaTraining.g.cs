@@ -213,18 +213,18 @@ partial class Routed
             var mlpGain = Weights(weights + 16448); // (64)
             var middleRstd = Floats(saved + 8832); // (B, 128)
             var dnext = Floats(StreamGradient); // (B, 128, 64)
-            var dmiddle2 = Floats(StreamGradient); // (B, 128, 64), over dnext
+            var dmiddle = Floats(StreamGradient); // (B, 128, 64), over dnext
             var dmlpGain = Gradients(weights + 16448); // (64)
-            var dmiddle2Narrow = Operands(ScratchOperands + 8192); // (B, 128, 64)
-            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmiddle2Narrow]);
+            var dmiddleNarrow = Operands(ScratchOperands + 8192); // (B, 128, 64)
+            LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dmlpGain, Rows(Batch * 128), [dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle, dmiddleNarrow]);
 
             var outputWeight = WeightOperands(weights + 12352); // (64, 64)
             var dattended = Operands(ScratchOperands); // (B, 128, 64)
-            Linear(CudaKernels.LinearInputGradient64x64, dmiddle2Narrow, outputWeight, dattended, Rows(Batch * 128));
+            Linear(CudaKernels.LinearInputGradient64x64, dmiddleNarrow, outputWeight, dattended, Rows(Batch * 128));
 
             var attended = Operands(savedOperands + 32768); // (B, 128, 64)
             var doutputWeight = Gradients(weights + 12352); // (64, 64)
-            Linear(CudaKernels.LinearWeightGradient64x64, dmiddle2Narrow, attended, doutputWeight, Rows(Batch * 128));
+            Linear(CudaKernels.LinearWeightGradient64x64, dmiddleNarrow, attended, doutputWeight, Rows(Batch * 128));
 
             var rotated = Operands(savedOperands + 8192); // (B, 128, 192)
             var logSumExp = Floats(saved + 128); // (B, 4, 128)
@@ -242,14 +242,14 @@ partial class Routed
             var x = Floats(StreamBefore(layer)); // (B, 128, 64)
             var attentionGain = Weights(weights); // (64)
             var rstd = Floats(saved); // (B, 128)
-            var dx2 = Floats(StreamGradient); // (B, 128, 64), over dmiddle2
+            var dx = Floats(StreamGradient); // (B, 128, 64), over dmiddle
             var dattentionGain = Gradients(weights); // (64)
-            var dx2Narrow = Operands(StreamGradientOperands); // (B, 128, 64), over dnextNarrow
+            var dxNarrow = Operands(StreamGradientOperands); // (B, 128, 64), over dnextNarrow
             var router = RouterBelow(layer);
             if (router.IsThere)
-                LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrowRouterOf128, 64, dattentionGain, router.Gradient, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2, dx2Narrow, router.Scores, router.Selected, router.Entered, Scale, router.LossWeight, router.Weights]);
+                LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrowRouterOf128, 64, dattentionGain, router.Gradient, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle, dx, dxNarrow, router.Scores, router.Selected, router.Entered, Scale, router.LossWeight, router.Weights]);
             else
-                LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle2, dx2, dx2Narrow]);
+                LaunchWithColumnSums(CudaKernels.RmsNormGradient64AddNarrow, 64, dattentionGain, Rows(Batch * 128), [dnormed, x, attentionGain, rstd, dmiddle, dx, dxNarrow]);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -380,12 +380,12 @@ partial class Routed
             var attentionGain = Weights(weights + 64); // (64)
             var rstd = Floats(saved + 1168); // (B, 16)
             var routerWeight = Weights(weights); // (1, 64)
-            var dx4 = Floats(StreamGradient); // (B, 128, 64), over dnext
+            var dx = Floats(StreamGradient); // (B, 128, 64), over dnext
             var dattentionGain = Gradients(weights + 64); // (64)
             var drouterWeight = Gradients(weights); // (1, 64)
             var scores = Floats(saved); // (B, 128)
-            var dx4Narrow = Operands(StreamGradientOperands); // (B, 128, 64)
-            LaunchWithColumnSums(CudaKernels.EnteredGradientIdentity64_16Of128LossNarrow, 64, dattentionGain, drouterWeight, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, selected, gates, dgates, scores, Scale, 0.01f, routerWeight, dx4, dx4Narrow]);
+            var dxNarrow = Operands(StreamGradientOperands); // (B, 128, 64)
+            LaunchWithColumnSums(CudaKernels.EnteredGradientIdentity64_16Of128LossNarrow, 64, dattentionGain, drouterWeight, Rows(Batch * 16), [dnormed, gathered, attentionGain, rstd, dmiddle, selected, gates, dgates, scores, Scale, 0.01f, routerWeight, dx, dxNarrow]);
         }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)

@@ -188,17 +188,17 @@ partial class Routed
             var middle = Floats(saved + 41600, 8192); // (B, 128, 64)
             var mlpGain = Weights.Span(weights + 16448, 64); // (64)
             var middleRstd = Floats(saved + 57984, 128); // (B, 128)
-            var dmiddle2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
+            var dmiddle = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
             var dmlpGain = Gradients.Span(weights + 16448, 64); // (64)
-            Cpu::RmsNorm.BackwardAdd(Workers, dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle2, dmlpGain, Batch * 128, 64);
+            Cpu::RmsNorm.BackwardAdd(Workers, dmiddleNormed, middle, mlpGain, middleRstd, dnext, dmiddle, dmlpGain, Batch * 128, 64);
 
             var outputWeight = Weights.Span(weights + 12352, 4096); // (64, 64)
             var dattended = Floats(Scratch, 8192); // (B, 128, 64)
-            Cpu::Linear.InputGradient(Workers, dmiddle2, outputWeight, dattended, Batch * 128, 64, 64);
+            Cpu::Linear.InputGradient(Workers, dmiddle, outputWeight, dattended, Batch * 128, 64, 64);
 
             var attended = Floats(saved + 32896, 8192); // (B, 128, 64)
             var doutputWeight = Gradients.Span(weights + 12352, 4096); // (64, 64)
-            Cpu::Linear.WeightGradient(Workers, attended, dmiddle2, doutputWeight, Batch * 128, 64, 64);
+            Cpu::Linear.WeightGradient(Workers, attended, dmiddle, doutputWeight, Batch * 128, 64, 64);
 
             var rotated = Floats(saved + 8320, 24576); // (B, 128, 192)
             var logSumExp = Floats(saved + 41088, 512); // (B, 4, 128)
@@ -219,9 +219,9 @@ partial class Routed
             var x = Floats(Stream + layer * StreamStep, 8192); // (B, 128, 64)
             var attentionGain = Weights.Span(weights, 64); // (64)
             var rstd = Floats(saved + 8192, 128); // (B, 128)
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dmiddle2
+            var dx = Floats(StreamGradient, 8192); // (B, 128, 64), over dmiddle
             var dattentionGain = Gradients.Span(weights, 64); // (64)
-            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, x, attentionGain, rstd, dmiddle2, dx2, dattentionGain, Batch * 128, 64);
+            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, x, attentionGain, rstd, dmiddle, dx, dattentionGain, Batch * 128, 64);
         }
 
         /// <summary>A block that the 16 of 128 tokens with the largest scores enter; the others pass by.</summary>
@@ -357,22 +357,22 @@ partial class Routed
             var gathered = Floats(saved + 144, 1024); // (B, 16, 64)
             var attentionGain = Weights.Span(weights + 64, 64); // (64)
             var rstd = Floats(saved + 2192, 16); // (B, 16)
-            var dgathered2 = Floats(Scratch + 2192, 1024); // (B, 16, 64)
+            var dgathered = Floats(Scratch + 2192, 1024); // (B, 16, 64)
             var dattentionGain = Gradients.Span(weights + 64, 64); // (64)
-            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered2, dattentionGain, Batch * 16, 64);
+            Cpu::RmsNorm.BackwardAdd(Workers, dnormed, gathered, attentionGain, rstd, dmiddle, dgathered, dattentionGain, Batch * 16, 64);
 
-            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
-            Cpu::Rows.ScatterAdd(Workers, dgathered2, selected, dx2, Batch, 128, 16, 64);
+            var dx = Floats(StreamGradient, 8192); // (B, 128, 64), over dnext
+            Cpu::Rows.ScatterAdd(Workers, dgathered, selected, dx, Batch, 128, 16, 64);
 
             var scores = Floats(saved, 128); // (B, 128)
-            var dscores3 = Floats(Scratch + 1040, 128); // (B, 128)
-            Cpu::RoutingLoss.Backward(Workers, scores, selected, dscores3, 0.01f * scale, Batch, 128, 16);
+            var dscores2 = Floats(Scratch + 1040, 128); // (B, 128)
+            Cpu::RoutingLoss.Backward(Workers, scores, selected, dscores2, 0.01f * scale, Batch, 128, 16);
 
             var x = Floats(Stream + layer * StreamStep, 8192); // (B, 128, 64)
             var routerWeight = Weights.Span(weights, 64); // (1, 64)
-            var dx4 = Floats(StreamGradient, 8192); // (B, 128, 64), over dx2
+            var dx2 = Floats(StreamGradient, 8192); // (B, 128, 64), over dx
             var drouterWeight = Gradients.Span(weights, 64); // (1, 64)
-            Cpu::Router.Backward(Workers, x, routerWeight, dscores3, dx4, drouterWeight, Batch * 128, 64);
+            Cpu::Router.Backward(Workers, x, routerWeight, dscores2, dx2, drouterWeight, Batch * 128, 64);
         }
 
         public override float AuxiliaryLoss(int layer) => _auxiliaryLosses[layer];

@@ -115,10 +115,10 @@ internal static class CudaElementwiseKernels
             Pointer("const int", "tokens", "(rows)"), Pointer("int", "starts", $"({Literal.Of(vocabulary)} + 1)"), Pointer("int", "order", "(rows)"), Value("int", "rows")),
             $"embedding_order<{Literal.Of(vocabulary)}>(tokens, starts, order, rows);");
         var sums = Forwarding($"embedding_sums_{width}", "vectors embedding", $"embedding_chunk_sums<{width}>",
-            Pointer("const int", "tokens", "(rows)"), Pointer("const int", "starts", ""), Pointer("const int", "order", "(rows)"), Pointer("const float", "d_stream", $"(rows, {width})"),
+            Pointer("const int", "tokens", "(rows)"), Pointer("const int", "starts", "(vocabulary + 1)"), Pointer("const int", "order", "(rows)"), Pointer("const float", "d_stream", $"(rows, {width})"),
             Pointer("float", "gradient", $"(vocabulary, {width}), added to"), Pointer("float", "partials", $"(blocks, 2, {width})"), Value("int", "rows"));
         var rest = Forwarding($"embedding_rest_{width}", "vectors embedding", $"embedding_long_sums<{width}>",
-            Pointer("const int", "tokens", "(rows)"), Pointer("const int", "starts", ""), Pointer("const int", "order", "(rows)"),
+            Pointer("const int", "tokens", "(rows)"), Pointer("const int", "starts", "(vocabulary + 1)"), Pointer("const int", "order", "(rows)"),
             Pointer("const float", "partials", $"(blocks, 2, {width})"), Pointer("float", "gradient", $"(vocabulary, {width}), added to"), Value("int", "rows"));
         var rows = c.Most("dy");
         yield return $"var rows = {rows};";
