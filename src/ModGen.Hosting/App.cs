@@ -85,7 +85,7 @@ internal sealed class App<TModel>(AppConsole console, CancellationToken interrup
     {
         AppException app => (app.Message, app.ExitCode),
         TrainingDivergedException => (e.Message, ExitCode.Diverged),
-        ModGenException or CudaException or IOException or UnauthorizedAccessException or InsufficientMemoryException => (e.Message, ExitCode.Failure),
+        ModGenException or CudaException or IOException or UnauthorizedAccessException or OutOfMemoryException => (e.Message, ExitCode.Failure),
         ArgumentException argument => (WithoutParameter(argument), ExitCode.Usage),
         _ => null,
     };

@@ -65,7 +65,12 @@ public sealed unsafe class CpuWorkers : IDisposable
     public int Count { get; }
 
     /// <summary>Memory for a kernel that works in several steps; give it back with <see cref="Return"/>.</summary>
-    internal Scratch Rent() => _scratch.Rent();
+    /// <exception cref="ObjectDisposedException">The workers have been disposed: nobody would free what is rented now.</exception>
+    internal Scratch Rent()
+    {
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref _stopping), this);
+        return _scratch.Rent();
+    }
 
     internal void Return(Scratch scratch) => _scratch.Return(scratch);
 
@@ -82,7 +87,7 @@ public sealed unsafe class CpuWorkers : IDisposable
             256 => &Piece<TJob, Lanes256>,
             _ => &Piece<TJob, Lanes128>,
         };
-        var scratch = _scratch.Rent();
+        var scratch = Rent();
         try
         {
             if (pieces == 1 || _threads.Length == 0 || cost < _inlineCost || Interlocked.CompareExchange(ref _taken, 1, 0) != 0)

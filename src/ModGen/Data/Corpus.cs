@@ -102,13 +102,14 @@ public sealed class Corpus<TModel>
     /// Training batches without end. Each epoch visits every window of the training part once, in an order and at
     /// offsets of its own.
     /// </summary>
-    /// <param name="batch">Sequences a batch.</param>
+    /// <param name="batch">Sequences a batch, at least 1.</param>
     /// <param name="seed">Names the order.</param>
-    /// <param name="start">Sequences to skip: <see cref="TokenBatch{TModel}.NextPosition"/> of the last batch that was trained on, to resume.</param>
+    /// <param name="start">Sequences to skip, 0 … 2⁶²: <see cref="TokenBatch{TModel}.NextPosition"/> of the last batch that was trained on, to resume.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The batch is below 1 or makes more than an array holds, or the start is out of range.</exception>
     public IEnumerable<TokenBatch<TModel>> Batches(int batch, ulong seed, long start = 0)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batch);
-        ArgumentOutOfRangeException.ThrowIfNegative(start);
+        CheckBatch(batch);
+        Check.Between(start, 0, 1L << 62, nameof(start));
         return Endless();
 
         IEnumerable<TokenBatch<TModel>> Endless()
@@ -119,12 +120,13 @@ public sealed class Corpus<TModel>
     }
 
     /// <summary>The validation part in order, cut into contexts without overlap. The last batch is padded with rows that do not count.</summary>
-    /// <param name="batch">Sequences a batch.</param>
-    /// <param name="sequences">Sequences to take at most, at even distances over the validation part.</param>
+    /// <param name="batch">Sequences a batch, at least 1.</param>
+    /// <param name="sequences">Sequences to take at most, at least 1, at even distances over the validation part.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The batch is below 1 or makes more than an array holds, or no sequence is to be taken.</exception>
     public IEnumerable<TokenBatch<TModel>> ValidationBatches(int batch, long sequences = long.MaxValue)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batch);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(sequences);
+        CheckBatch(batch);
+        Check.AtLeast(sequences, 1, nameof(sequences));
         return Finite(Math.Min(sequences, ValidationSequences));
 
         IEnumerable<TokenBatch<TModel>> Finite(long count)
@@ -133,6 +135,8 @@ public sealed class Corpus<TModel>
                 yield return ValidationBatch(batch, position, count);
         }
     }
+
+    private static void CheckBatch(int batch) => Check.Between(batch, 1, Array.MaxLength / TModel.Description.Context, nameof(batch));
 
     private TokenBatch<TModel> TrainingBatch(int batch, ulong seed, long position)
     {

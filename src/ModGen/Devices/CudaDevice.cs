@@ -21,7 +21,7 @@ public sealed class CudaDevice : Device
     private readonly List<CudaStream> _streams = [];
 
     internal CudaDevice(int ordinal, CudaPrecision precision)
-        : this(CudaContext.Open(ordinal, precision == CudaPrecision.Float32))
+        : this(CudaContext.Open(ordinal, IsFloat32(precision)))
     {
     }
 
@@ -43,6 +43,14 @@ public sealed class CudaDevice : Device
     public override string Name => $"{Context.Name}, {(Context.Float32 ? "float32" : "bfloat16")}";
 
     internal override ParameterMemory CreateParameters(long length) => new CudaParameterMemory(this, length);
+
+    /// <summary>Whether operands are as wide as everything else.</summary>
+    internal static bool IsFloat32(CudaPrecision precision) => precision switch
+    {
+        CudaPrecision.BFloat16 => false,
+        CudaPrecision.Float32 => true,
+        _ => throw new ArgumentOutOfRangeException(nameof(precision), $"precision is {(int)precision}; it must be BFloat16 or Float32."),
+    };
 
     /// <summary>A stream that <see cref="Synchronize"/> waits for too.</summary>
     internal CudaStream CreateStream()

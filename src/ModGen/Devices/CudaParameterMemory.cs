@@ -57,6 +57,7 @@ internal sealed class CudaParameterMemory : ParameterMemory
     public static CudaParameterMemory Of(DecoderModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
+        model.ThrowIfDisposed();
         return model.Weights as CudaParameterMemory
             ?? throw new ArgumentException($"The parameters of {model.Description.Name} are on {model.Device.Name}; a CUDA program needs a model created on a CUDA device.", nameof(model));
     }

@@ -21,8 +21,12 @@ public abstract class Device : IDisposable
     /// <summary>As <see cref="Default"/>, with the precision of the one and the threads of the other.</summary>
     /// <param name="precision">What a GPU holds operands in.</param>
     /// <param name="threads">Threads of the CPU that work on a kernel; 0 for one a processor.</param>
-    public static Device Best(CudaPrecision precision, int threads = 0) =>
-        Best(CudaContext.WhyUnavailable(0), () => CudaContext.Open(0, precision == CudaPrecision.Float32), threads);
+    /// <exception cref="ArgumentOutOfRangeException">There is no such precision, or the threads are fewer than 0.</exception>
+    public static Device Best(CudaPrecision precision, int threads = 0)
+    {
+        var float32 = CudaDevice.IsFloat32(precision);
+        return Best(CudaContext.WhyUnavailable(0), () => CudaContext.Open(0, float32), threads);
+    }
 
     /// <summary>The GPU, where nothing is known to be in the way of opening it and nothing is found to be; else the CPU.</summary>
     internal static Device Best(string? why, Func<CudaContext> open, int threads)
@@ -42,12 +46,14 @@ public abstract class Device : IDisposable
 
     /// <summary>The CPU.</summary>
     /// <param name="threads">Threads that work on a kernel; 0 for one a processor. Results do not depend on it.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The threads are fewer than 0.</exception>
     public static CpuDevice Cpu(int threads = 0) => new(threads);
 
     /// <summary>An NVIDIA GPU of compute capability 8.0 or above.</summary>
     /// <param name="ordinal">Its number, from 0, as the driver counts.</param>
     /// <param name="precision">What operands are held in.</param>
     /// <exception cref="CudaException">It cannot be used; the message says what is missing: driver, NVRTC, the GPU itself.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number is negative, or there is no such precision.</exception>
     public static CudaDevice Cuda(int ordinal = 0, CudaPrecision precision = CudaPrecision.BFloat16) => new(ordinal, precision);
 
     /// <summary>Memory for a model's parameters, zeroed.</summary>

@@ -23,6 +23,8 @@ public interface IDecoderModel<TModel>
 /// <summary>A model: its description and its parameters, on a device.</summary>
 public abstract class DecoderModel : IDisposable
 {
+    private bool _disposed;
+
     /// <summary>Allocates the parameters and draws their start values.</summary>
     protected DecoderModel(Device device, ModelDescription description, ParameterTable parameters, ulong seed)
     {
@@ -62,9 +64,13 @@ public abstract class DecoderModel : IDisposable
     /// <param name="maximumRows">Tokens one call may append; longer prompts are fed in pieces.</param>
     public abstract InferenceProgram CreateInferenceProgram(int sequences, int maximumRows);
 
+    /// <summary>Refuses a program for a model whose parameters are gone.</summary>
+    internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);
+
     /// <inheritdoc/>
     public void Dispose()
     {
+        _disposed = true;
         Dispose(disposing: true);
         GC.SuppressFinalize(this);
     }

@@ -17,11 +17,16 @@ public sealed class Logits<TModel>
     public int Rows { get; }
 
     /// <summary>(vocabulary) logits of one row.</summary>
-    public ReadOnlySpan<float> this[int row] => _values.AsSpan(row * TModel.Description.Vocabulary, TModel.Description.Vocabulary);
+    /// <param name="row">0 … <see cref="Rows"/> − 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
+    public ReadOnlySpan<float> this[int row] => row >= 0 && row < Rows
+        ? _values.AsSpan(row * TModel.Description.Vocabulary, TModel.Description.Vocabulary)
+        : throw new ArgumentOutOfRangeException(nameof(row), $"Row {row} does not exist: there are {Rows}.");
 
     internal Span<float> Values => _values;
 
     /// <summary>The token with the largest logit of a row; the first of equals.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
     public int Best(int row)
     {
         var best = 0;
@@ -33,6 +38,7 @@ public sealed class Logits<TModel>
     }
 
     /// <summary>Cross-entropy of <paramref name="target"/> in nats: −log of its probability in a row.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row, or the target is outside the vocabulary.</exception>
     public double CrossEntropy(int row, int target)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(target);

@@ -74,6 +74,7 @@ internal sealed class HostParameterMemory(long length) : ParameterMemory(length)
     public static Arena Of(DecoderModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
+        model.ThrowIfDisposed();
         return model.Weights is HostParameterMemory host
             ? host.Arena
             : throw new ArgumentException($"The parameters of {model.Description.Name} are on {model.Device.Name}; a program of the CPU needs a model created on the CPU.", nameof(model));

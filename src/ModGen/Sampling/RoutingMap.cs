@@ -29,13 +29,16 @@ public sealed class RoutingMap<TModel>
     /// <summary>True when the token at <paramref name="position"/> entered <paramref name="layer"/>; a layer that is not routed takes every token.</summary>
     /// <param name="layer">Index among all layers.</param>
     /// <param name="position">Position in the sequence, below <see cref="Length"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer, or the position is not known.</exception>
     public bool Entered(int layer, int position)
     {
+        CheckLayer(layer);
         CheckPosition(position);
         return _ordinals[layer] is var ordinal && (ordinal < 0 || _entered[ordinal * _capacity + position]);
     }
 
     /// <summary>Number of routed layers that the token at <paramref name="position"/> entered.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The position is not known.</exception>
     public int Depth(int position)
     {
         CheckPosition(position);
@@ -45,9 +48,11 @@ public sealed class RoutingMap<TModel>
         return depth;
     }
 
-    /// <summary>Share of the positions that entered <paramref name="layer"/>: its realised capacity.</summary>
+    /// <summary>Share of the positions that entered <paramref name="layer"/>, an index among all layers: its realised capacity.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>
     public double Share(int layer)
     {
+        CheckLayer(layer);
         var entered = 0;
         for (var position = 0; position < Length; position++)
             entered += Entered(layer, position) ? 1 : 0;
@@ -55,6 +60,12 @@ public sealed class RoutingMap<TModel>
     }
 
     internal void Set(int layer, int position, bool entered) => _entered[_ordinals[layer] * _capacity + position] = entered;
+
+    private void CheckLayer(int layer)
+    {
+        if ((uint)layer >= (uint)_ordinals.Length)
+            throw new ArgumentOutOfRangeException(nameof(layer), $"Layer {layer} does not exist: the layers are 0 to {_ordinals.Length - 1}.");
+    }
 
     private void CheckPosition(int position)
     {

@@ -15,6 +15,7 @@ public sealed partial class Sampler<TModel> : IDisposable
     where TModel : DecoderModel<TModel>, IDecoderModel<TModel>
 {
     private const int PrefillRows = 256;
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
     private readonly InferenceProgram _program;
     private readonly SamplingSlot<TModel>[] _slots;
     private readonly StepRows _rows;
@@ -23,7 +24,8 @@ public sealed partial class Sampler<TModel> : IDisposable
 
     internal Sampler(TModel model, int batch)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
+        // The logits of a step stand in one array.
+        Check.Between(batch, 1, Array.MaxLength / model.Description.Vocabulary, nameof(batch));
         Model = model;
         Batch = batch;
         var maximumRows = Math.Max(batch, Math.Min(PrefillRows, model.Description.Context));
@@ -144,7 +146,14 @@ public sealed partial class Sampler<TModel> : IDisposable
     private static int[] Encode(string prompt)
     {
         ArgumentNullException.ThrowIfNull(prompt);
-        return [.. Encoding.UTF8.GetBytes(prompt)];
+        try
+        {
+            return [.. Strict.GetBytes(prompt)];
+        }
+        catch (EncoderFallbackException e)
+        {
+            throw new ArgumentException($"Character {e.Index} of the prompt is half a surrogate pair and has no UTF-8.", nameof(prompt), e);
+        }
     }
 
     private int[] CheckPrompt(IReadOnlyList<int> prompt)

@@ -186,6 +186,24 @@ public sealed class CorpusTests : IDisposable
         Assert.Equal(17, Corpus<Tiny>.OpenText(new string('a', 17), 0).Length);
         Assert.Throws<ArgumentOutOfRangeException>(() => Corpus<Tiny>.OpenText("abc", 1));
         Assert.Throws<ArgumentOutOfRangeException>(() => Corpus<Tiny>.OpenText("abc", double.NaN));
+        Assert.Throws<ArgumentException>(() => new CorpusOptions { Extensions = [] });
+        Assert.Throws<ArgumentException>(() => new CorpusOptions { Extensions = [".txt", ""] });
+    }
+
+    [Fact]
+    public void Batches_that_cannot_be_are_refused_before_the_first()
+    {
+        var corpus = Corpus<Tiny>.OpenText(new string('a', 999));
+        foreach (var batch in new[] { 0, int.MaxValue })
+        {
+            Assert.Contains($"batch is {batch}; it must be 1 to ", Assert.Throws<ArgumentOutOfRangeException>(() => corpus.Batches(batch, seed: 1)).Message, StringComparison.Ordinal);
+            Assert.Throws<ArgumentOutOfRangeException>(() => corpus.ValidationBatches(batch));
+        }
+
+        Assert.Throws<ArgumentOutOfRangeException>(() => corpus.ValidationBatches(1, sequences: 0));
+        Assert.Equal(3, corpus.Batches(2, seed: 1, start: 1L << 62).Take(3).Count());
+        foreach (var start in new[] { -1, (1L << 62) + 1, long.MaxValue })
+            Assert.Throws<ArgumentOutOfRangeException>(() => corpus.Batches(2, seed: 1, start));
     }
 
     [Fact]

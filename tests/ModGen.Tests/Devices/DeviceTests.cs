@@ -1,5 +1,6 @@
 using ModGen.Cuda;
 using ModGen.Cuda.Tests.Fakes;
+using ModGen.Tests.RealModels;
 
 namespace ModGen.Tests.Devices;
 
@@ -56,6 +57,20 @@ public sealed class DeviceTests
     {
         Assert.Contains(CudaContext.WhyUnavailable(63)!, Assert.Throws<CudaException>(() => Device.Cuda(63)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>(() => Device.Cuda(-1));
+        Assert.Contains("precision is 9", Assert.Throws<ArgumentOutOfRangeException>(() => Device.Cuda(0, (CudaPrecision)9)).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentOutOfRangeException>(() => Device.Best((CudaPrecision)9));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_disposed_CPU_computes_nothing(int threads)
+    {
+        var device = Device.Cpu(threads);
+        using var model = Dense.Create(device);
+        using var sampler = model.CreateSampler();
+        device.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => sampler.Generate("a"));
     }
 
     [Fact]

@@ -30,6 +30,15 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
     }
 
     [Fact]
+    public void A_disposed_model_makes_no_program()
+    {
+        var model = TModel.Create(On, seed: 1);
+        model.Dispose();
+        Assert.Equal(typeof(TModel).FullName, Assert.Throws<ObjectDisposedException>(() => model.CreateSampler()).ObjectName);
+        Assert.Throws<ObjectDisposedException>(() => model.CreateTrainer(1, new AdamW()));
+    }
+
+    [Fact]
     public void Learns()
     {
         using var model = TModel.Create(On, seed: 1);

@@ -134,11 +134,35 @@ public sealed class SamplerTests : IDisposable
         Assert.Contains("Token -1", Refused(() => sampler.Generate([-1])), StringComparison.Ordinal);
         Assert.Contains("Token 256", Refused(() => sampler.GenerateAsync([256])), StringComparison.Ordinal);
         Refused(() => sampler.GenerateBatch(["a", ""]));
-        Assert.Throws<ArgumentOutOfRangeException>(() => _model.CreateSampler(0));
+        Assert.Contains("Character 1", Refused(() => sampler.Generate("a\ud800")), StringComparison.Ordinal);
+        foreach (var batch in new[] { 0, int.MaxValue })
+            Assert.Contains($"batch is {batch}; it must be 1 to ", Assert.Throws<ArgumentOutOfRangeException>(() => _model.CreateSampler(batch)).Message, StringComparison.Ordinal);
         using var letters = Letters.Create(_device);
         using var small = letters.CreateSampler();
         Assert.Contains("Token 97", Refused(() => small.Generate("a")), StringComparison.Ordinal);
         Assert.Single(sampler.Generate("a", new SamplingOptions(MaximumTokens: 1)).Tokens);
+    }
+
+    [Fact]
+    public void Rows_and_layers_that_are_not_there_are_refused()
+    {
+        using var sampler = _model.CreateSampler();
+        var logits = sampler.NextLogits("a");
+        foreach (var row in new[] { -1, 1 })
+        {
+            Assert.Contains($"Row {row} does not exist: there are 1.", Assert.Throws<ArgumentOutOfRangeException>(() => _ = logits[row].Length).Message, StringComparison.Ordinal);
+            Assert.Throws<ArgumentOutOfRangeException>(() => logits.Best(row));
+        }
+
+        Assert.Throws<ArgumentOutOfRangeException>(() => logits.CrossEntropy(0, 256));
+        var routing = sampler.Generate("a", new SamplingOptions(MaximumTokens: 1)).Routing;
+        foreach (var layer in new[] { -1, _model.Description.Layers.Count })
+        {
+            Assert.Contains($"Layer {layer} does not exist", Assert.Throws<ArgumentOutOfRangeException>(() => routing.Entered(layer, 0)).Message, StringComparison.Ordinal);
+            Assert.Throws<ArgumentOutOfRangeException>(() => routing.Share(layer));
+        }
+
+        Assert.Contains("Position 2 is not known", Assert.Throws<ArgumentOutOfRangeException>(() => routing.Depth(2)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
