@@ -111,6 +111,24 @@ public sealed class MeasureTests
     }
 
     [Theory]
+    [InlineData("app/generated", true)]
+    [InlineData("app", true)]
+    [InlineData("app/obj/source", false)]
+    [InlineData("elsewhere", false)]
+    public async Task Inspect_warns_of_source_that_a_project_would_compile_again(string folder, bool warns)
+    {
+        using var harness = new Harness();
+        Directory.CreateDirectory(Path.Combine(harness.Folder, "app"));
+        File.WriteAllText(Path.Combine(harness.Folder, "app", "App.csproj"), "<Project/>");
+        var outcome = await harness.Run("inspect", "--source", Path.Combine(harness.Folder, folder));
+        Assert.Equal(0, outcome.Code);
+        if (warns)
+            Assert.Contains("lies within App.csproj, whose next build would compile these files once more", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
+        else
+            Assert.Empty(outcome.Error);
+    }
+
+    [Theory]
     [InlineData("bfloat16", "#define MODGEN_FLOAT32 0")]
     [InlineData("float32", "#define MODGEN_FLOAT32 1")]
     public async Task Inspect_writes_the_complete_text_of_every_kernel(string precision, string define)

@@ -33,6 +33,15 @@ internal static class GeneratedSource
         return written;
     }
 
+    /// <summary>The project file that takes every C# file of a folder into its build, unless it lies below bin or obj; null for none.</summary>
+    public static string? CompiledAgainBy(string folder)
+    {
+        for (var at = new DirectoryInfo(folder); at is not null && at.Name is not ("bin" or "obj"); at = at.Parent)
+            if (at.EnumerateFiles("*.csproj").FirstOrDefault() is { } project)
+                return project.Name;
+        return null;
+    }
+
     private static List<(string Name, byte[] Text)> Read(Type model)
     {
         var assembly = model.Assembly.Location;

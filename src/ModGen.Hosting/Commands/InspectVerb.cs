@@ -31,6 +31,9 @@ internal sealed class InspectVerb<TModel> : Verb<TModel>
                 output.Note($"Wrote {file}.");
                 output.Emit("source", new { File = file });
             }
+
+            if (GeneratedSource.CompiledAgainBy(folder) is { } project)
+                output.Warn($"{folder} lies within {project}, whose next build would compile these files once more; move them out, or name a folder below obj.");
         }
 
         if (arguments.GetValue(_kernels) is { } kernels)
