@@ -197,9 +197,10 @@ public sealed class BadInputTests
     public async Task Minutes_too_short_to_measure_are_told()
     {
         using var harness = new Harness();
-        var outcome = await harness.Run("train", "--data", harness.Data, "--minutes", "1e-9", "--batch", "2", "--eval-sequences", "2", "--checkpoint", harness.Checkpoints);
+        var outcome = await harness.Run("train", "--data", harness.Data, "--minutes", "1e-9", "--batch", "2", "--eval-sequences", "2", "--checkpoint", harness.Checkpoints, "--json");
         Assert.Equal(0, outcome.Code);
-        Assert.Contains("1E-09 minutes are too short to measure how many steps they hold: stopped at step 0", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
+        Assert.Equal("out_of_time", Assert.Single(outcome.Events("done")).GetProperty("reason").GetString());
+        Assert.Contains("1E-09 minutes are too short to measure how many steps they hold: stopped at step 0", outcome.ErrorLines[^1], StringComparison.Ordinal);
     }
 
     private static async Task TextIsRefused(string? path, byte[]? content, string message)

@@ -35,7 +35,7 @@ public sealed class SampleTests
         }
 
         var text = Assert.Single(outcome.Events("text"));
-        Assert.Equal("MaximumTokens", text.GetProperty("finish").GetString());
+        Assert.Equal("maximum_tokens", text.GetProperty("finish").GetString());
         Assert.Equal(string.Concat(tokens.Select(token => token.GetProperty("text").GetString())), text.GetProperty("text").GetString());
     }
 
@@ -85,7 +85,7 @@ public sealed class SampleTests
         var text = Text(await harness.Run(args));
         var stop = text.GetProperty("text").GetString()![2..3];
         var stopped = Text(await harness.Run([.. args, "--stop", stop]));
-        Assert.Equal("StopText", stopped.GetProperty("finish").GetString());
+        Assert.Equal("stop_text", stopped.GetProperty("finish").GetString());
         Assert.DoesNotContain(stop, stopped.GetProperty("text").GetString()!, StringComparison.Ordinal);
 
         static JsonElement Text(Outcome outcome) => Assert.Single(outcome.Events("text"));

@@ -68,7 +68,7 @@ internal sealed class SampleVerb<TModel> : DeviceVerb<TModel>
         interruption.ThrowIfCancellationRequested();
         for (var i = 0; i < count; i++)
         {
-            output.Emit("text", new { Index = i, prompt, texts[i].Text, Tokens = texts[i].Tokens.Count, Finish = texts[i].Finish.ToString(), Depths = Depths(texts[i]) });
+            output.Emit("text", new { Index = i, prompt, texts[i].Text, Tokens = texts[i].Tokens.Count, texts[i].Finish, Depths = Depths(texts[i]) });
             if (output.IsJson)
                 continue;
             output.Out.WriteLine($"--- {i + 1} of {count} ---");

@@ -56,7 +56,7 @@ internal sealed class TrainVerb<TModel> : DeviceVerb<TModel>
         var run = new TrainingRun<TModel>(trainer, corpus, settings, _options.Cadence(arguments), root, history, view);
         var end = RunEnd.Completed;
         view.Show(() => end = run.Run(interruption));
-        output.Emit("done", new { Step = trainer.Steps, Reason = end.ToString().ToLowerInvariant(), run.ValidationLoss });
+        output.Emit("done", new { Step = trainer.Steps, Reason = end, run.ValidationLoss });
         if (arguments.GetValue(_report) is { } report && end != RunEnd.Interrupted)
             WriteReport(report, trainer.Model, corpus, history, output, interruption);
         if (end == RunEnd.OutOfTime)

@@ -66,7 +66,7 @@ internal sealed class JsonTextWriter<TModel>(VerbOutput output, string prompt) :
         });
     }
 
-    public override void End() => output.Emit("text", new { Index = 0, prompt, Text = _text.ToString(), Tokens = _tokens, Finish = _finish?.ToString() });
+    public override void End() => output.Emit("text", new { Index = 0, prompt, Text = _text.ToString(), Tokens = _tokens, Finish = _finish });
 }
 
 /// <summary>Colours each piece as it comes, or writes a line and its marks when the line is complete.</summary>

@@ -17,6 +17,7 @@ internal sealed class VerbOutput(AppConsole console, bool json)
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
 
     public bool IsJson => json;
@@ -41,7 +42,7 @@ internal sealed class VerbOutput(AppConsole console, bool json)
     /// <summary>A line for people about something that is not as they may think.</summary>
     public void Warn(string line) => console.Error.WriteLine($"warning: {line}");
 
-    /// <summary>One object on a line of its own: <c>event</c> first, then the value's properties in snake case. Only with <c>--json</c>.</summary>
+    /// <summary>One object on a line of its own: <c>event</c> first, then the value's properties, names and choices in snake case. Only with <c>--json</c>.</summary>
     public void Emit<T>(string name, T value)
     {
         if (!json)
