@@ -53,6 +53,11 @@ public sealed record ModelDescription
 
     /// <summary>One entry a layer.</summary>
     public required IReadOnlyList<LayerDescription> Layers { get; init; }
+
+    /// <summary>Refuses a layer that there is not.</summary>
+    internal int CheckLayer(int layer) => (uint)layer < (uint)Layers.Count
+        ? layer
+        : throw new ArgumentOutOfRangeException(nameof(layer), $"Layer {layer} does not exist: the layers are 0 to {Layers.Count - 1}.");
 }
 
 /// <summary>One layer's share of a <see cref="ModelDescription"/>.</summary>

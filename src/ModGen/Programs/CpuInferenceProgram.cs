@@ -9,6 +9,7 @@ namespace ModGen.Programs;
 public abstract class CpuInferenceProgram : InferenceProgram
 {
     private const int FirstCapacity = 64;
+    private readonly ModelDescription _description;
     private readonly KeyValueCache[] _caches;
     private readonly SequenceLengths _lengths;
     private readonly RowBuffers _call;
@@ -32,7 +33,7 @@ public abstract class CpuInferenceProgram : InferenceProgram
         ArgumentNullException.ThrowIfNull(device);
         ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumRows, 1);
-        var description = model.Description;
+        var description = _description = model.Description;
         Weights = HostParameterMemory.Of(model);
         Workers = device.Workers;
         Sequences = sequences;
@@ -111,7 +112,7 @@ public abstract class CpuInferenceProgram : InferenceProgram
     public sealed override int Length(int sequence) => _lengths[sequence];
 
     /// <inheritdoc/>
-    public sealed override int CacheLength(int layer, int sequence) => _caches[layer].Length(_lengths.Check(sequence));
+    public sealed override int CacheLength(int layer, int sequence) => _caches[_description.CheckLayer(layer)].Length(_lengths.Check(sequence));
 
     /// <summary>Bytes that the caches hold.</summary>
     public long CacheBytes => _caches.Sum(cache => cache.Bytes);

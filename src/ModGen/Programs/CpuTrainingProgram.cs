@@ -147,6 +147,9 @@ public abstract class CpuTrainingProgram : TrainingProgram
     public sealed override void Write(TrainingState state, long offset, ReadOnlySpan<float> values) =>
         values.CopyTo(State(state).Span(offset, values.Length));
 
+    /// <summary>Refuses a layer that the model does not have.</summary>
+    protected int CheckLayer(int layer) => _model.Description.CheckLayer(layer);
+
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {

@@ -13,9 +13,11 @@ public abstract class InferenceProgram : IDisposable
     public abstract int MaximumRows { get; }
 
     /// <summary>Tokens that <paramref name="sequence"/> holds, 0 … context.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such sequence.</exception>
     public abstract int Length(int sequence);
 
     /// <summary>Entries that <paramref name="sequence"/> holds in the cache of <paramref name="layer"/>: fewer than its length in a routed layer.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer or sequence.</exception>
     public abstract int CacheLength(int layer, int sequence);
 
     /// <summary>Forgets a sequence.</summary>
@@ -60,6 +62,7 @@ public abstract class InferenceProgram : IDisposable
         throw new NotSupportedException("This program gives logits, to choose tokens from.");
 
     /// <summary>(rows) of the last <see cref="Extend"/>: 1 where the row entered routed layer <paramref name="layer"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The layer is not routed, or there is none such.</exception>
     public abstract ReadOnlySpan<byte> Entered(int layer);
 
     /// <summary>Times every launch of a call like the last one, on devices that have launches. All sequences are forgotten.</summary>

@@ -71,18 +71,23 @@ public abstract class TrainingProgram : IDisposable
     public abstract float CrossEntropy { get; }
 
     /// <summary>Mean binary cross-entropy of the router of <paramref name="layer"/> against membership in its top k, unweighted; 0 without an auxiliary loss.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>
     public abstract float AuxiliaryLoss(int layer);
 
     /// <summary>Mean binary cross-entropy of the predictor of <paramref name="layer"/>; 0 without a predictor.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>
     public abstract float PredictorLoss(int layer);
 
-    /// <summary>(batch, k) positions that entered routed layer <paramref name="layer"/> in the last run, ascending in each sequence.</summary>
+    /// <summary>(batch, k) positions that entered routed layer <paramref name="layer"/> in the last run, ascending in each sequence; empty for a dense one.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>
     public abstract ReadOnlySpan<int> Selected(int layer);
 
-    /// <summary>(batch, context) router scores of routed layer <paramref name="layer"/> in the last run.</summary>
+    /// <summary>(batch, context) router scores of routed layer <paramref name="layer"/> in the last run; empty for a dense one.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>
     public abstract ReadOnlySpan<float> Scores(int layer);
 
     /// <summary>(batch, context) logits of the predictor of <paramref name="layer"/> in the last run; empty without a predictor.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>
     public abstract ReadOnlySpan<float> PredictorLogits(int layer);
 
     /// <summary>

@@ -32,7 +32,7 @@ public sealed class RoutingMap<TModel>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer, or the position is not known.</exception>
     public bool Entered(int layer, int position)
     {
-        CheckLayer(layer);
+        TModel.Description.CheckLayer(layer);
         CheckPosition(position);
         return _ordinals[layer] is var ordinal && (ordinal < 0 || _entered[ordinal * _capacity + position]);
     }
@@ -52,7 +52,7 @@ public sealed class RoutingMap<TModel>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>
     public double Share(int layer)
     {
-        CheckLayer(layer);
+        TModel.Description.CheckLayer(layer);
         var entered = 0;
         for (var position = 0; position < Length; position++)
             entered += Entered(layer, position) ? 1 : 0;
@@ -60,12 +60,6 @@ public sealed class RoutingMap<TModel>
     }
 
     internal void Set(int layer, int position, bool entered) => _entered[_ordinals[layer] * _capacity + position] = entered;
-
-    private void CheckLayer(int layer)
-    {
-        if ((uint)layer >= (uint)_ordinals.Length)
-            throw new ArgumentOutOfRangeException(nameof(layer), $"Layer {layer} does not exist: the layers are 0 to {_ordinals.Length - 1}.");
-    }
 
     private void CheckPosition(int position)
     {

@@ -246,16 +246,19 @@ partial class Dense
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)
         {
+            CheckLayer(layer);
             return default;
         }
 
         public override global::System.ReadOnlySpan<float> Scores(int layer)
         {
+            CheckLayer(layer);
             return default;
         }
 
         public override global::System.ReadOnlySpan<float> PredictorLogits(int layer)
         {
+            CheckLayer(layer);
             return default;
         }
 

@@ -221,22 +221,33 @@ partial class Dense
             Cpu::RmsNorm.BackwardAdd(Workers, dnormed, x, attentionGain, rstd, dmiddle, dx, dattentionGain, Batch * 128, 64);
         }
 
-        public override float AuxiliaryLoss(int layer) => 0;
+        public override float AuxiliaryLoss(int layer)
+        {
+            CheckLayer(layer);
+            return 0;
+        }
 
-        public override float PredictorLoss(int layer) => 0;
+        public override float PredictorLoss(int layer)
+        {
+            CheckLayer(layer);
+            return 0;
+        }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)
         {
+            CheckLayer(layer);
             return default;
         }
 
         public override global::System.ReadOnlySpan<float> Scores(int layer)
         {
+            CheckLayer(layer);
             return default;
         }
 
         public override global::System.ReadOnlySpan<float> PredictorLogits(int layer)
         {
+            CheckLayer(layer);
             return default;
         }
 

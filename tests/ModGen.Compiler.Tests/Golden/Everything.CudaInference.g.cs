@@ -248,7 +248,7 @@ partial class Everything
             Launch(CudaKernels.Scatter64ScaledInPlace, Blocks(active.Most, 8), [x, EnteredRows, delta, gates, next, active]);
         }
 
-        /// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>
+        /// <summary>A block that rows enter by a draw; a row that passes by leaves nothing in the layer's cache.</summary>
         private void RoutedBlock3(int layer)
         {
             var rows = Rows;

@@ -612,6 +612,7 @@ partial class Everything
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)
         {
+            CheckLayer(layer);
             if (KindOf(layer) == 0)
                 return ReadIntegers(SavedAt(layer) + 128, 32); // (B, 32) int
             if (KindOf(layer) == 1)
@@ -623,6 +624,7 @@ partial class Everything
 
         public override global::System.ReadOnlySpan<float> Scores(int layer)
         {
+            CheckLayer(layer);
             if (KindOf(layer) == 0)
                 return ReadFloats(SavedAt(layer), 128); // (B, 128)
             if (KindOf(layer) == 1)
@@ -634,6 +636,7 @@ partial class Everything
 
         public override global::System.ReadOnlySpan<float> PredictorLogits(int layer)
         {
+            CheckLayer(layer);
             if (KindOf(layer) == 0)
                 return ReadFloats(SavedAt(layer) + 160, 128); // (B, 128, 1)
             if (KindOf(layer) == 1)

@@ -210,7 +210,7 @@ partial class Everything
             Cpu::Rows.ScatterAddScaled(Workers, x, entered.Indices, delta, gates, next, 1, rows, active, 64);
         }
 
-        /// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>
+        /// <summary>A block that rows enter by a draw; a row that passes by leaves nothing in the layer's cache.</summary>
         private void RoutedBlock3(int layer, Programs::InferenceRows batch, ulong draw)
         {
             var rows = batch.Count;

@@ -621,12 +621,21 @@ partial class Everything
             Cpu::Rows.ScatterAdd(Workers, dgathered, selected, dx, Batch, 128, 8, 64);
         }
 
-        public override float AuxiliaryLoss(int layer) => _auxiliaryLosses[layer];
+        public override float AuxiliaryLoss(int layer)
+        {
+            CheckLayer(layer);
+            return _auxiliaryLosses[layer];
+        }
 
-        public override float PredictorLoss(int layer) => _predictorLosses[layer];
+        public override float PredictorLoss(int layer)
+        {
+            CheckLayer(layer);
+            return _predictorLosses[layer];
+        }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)
         {
+            CheckLayer(layer);
             if (KindOf(layer) == 0)
                 return Integers(SavedAt(layer) + 128, 32); // (B, 32) int
             if (KindOf(layer) == 1)
@@ -638,6 +647,7 @@ partial class Everything
 
         public override global::System.ReadOnlySpan<float> Scores(int layer)
         {
+            CheckLayer(layer);
             if (KindOf(layer) == 0)
                 return Floats(SavedAt(layer), 128); // (B, 128)
             if (KindOf(layer) == 1)
@@ -649,6 +659,7 @@ partial class Everything
 
         public override global::System.ReadOnlySpan<float> PredictorLogits(int layer)
         {
+            CheckLayer(layer);
             if (KindOf(layer) == 0)
                 return Floats(SavedAt(layer) + 4256, 128); // (B, 128, 1)
             if (KindOf(layer) == 1)

@@ -390,6 +390,7 @@ partial class Routed
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)
         {
+            CheckLayer(layer);
             if (KindOf(layer) == 1)
                 return ReadIntegers(SavedAt(layer) + 128, 16); // (B, 16) int
             return default;
@@ -397,6 +398,7 @@ partial class Routed
 
         public override global::System.ReadOnlySpan<float> Scores(int layer)
         {
+            CheckLayer(layer);
             if (KindOf(layer) == 1)
                 return ReadFloats(SavedAt(layer), 128); // (B, 128)
             return default;
@@ -404,6 +406,7 @@ partial class Routed
 
         public override global::System.ReadOnlySpan<float> PredictorLogits(int layer)
         {
+            CheckLayer(layer);
             return default;
         }
 

@@ -375,12 +375,21 @@ partial class Routed
             Cpu::Router.Backward(Workers, x, routerWeight, dscores2, dx2, drouterWeight, Batch * 128, 64);
         }
 
-        public override float AuxiliaryLoss(int layer) => _auxiliaryLosses[layer];
+        public override float AuxiliaryLoss(int layer)
+        {
+            CheckLayer(layer);
+            return _auxiliaryLosses[layer];
+        }
 
-        public override float PredictorLoss(int layer) => 0;
+        public override float PredictorLoss(int layer)
+        {
+            CheckLayer(layer);
+            return 0;
+        }
 
         public override global::System.ReadOnlySpan<int> Selected(int layer)
         {
+            CheckLayer(layer);
             if (KindOf(layer) == 1)
                 return Integers(SavedAt(layer) + 128, 16); // (B, 16) int
             return default;
@@ -388,6 +397,7 @@ partial class Routed
 
         public override global::System.ReadOnlySpan<float> Scores(int layer)
         {
+            CheckLayer(layer);
             if (KindOf(layer) == 1)
                 return Floats(SavedAt(layer), 128); // (B, 128)
             return default;
@@ -395,6 +405,7 @@ partial class Routed
 
         public override global::System.ReadOnlySpan<float> PredictorLogits(int layer)
         {
+            CheckLayer(layer);
             return default;
         }
 

@@ -30,6 +30,24 @@ public abstract class GeneratedModelTests<TModel> : IDisposable
     }
 
     [Fact]
+    public void A_program_knows_no_layer_but_the_models()
+    {
+        using var model = TModel.Create(On, seed: 1);
+        using var program = model.CreateTrainingProgram(1);
+        using var cached = model.CreateInferenceProgram(1, 1);
+        foreach (var layer in new[] { -1, TModel.Description.Layers.Count })
+        {
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ = cached.CacheLength(layer, 0));
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ = cached.Entered(layer).Length);
+            Assert.Contains($"Layer {layer} does not exist", Assert.Throws<ArgumentOutOfRangeException>(() => _ = program.Selected(layer).Length).Message, StringComparison.Ordinal);
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ = program.Scores(layer).Length);
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ = program.PredictorLogits(layer).Length);
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ = program.AuxiliaryLoss(layer));
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ = program.PredictorLoss(layer));
+        }
+    }
+
+    [Fact]
     public void A_disposed_model_makes_no_program()
     {
         var model = TModel.Create(On, seed: 1);

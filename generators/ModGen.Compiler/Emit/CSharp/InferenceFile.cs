@@ -2,6 +2,7 @@ using System.Collections.Generic;
 using System.Linq;
 using ModGen.Compiler.Graph;
 using ModGen.Compiler.Planning;
+using ModGen.Compiler.Spec;
 
 namespace ModGen.Compiler.Emit.CSharp;
 
@@ -76,14 +77,20 @@ internal sealed class InferenceFile(InferencePlan plan)
         }
     }
 
+    /// <summary>The doc comment of a block's pass, on every back end.</summary>
+    public static string SummaryOf(BlockSpec block) => block.Routing switch
+    {
+        null => "/// <summary>A block that every row enters.</summary>",
+        { Kind: RoutingKind.Random } => "/// <summary>A block that rows enter by a draw; a row that passes by leaves nothing in the layer's cache.</summary>",
+        _ => "/// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>",
+    };
+
     private void WriteBlock(SectionPlan block)
     {
         var kind = Model.Kinds.First(k => k.Name == block.Section.Name);
         var routed = kind.Spec.Routing is not null;
         _writer.Line();
-        _writer.Line(routed
-            ? "/// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>"
-            : "/// <summary>A block that every row enters.</summary>");
+        _writer.Line(SummaryOf(kind.Spec));
         using (_writer.Block($"private void {block.Section.Name}(int layer, Programs::InferenceRows batch{(TrainingFile.UsesDraw(kind) ? ", ulong draw" : "")})"))
         {
             _writer.Line("var rows = batch.Count;");

@@ -201,9 +201,13 @@ internal sealed class TrainingFile(TrainingPlan plan)
 
         void WriteLoss(string name, ReportKind kind)
         {
-            var field = losses.Where(l => l.Kind == kind).Select(l => l.Field + "[layer]").FirstOrDefault() ?? "0";
+            var field = losses.Where(l => l.Kind == kind).Select(l => l.Field).FirstOrDefault();
             _writer.Line();
-            _writer.Line($"public override float {name}(int layer) => {field};");
+            using (_writer.Block($"public override float {name}(int layer)"))
+            {
+                _writer.Line("CheckLayer(layer);");
+                _writer.Line($"return {(field is null ? "0" : field + "[layer]")};");
+            }
         }
 
         void WriteKept(string element, string name, ReportKind kind)
@@ -211,6 +215,7 @@ internal sealed class TrainingFile(TrainingPlan plan)
             _writer.Line();
             using (_writer.Block($"public override global::System.ReadOnlySpan<{element}> {name}(int layer)"))
             {
+                _writer.Line("CheckLayer(layer);");
                 foreach (var block in plan.Blocks.Where(b => b.Section.Reports.Any(r => r.Kind == kind)))
                 {
                     var value = block.Section.Reports.First(r => r.Kind == kind).Value;

@@ -1,4 +1,5 @@
 using System.Linq;
+using ModGen.Compiler.Emit.CSharp;
 using ModGen.Compiler.Graph;
 using ModGen.Compiler.Planning;
 
@@ -76,11 +77,10 @@ internal sealed class CudaInferenceFile(InferencePlan plan, KernelCatalog catalo
 
     private void WriteBlock(SectionPlan block)
     {
-        var routed = Model.Kinds.First(k => k.Name == block.Section.Name).Spec.Routing is not null;
+        var spec = Model.Kinds.First(k => k.Name == block.Section.Name).Spec;
+        var routed = spec.Routing is not null;
         _writer.Line();
-        _writer.Line(routed
-            ? "/// <summary>A block that rows enter by their own logit; a row that passes by leaves nothing in the layer's cache.</summary>"
-            : "/// <summary>A block that every row enters.</summary>");
+        _writer.Line(InferenceFile.SummaryOf(spec));
         using (_writer.Block($"private void {block.Section.Name}(int layer)"))
         {
             _writer.Line("var rows = Rows;");

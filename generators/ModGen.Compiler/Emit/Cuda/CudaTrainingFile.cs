@@ -189,6 +189,7 @@ internal sealed class CudaTrainingFile(TrainingPlan plan, KernelCatalog catalog)
         _writer.Line();
         using (_writer.Block($"public override global::System.ReadOnlySpan<{element}> {name}(int layer)"))
         {
+            _writer.Line("CheckLayer(layer);");
             foreach (var block in plan.Blocks.Where(b => b.Section.Reports.Any(r => r.Kind == kind)))
             {
                 var value = block.Section.Reports.First(r => r.Kind == kind).Value;

@@ -93,8 +93,7 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
     public sealed override int CacheLength(int layer, int sequence)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentOutOfRangeException.ThrowIfNegative(layer);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, _model.Description.Layers.Count);
+        _model.Description.CheckLayer(layer);
         // A sequence that was cleared is emptied on the device when it is begun again.
         return _lengths[sequence] == 0 ? 0 : _memory.Caches.Length(_stream, layer, sequence);
     }

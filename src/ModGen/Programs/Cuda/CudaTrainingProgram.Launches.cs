@@ -122,10 +122,6 @@ public abstract partial class CudaTrainingProgram
         return _memory.Losses.Of(_recalled.Step, _recalled.Run);
     }
 
-    private int CheckLayer(int layer)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(layer);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, _model.Description.Layers.Count);
-        return layer;
-    }
+    /// <summary>Refuses a layer that the model does not have.</summary>
+    protected int CheckLayer(int layer) => _model.Description.CheckLayer(layer);
 }
