@@ -119,11 +119,15 @@ public sealed partial class Trainer<TModel> : IDisposable
 
     /// <summary>The logits of every position of a batch, under top-k routing.</summary>
     /// <param name="batch">As many rows as <see cref="MicroBatch"/>.</param>
+    /// <exception cref="ArgumentException">The batch has another number of rows, or its logits are more than an array holds.</exception>
+    /// <exception cref="TrainingDivergedException">A step under way did.</exception>
     public Logits<TModel> Logits(TokenBatch<TModel> batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
         if (batch.Count != MicroBatch)
             throw new ArgumentException($"The batch has {batch.Count} sequences; logits are computed for {MicroBatch} at a time.", nameof(batch));
+        if ((long)batch.Tokens.Length * Model.Description.Vocabulary is var count && count > Array.MaxLength)
+            throw new ArgumentException($"The logits of {batch.Count} sequences are {count} numbers; {Array.MaxLength} is the most. Make a trainer of a smaller batch for them.", nameof(batch));
         Settle();
         var logits = new Logits<TModel>(batch.Tokens.Length);
         Program.Logits(batch.Tokens, logits.Values, CounterRandom.Hash(0, (ulong)batch.Position));

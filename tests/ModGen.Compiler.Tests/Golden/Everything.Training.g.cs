@@ -20,7 +20,7 @@ partial class Everything
         private const long StreamGradient = 32768;
         private const long Scratch = 40960;
         private const long SequenceFloats = 128720;
-        private const long LargestTensor = 32768;
+        private const long LargestTensor = 12288;
 
         private readonly float[] _cos = new float[1024]; // (128, 8)
         private readonly float[] _sin = new float[1024]; // (128, 8)

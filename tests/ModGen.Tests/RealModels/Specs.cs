@@ -13,6 +13,10 @@ public sealed partial class RoutedByRouter;
 [MixtureOfDepths(Tokens = 37, Gate = Gate.Sigmoid, AuxiliaryWeight = 0.1, Predictor = 16)]
 public sealed partial class RoutedTiles;
 
+/// <summary>Little but a vocabulary.</summary>
+[Decoder(Vocabulary = 65536, Width = 2, Layers = 1, Heads = 1, FeedForward = 1, Context = 1024)]
+public sealed partial class Wordy;
+
 [Decoder(Vocabulary = 256, Width = 32, Layers = 3, Heads = 4, KeyValueHeads = 2, FeedForward = 64, Context = 30)]
 public sealed partial class Dense;
 

@@ -1,5 +1,6 @@
 using ModGen.Programs;
 using ModGen.Tests.Fakes;
+using ModGen.Tests.RealModels;
 
 namespace ModGen.Tests.Training;
 
@@ -206,6 +207,16 @@ public sealed class TrainerTests : IDisposable
         Assert.Throws<ArgumentException>(() => trainer.Step(new TokenBatch<Tiny>(none, [.. none.Select(_ => -1)])));
         trainer.Dispose();
         Assert.Throws<ObjectDisposedException>(() => trainer.Step(Texts.Random<Tiny>(4, 1)));
+    }
+
+    [Fact]
+    public void Logits_that_no_array_holds_are_refused_with_their_number()
+    {
+        using var model = Wordy.Create(_device);
+        using var trainer = model.CreateTrainer(32, new AdamW());
+        var batch = new TokenBatch<Wordy>(new int[32 * Wordy.Context], new int[32 * Wordy.Context]);
+        var error = Assert.Throws<ArgumentException>(() => trainer.Logits(batch));
+        Assert.Contains("The logits of 32 sequences are 2147483648 numbers", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

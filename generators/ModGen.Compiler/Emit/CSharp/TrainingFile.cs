@@ -67,8 +67,9 @@ internal sealed class TrainingFile(TrainingPlan plan)
         }
     }
 
-    private long LargestTensor() => plan.Blocks.Append(plan.Embedding).Append(plan.LossAndGradient).Append(plan.Logits)
-        .SelectMany(s => s.Storage).Where(s => s.Key.Type.GrowsWithBatch).Max(s => s.Value.Length);
+    // Logits are made in pieces, or are the caller's.
+    private long LargestTensor() => plan.Blocks.Append(plan.Embedding).Append(plan.LossAndGradient)
+        .SelectMany(s => s.Storage).Where(s => s.Key.Type.GrowsWithBatch && s.Value.Kind != StorageKind.External).Max(s => s.Value.Length);
 
     private void WriteEntryPoints()
     {
