@@ -164,6 +164,16 @@ public sealed class BadInputTests
         Refused(await harness.Run("train", "--data", harness.Data, "--checkpoint", harness.Data), 2, "is a file; name a folder");
     }
 
+    [Theory]
+    [InlineData("--resume")]
+    [InlineData("--fresh")]
+    public async Task A_run_within_a_checkpoint(string how)
+    {
+        using var harness = new Harness();
+        await harness.Train(2);
+        Refused(await harness.Run("train", how, "--steps", "3", "--data", harness.Data, "--checkpoint", harness.NewestCheckpoint), 2, $"is a checkpoint; name its run's folder, {harness.Checkpoints}.");
+    }
+
     [Fact]
     public async Task A_report_that_cannot_be_written_loses_no_training()
     {

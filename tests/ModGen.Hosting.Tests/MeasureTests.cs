@@ -41,10 +41,13 @@ public sealed class MeasureTests
     {
         using var harness = new Harness();
         await harness.Train(2);
-        var outcome = await harness.Run("eval", "--checkpoint", harness.Checkpoints, "--sequences", "2");
-        Assert.Equal(0, outcome.Code);
-        Assert.Contains($"Text: {harness.Data}", outcome.Out, StringComparison.Ordinal);
-        Assert.Contains("causal, as sampled", outcome.Out, StringComparison.Ordinal);
+        foreach (var folder in new[] { harness.Checkpoints, harness.NewestCheckpoint, harness.NewestCheckpoint + Path.DirectorySeparatorChar })
+        {
+            var outcome = await harness.Run("eval", "--checkpoint", folder, "--sequences", "2");
+            Assert.Equal(0, outcome.Code);
+            Assert.Contains($"Text: {harness.Data}", outcome.Out, StringComparison.Ordinal);
+            Assert.Contains("causal, as sampled", outcome.Out, StringComparison.Ordinal);
+        }
     }
 
     [Fact]
@@ -205,6 +208,21 @@ public sealed class MeasureTests
         Assert.True(bench.GetProperty("training").GetProperty("tokens_per_second").GetDouble() > 0);
         Assert.True(bench.GetProperty("decoding").GetProperty("tokens_per_second").GetDouble() > 0);
         Assert.Equal(JsonValueKind.String, bench.GetProperty("machine").GetProperty("processor").ValueKind);
+    }
+
+    [Fact]
+    public async Task Bench_takes_a_runs_folder_or_one_checkpoint_and_names_a_damaged_one()
+    {
+        using var harness = new Harness();
+        await harness.Train(2);
+        string[] arguments = ["bench", "--device", "cpu", "--seconds", "0.02", "--batch", "2", "--json", "--checkpoint"];
+        foreach (var folder in new[] { harness.Checkpoints, harness.NewestCheckpoint })
+            Assert.Empty((await harness.Run([.. arguments, folder])).Error);
+        File.WriteAllText(Path.Combine(harness.NewestCheckpoint, "model.safetensors"), "");
+        var damaged = await harness.Run([.. arguments, harness.Checkpoints]);
+        Assert.Equal(0, damaged.Code);
+        Assert.Contains("warning: passed over a damaged checkpoint", damaged.ErrorLines[0], StringComparison.Ordinal);
+        Assert.Contains("There is no checkpoint", damaged.ErrorLines[1], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -33,9 +33,8 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
             throw new AppException($"--enter lets tokens into routed layers; {Description.Name} has none.", ExitCode.Usage);
         var bench = new Bench<TModel>(TimeSpan.FromSeconds(arguments.GetValue(_seconds)), arguments.GetValue(_seed), arguments.GetValue(_launches), interruption);
         using var model = TModel.Create(device, arguments.GetValue(_seed));
-        var trained = Checkpoint.FindLatest(CheckpointRoot(arguments)).Latest;
-        if (trained is not null)
-            Checkpoint.LoadWeights(model, trained.Folder);
+        if (TrainedModel.FindAny(CheckpointRoot(arguments), output) is { } trained)
+            Checkpoint.LoadWeights(model, trained);
         else if (IsRouted)
             output.Note($"There is no checkpoint: {(enter is null ? "decoding is measured" : "whole texts are decoded")} with untrained routers, which let another share of the tokens in.");
         // Decoding comes first: training changes the weights.

@@ -22,8 +22,8 @@ internal sealed class EvalVerb<TModel> : DeviceVerb<TModel>
     protected override Task<int> RunAsync(ParseResult arguments, Device device, VerbOutput output, CancellationToken interruption)
     {
         var root = CheckpointRoot(arguments);
-        var folder = TrainedModel.Find(root, output);
-        var corpus = _corpus.Open<TModel>(arguments, output, TrainSettings.Load(root));
+        var (folder, run) = (TrainedModel.Find(root, output), TrainedModel.RunOf(root));
+        var corpus = _corpus.Open<TModel>(arguments, output, TrainSettings.Load(run));
         if (corpus.ValidationSequences == 0)
             throw new AppException($"{corpus.Source} has no validation part to measure on.");
         var (model, checkpoint) = TrainedModel.Load<TModel>(device, folder, output);
@@ -32,7 +32,7 @@ internal sealed class EvalVerb<TModel> : DeviceVerb<TModel>
             var report = Evaluation.Run(model, corpus, arguments.GetValue(_sequences), arguments.GetValue(_batch), interruption);
             Show(report, checkpoint, output);
             if (arguments.GetValue(_report) is { } path)
-                HtmlReport.Write(path, ReportData.Of(TrainingHistory.Load(root, checkpoint.Step), report), output);
+                HtmlReport.Write(path, ReportData.Of(TrainingHistory.Load(run, checkpoint.Step), report), output);
         }
 
         return Task.FromResult(ExitCode.Success);

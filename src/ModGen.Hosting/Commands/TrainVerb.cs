@@ -27,6 +27,8 @@ internal sealed class TrainVerb<TModel> : DeviceVerb<TModel>
         var (root, resumes, fresh) = (CheckpointRoot(arguments), arguments.GetValue(_resume), arguments.GetValue(_fresh));
         if (resumes && fresh)
             throw new AppException("--resume goes on and --fresh begins anew; give one.", ExitCode.Usage);
+        if (TrainedModel.IsCheckpoint(root))
+            throw new AppException($"--checkpoint {root} is a checkpoint; name its run's folder, {TrainedModel.RunOf(root)}.", ExitCode.Usage);
         var remembered = resumes ? TrainSettings.Load(root) : null;
         _options.Check(arguments, remembered);
         var resumed = resumes ? TrainedModel.Find(root, output) : null;

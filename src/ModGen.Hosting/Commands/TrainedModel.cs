@@ -26,15 +26,29 @@ internal static class TrainedModel
         }
     }
 
+    /// <summary>Whether a folder is one checkpoint, and not a run's folder of them.</summary>
+    public static bool IsCheckpoint(string folder) => File.Exists(Path.Combine(folder, StateName));
+
+    /// <summary>The run's folder: that around <paramref name="root"/> when it is a checkpoint.</summary>
+    public static string RunOf(string root) => IsCheckpoint(root) && Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(root))) is { } run ? run : root;
+
     /// <summary>The folder of the newest good checkpoint; newer damaged ones are named in warnings.</summary>
-    public static string Find(string root, VerbOutput output)
+    /// <exception cref="AppException">There is none.</exception>
+    public static string Find(string root, VerbOutput output) => Search(root, output, out var damaged)
+        ?? throw new AppException($"{root} holds no {(damaged ? "undamaged " : "")}checkpoint; run train first, or name a run's folder with --checkpoint.");
+
+    /// <summary>The same; null for none.</summary>
+    public static string? FindAny(string root, VerbOutput output) => Search(root, output, out _);
+
+    private static string? Search(string root, VerbOutput output, out bool damaged)
     {
-        if (File.Exists(Path.Combine(root, StateName)))
+        damaged = false;
+        if (IsCheckpoint(root))
             return root;
         var search = Checkpoint.FindLatest(root);
         foreach (var skipped in search.Skipped)
             output.Warn($"passed over a damaged checkpoint: {skipped.Reason}");
-        return search.Latest?.Folder
-            ?? throw new AppException($"{root} holds no {(search.Skipped.Count > 0 ? "undamaged " : "")}checkpoint; run train first, or name a run's folder with --checkpoint.");
+        damaged = search.Skipped.Count > 0;
+        return search.Latest?.Folder;
     }
 }
