@@ -30,7 +30,16 @@ public sealed class CausalEvaluator<TModel> : IDisposable
         Batch = batch;
         _training = model.CreateTrainingProgram(batch);
         // A piece touches so many sequences at most: one that it ends, those that it holds whole, one that it begins.
-        _inference = model.CreateInferenceProgram(sequences: piece / description.Context + 2, piece);
+        try
+        {
+            _inference = model.CreateInferenceProgram(sequences: piece / description.Context + 2, piece);
+        }
+        catch
+        {
+            _training.Dispose();
+            throw;
+        }
+
         _rows = [.. Enumerable.Range(0, piece)];
         _slots = new int[piece];
         _logits = new float[piece * description.Vocabulary];

@@ -1,4 +1,5 @@
 using ModGen.Cuda;
+using ModGen.Cuda.Tests.Fakes;
 using ModGen.Tests.Fakes;
 
 namespace ModGen.Tests.RealModels;
@@ -12,6 +13,32 @@ public sealed class CudaFullCard;
 public sealed class CudaFullCardTests
 {
     private const long Left = 64 << 20;
+
+    [Fact]
+    public void What_is_made_of_several_programs_frees_all_of_them_when_one_does_not_fit()
+    {
+        using var machine = new FakeMachine();
+        using var device = new CudaDevice(machine.Platform.Open(0, float32: false));
+        using var model = RoutedTiles.Create(device, seed: 1);
+        var (driver, blocks, missing) = (machine.Driver, machine.Driver.LiveBlocks, new List<string>());
+        for (var free = 1L << 16; ; free += free / 4)
+        {
+            driver.HeldElsewhere = driver.TotalBytes - driver.LiveBytes - free;
+            try
+            {
+                model.CreateEvaluator(2).Dispose();
+                break;
+            }
+            catch (CudaOutOfMemoryException e)
+            {
+                missing.Add(e.Message);
+                Assert.Equal(blocks, driver.LiveBlocks);
+            }
+        }
+
+        Assert.Contains(missing, message => message.Contains("activations in float32, batch 2", StringComparison.Ordinal));
+        Assert.Contains(missing, message => message.Contains("keys and values", StringComparison.Ordinal));
+    }
 
     [Fact]
     public void A_card_that_another_fills_is_said_with_what_is_free_and_works_when_he_leaves()
