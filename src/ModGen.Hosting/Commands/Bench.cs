@@ -40,12 +40,12 @@ internal sealed class Bench<TModel>(TimeSpan time, ulong seed, bool timesLaunche
         using var sampler = model.CreateSampler(texts);
         var prompts = Enumerable.Repeat("<", texts).ToArray();
         var options = new SamplingOptions(Temperature: 1);
-        sampler.GenerateBatch(prompts, options with { MaximumTokens = Math.Min(16, Description.Context - 1) });
+        sampler.GenerateBatch(prompts, options with { MaximumTokens = Math.Min(16, Description.Context - 1) }, interruption);
         var shares = new List<double>();
         var draw = 0UL;
         var rates = Measure(() =>
         {
-            var results = sampler.GenerateBatch(prompts, options with { Seed = draw++ });
+            var results = sampler.GenerateBatch(prompts, options with { Seed = draw++ }, interruption);
             shares.AddRange(results.SelectMany(text => text.Routing.RoutedLayers.Select(text.Routing.Share)));
             return results.Sum(text => text.Tokens.Count) / results.Max(text => text.Decode.TotalSeconds);
         });

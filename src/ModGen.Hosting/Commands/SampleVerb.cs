@@ -64,8 +64,7 @@ internal sealed class SampleVerb<TModel> : DeviceVerb<TModel>
     private static void SampleMany(TModel model, string prompt, SamplingOptions options, int count, bool showRouting, VerbOutput output, CancellationToken interruption)
     {
         using var sampler = model.CreateSampler(count);
-        var texts = sampler.GenerateBatch([.. Enumerable.Repeat(prompt, count)], options);
-        interruption.ThrowIfCancellationRequested();
+        var texts = sampler.GenerateBatch([.. Enumerable.Repeat(prompt, count)], options, interruption);
         for (var i = 0; i < count; i++)
         {
             output.Emit("text", new { Index = i, prompt, texts[i].Text, Tokens = texts[i].Tokens.Count, texts[i].Finish, Depths = Depths(texts[i]) });

@@ -37,6 +37,12 @@ public sealed class ParameterTable
     /// <summary>In arena order.</summary>
     public IReadOnlyList<Parameter> Parameters => _parameters;
 
+    /// <summary>The parameter of a name.</summary>
+    /// <param name="name">Its name in a weights file, such as <c>model.embed_tokens.weight</c>.</param>
+    /// <exception cref="KeyNotFoundException">There is none such.</exception>
+    public Parameter this[string name] =>
+        _parameters.Find(parameter => parameter.Name == name) ?? throw new KeyNotFoundException($"There is no parameter {name}; the first of {_parameters.Count} is {_parameters.FirstOrDefault()?.Name}.");
+
     /// <summary>Elements of the arena that holds them: whole cache lines.</summary>
     public long Length => Aligned(_end);
 

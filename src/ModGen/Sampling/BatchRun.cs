@@ -11,13 +11,14 @@ internal sealed class BatchRun<TModel>(Sampler<TModel> sampler, int[][] prompts,
     private int _activeCount;
     private int _next;
 
-    public Generation<TModel>[] Run()
+    public Generation<TModel>[] Run(CancellationToken cancellation)
     {
         for (var slot = 0; slot < sampler.Batch; slot++)
             Assign(slot);
         var read = 0;
         while (_activeCount > 0)
         {
+            cancellation.ThrowIfCancellationRequested();
             sampler.Prefill(_active.AsSpan(read, _activeCount - read));
             Step();
             read = Retire();

@@ -46,12 +46,16 @@ public sealed partial class Sampler<TModel> : IDisposable
     /// <summary>Samples a text.</summary>
     /// <param name="prompt">Text to go on from; at least one character.</param>
     /// <param name="options">How; plain sampling until the context is full when null.</param>
+    /// <param name="cancellation">Breaks the text off between two tokens; the sampler is then free again.</param>
     /// <exception cref="ArgumentException">The prompt is empty, longer than the context, or holds a byte that is not in the vocabulary.</exception>
-    public Generation<TModel> Generate(string prompt, SamplingOptions? options = null) => Generate(Encode(prompt), options);
+    /// <exception cref="OperationCanceledException">It was broken off.</exception>
+    public Generation<TModel> Generate(string prompt, SamplingOptions? options = null, CancellationToken cancellation = default) =>
+        Generate(Encode(prompt), options, cancellation);
 
     /// <summary>Samples a text after a prompt of token ids.</summary>
-    /// <inheritdoc cref="Generate(string, SamplingOptions?)"/>
-    public Generation<TModel> Generate(IReadOnlyList<int> prompt, SamplingOptions? options = null) => GenerateBatch([prompt], options)[0];
+    /// <inheritdoc cref="Generate(string, SamplingOptions?, CancellationToken)"/>
+    public Generation<TModel> Generate(IReadOnlyList<int> prompt, SamplingOptions? options = null, CancellationToken cancellation = default) =>
+        GenerateBatch([prompt], options, cancellation)[0];
 
     /// <summary>
     /// Samples a text and hands out each token as it comes. The work runs on the thread pool. Breaking off or
@@ -78,21 +82,23 @@ public sealed partial class Sampler<TModel> : IDisposable
     /// </summary>
     /// <param name="prompts">Texts to go on from; each at least one character.</param>
     /// <param name="options">How; the texts of one call draw differently even with one seed.</param>
+    /// <param name="cancellation">Breaks all texts off between two tokens; the sampler is then free again.</param>
     /// <exception cref="ArgumentException">A prompt is empty, longer than the context, or holds a byte that is not in the vocabulary.</exception>
-    public IReadOnlyList<Generation<TModel>> GenerateBatch(IReadOnlyList<string> prompts, SamplingOptions? options = null)
+    /// <exception cref="OperationCanceledException">It was broken off.</exception>
+    public IReadOnlyList<Generation<TModel>> GenerateBatch(IReadOnlyList<string> prompts, SamplingOptions? options = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(prompts);
-        return GenerateBatch([.. prompts.Select(prompt => (IReadOnlyList<int>)Encode(prompt))], options);
+        return GenerateBatch([.. prompts.Select(prompt => (IReadOnlyList<int>)Encode(prompt))], options, cancellation);
     }
 
     /// <summary>Samples a text for each prompt of token ids.</summary>
-    /// <inheritdoc cref="GenerateBatch(IReadOnlyList{string}, SamplingOptions?)"/>
-    public IReadOnlyList<Generation<TModel>> GenerateBatch(IReadOnlyList<IReadOnlyList<int>> prompts, SamplingOptions? options = null)
+    /// <inheritdoc cref="GenerateBatch(IReadOnlyList{string}, SamplingOptions?, CancellationToken)"/>
+    public IReadOnlyList<Generation<TModel>> GenerateBatch(IReadOnlyList<IReadOnlyList<int>> prompts, SamplingOptions? options = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(prompts);
         int[][] tokens = [.. prompts.Select(CheckPrompt)];
         using var turn = new Turn(this);
-        return new BatchRun<TModel>(this, tokens, options ?? new SamplingOptions()).Run();
+        return new BatchRun<TModel>(this, tokens, options ?? new SamplingOptions()).Run(cancellation);
     }
 
     /// <summary>The logits of the token after a prompt.</summary>

@@ -144,6 +144,26 @@ public sealed class SamplerTests : IDisposable
     }
 
     [Fact]
+    public void A_batch_is_broken_off_between_tokens_and_leaves_the_sampler_free()
+    {
+        using var sampler = _model.CreateSampler(2);
+        var whole = sampler.GenerateBatch(["ab", "c", "d"]).Select(text => text.Text);
+        using var cancellation = new CancellationTokenSource();
+        cancellation.Cancel();
+        Assert.Throws<OperationCanceledException>(() => sampler.GenerateBatch(["ab", "c", "d"], cancellation: cancellation.Token));
+        Assert.Throws<OperationCanceledException>(() => sampler.Generate("ab", cancellation: cancellation.Token));
+        Assert.Equal(whole, sampler.GenerateBatch(["ab", "c", "d"]).Select(text => text.Text));
+    }
+
+    [Fact]
+    public void A_parameter_is_found_by_its_name()
+    {
+        var some = _model.Parameters.Parameters[^1];
+        Assert.Same(some, _model.Parameters[some.Name]);
+        Assert.Contains("no parameter of.that.name", Assert.Throws<KeyNotFoundException>(() => _ = _model.Parameters["of.that.name"]).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Rows_and_layers_that_are_not_there_are_refused()
     {
         using var sampler = _model.CreateSampler();
