@@ -53,9 +53,8 @@ PERSISTENT = """
     const bf16* w_gate_up, const bf16* w_down, bf16* q, float* partials, float* t, bf16* hidden, u32* counter, Rows rows, float epsilon) { \
     decode_layer_persistent<%(d)d, %(h)d, %(kv)d, %(hd)d, %(f)d, %(c)d, %(p)d, ROUTED, Gate::Sigmoid>(router, logits, use_forced, forced, flags, positions, sequences, lengths, x, gain1, w_qkv, \
         rotary, cache, w_out, gain2, w_gate_up, w_down, q, partials, t, hidden, counter, rows, epsilon); }
-LAYER(layer_routed, true)
-LAYER(layer_dense, false)
 """
+LAYER_ROUTED, LAYER_DENSE = "LAYER(layer_routed, true)\n", "LAYER(layer_dense, false)\n"
 EPSILON = 1e-5
 NULL = C.c_void_p(0)
 
@@ -64,7 +63,7 @@ class Rows(C.Structure):
     _fields_ = [("counted", C.c_void_p), ("most", C.c_int), ("pad", C.c_int)]
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=16)
 def compiled(source):
     return Module(source)
 
@@ -124,11 +123,15 @@ class Model:
         sizes = dict(d=width, h=heads, kv=kv_heads, hd=head, a=a, f=feed_forward, v=vocabulary, c=context, m=self.most, s=splits, r=3 if heads == kv_heads and head <= 64 else 1)
         sizes.update(p=PROCESSORS, bound=bound)
         families = ("prelude", "vectors", "sm80", "sm90", "rms_norm", "routing", "cached_attention", "decode_products", "decode_layer", "decode_attention_sm90" if clusters else "cached_attention_split",
-                    "decode_route") + (("decode_persistent",) if persistent else ())
-        module = compiled(functools.reduce(lambda text, change: text.replace(*change), replace, sources(*families)) + (ENTRIES + ROUTE + (CLUSTERED if clusters else SPLIT) + (PERSISTENT if persistent else "")) % sizes)
+                    "decode_route")
+        module = compiled(sources(*families) + (ENTRIES + ROUTE + (CLUSTERED if clusters else SPLIT)) % sizes)
         names = ("qkv", "qkv_routed", "out", "gate_up", "down", "down_routed", "logits", "row_norm", "norm_gathered", "route") + (("attention",) if clusters else ("place", "split", "combine"))
-        names += ("layer_routed", "layer_dense") if persistent else ()
         self.kernels, self.seconds = {n: module.kernel(n) for n in names}, module.seconds
+        if persistent:
+            own = ("prelude", "vectors", "sm80", "routing", "cached_attention", "decode_products", "decode_layer", "decode_persistent")
+            source = functools.reduce(lambda text, change: text.replace(*change), replace, sources(*own)) + PERSISTENT % sizes
+            for name in ("layer_routed", "layer_dense"):  # each by itself, as in the product
+                self.kernels[name] = compiled(source + (LAYER_ROUTED if name == "layer_routed" else LAYER_DENSE)).kernel(name)
 
     def run(self, dependent=True):
         m, ahead = self.most, self.most > 8
