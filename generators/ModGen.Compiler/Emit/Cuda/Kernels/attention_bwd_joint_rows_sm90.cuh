@@ -70,7 +70,7 @@ struct AttentionJointRows {
 
     __device__ __forceinline__ void leave(AttentionJointShared<Tile>& shared, const AttentionStep& step, int thread) {
         if (step.block < 0) return;
-        barrier_wait(&shared.q_full[ring.stage], ring.phase);  // also: all have left what was here before
+        barrier_wait(&shared.empty[ring.stage], ring.phase ^ 1);
         if (computes(step)) {
             barrier_wait(&shared.d_full[ring.stage], ring.phase);
             copy_async_wait<0>();
@@ -89,8 +89,7 @@ struct AttentionJointRows {
             *kept(step, thread) = value;
         }
         shared.rows[ring.stage][thread % 2][thread / 2] = value;
-        __syncwarp();
-        if (thread % 32 == 0) barrier_arrive(&shared.rows_full[ring.stage]);
+        attention_release(&shared.rows_full[ring.stage]);
         ring.advance();
     }
 };
