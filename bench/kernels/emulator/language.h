@@ -5,6 +5,7 @@
 #define __device__
 #define __host__
 #define __forceinline__ inline
+#define __noinline__
 #define MODGEN_INFINITY INFINITY
 #define threadIdx (emulator::current->index)
 #define blockIdx (emulator::block_index)

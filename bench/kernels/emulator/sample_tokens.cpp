@@ -1,4 +1,4 @@
-// families: routing sampling_rows sample_tokens
+// families: routing sampling_rows sampling_weights sampling_head sampling_search sample_tokens
 #include "values.h"
 
 // TokenPicker of the CPU, in float64.
@@ -98,7 +98,16 @@ int main() {
     auto plain = [](int, float x) { return x; };
     check<40000>("many", {1.0f, 200, 0.9f, 1.1f, 16, 0}, plain, 2);
     check<40000>("many, all", {1.0f, 0, 1.0f, 1.0f, 17, 0}, [](int, float x) { return roundf(x); }, 2);
-    // More than the head holds: a top-k beyond it, and mass that does not lie in it.
+    auto peaked = [](int, float x) { return 8 * x; };
+    check<70000>("several stretches a thread, all", {1.5f, 0, 1.0f, 1.2f, 21, 0}, plain, 2);
+    check<33001>("by single tokens, all", {1.0f, 0, 1.0f, 1.0f, 22, 0}, plain, 2);
+    check<33002>("by twos", {0.7f, 0, 0.95f, 1.1f, 23, 0}, plain, 2);
+    check<9000>("peaked, top-k", {0.5f, 60, 1.0f, 1.0f, 24, 0}, peaked, 3);
+    check<9000>("peaked, top-p", {0.5f, 0, 0.999f, 1.0f, 25, 0}, peaked, 3);
+    check<9000>("more than a first sort, top-k", {1.0f, 1500, 1.0f, 1.0f, 26, 0}, plain, 2);
+    check<9000>("more than a first sort, top-p", {1.0f, 0, 0.97f, 1.0f, 27, 0}, plain, 2);
+    check<9000>("hardly any temperature", {1e-42f, 0, 0.9f, 1.0f, 28, 0}, plain, 2);
+    // More than is sorted: a top-k beyond it, and mass that does not lie in it.
     check<9000>("wide top-k", {3.0f, 6000, 1.0f, 1.0f, 18, 0}, plain, 2);
     check<9000>("wide top-p", {9.0f, 0, 0.95f, 1.0f, 19, 0}, plain, 2);
     check<9000>("all equal", {1.0f, 0, 0.7f, 1.0f, 20, 0}, [](int, float) { return 2.0f; }, 2);

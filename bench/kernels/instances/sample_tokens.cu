@@ -1,4 +1,4 @@
-// families: prelude vectors routing sampling_rows sample_tokens
+// families: prelude vectors routing sampling_rows sampling_weights sampling_head sampling_search sample_tokens
 #define INSTANCE(VOCABULARY)                                                                                                                                       \
     extern "C" __global__ void __launch_bounds__(512, 1) sample_##VOCABULARY(float* logits, const int* slots, const SamplingSettings* settings, const int* counts, u32* seen, \
                                                                              int* chosen, Rows rows) {                                                             \

@@ -34,7 +34,7 @@ class Case:
     def __init__(self, rows, vocabulary, **settings):
         self.rows, self.vocabulary = rows, vocabulary
         self.settings = Settings(**{**dict(temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1.0, seed=7, row=0), **settings})
-        self.family = Family("routing sampling_rows sample_tokens", [entry("sample", ARGUMENTS, f"sample_tokens<{vocabulary}>(logits, slots, settings, counts, seen, chosen, rows)", threads=512)])
+        self.family = Family("routing sampling_rows sampling_weights sampling_head sampling_search sample_tokens", [entry("sample", ARGUMENTS, f"sample_tokens<{vocabulary}>(logits, slots, settings, counts, seen, chosen, rows)", threads=512)])
         raw = b"".join(bytes(Settings.from_buffer_copy(self.settings)) for _ in range(rows))
         self.raw = torch.frombuffer(bytearray(raw), dtype=torch.uint8).cuda()
         self.logits = 3 * torch.randn(rows, vocabulary, device="cuda")

@@ -37,7 +37,7 @@ internal sealed class TokenChoice : IDisposable
     public static Kernel KernelOf(int vocabulary)
     {
         var size = vocabulary.ToString(CultureInfo.InvariantCulture);
-        return new Kernel($"choose_of_{size}", "prelude vectors routing sampling_rows sample_tokens", 512, $$"""
+        return new Kernel($"choose_of_{size}", "prelude vectors routing sampling_rows sampling_weights sampling_head sampling_search sample_tokens", 512, $$"""
             // logits (rows, {{size}}) are used up; chosen (rows).
             extern "C" __global__ void __launch_bounds__(512, 1) choose_of_{{size}}(
                 float* logits, const int* sequences, const SamplingSettings* settings, const int* counts, u32* seen, int* chosen, Rows rows) {
