@@ -45,10 +45,11 @@ __device__ __forceinline__ void sample_tokens(float* logits, const int* slots, c
         } else {
             token = -1;
 #pragma unroll 1
-            for (int most = SamplingMost / 4, sorted = 0; token < 0 && most <= SamplingMost; most *= 4) {
-                int count = sort_head(row, levels, most, keys);
-                if (count > sorted) token = draw_sorted(keys, count, s, counts_tokens, mass, uniform, scratch);
-                sorted = count;
+            for (int most = SamplingMost / 4; token < 0 && most <= SamplingMost; most *= 4) {
+                SamplingHead head = gather_head(row, levels, most, keys);
+                if (counts_tokens ? head.count < s.top_k : !(head.mass >= s.top_p * mass)) continue;
+                sort_keys(keys, head.count);
+                token = draw_sorted(keys, head.count, s, counts_tokens, mass, uniform, scratch);
             }
             if (token < 0) token = draw_of_cut<Vocabulary>(row, s, counts_tokens, mass_above(row, 0), uniform);
         }

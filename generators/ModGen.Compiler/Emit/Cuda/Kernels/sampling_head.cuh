@@ -2,9 +2,12 @@
 
 constexpr int SamplingMost = 4096;  // weights that are sorted at most
 
-// Keys in rising order: the complement of a weight's bits above the token, so that weights fall and equals lie in order of their ids. size is a
-// power of two. Pairs within 64 keys are a warp's own.
-__device__ __forceinline__ void sort_keys(u64* keys, int size) {
+// Keys in rising order: the complement of a weight's bits above the token, so that weights fall and equals lie in order of their ids. Up to the
+// next power of two the place behind them is used. Pairs within 64 keys are a warp's own.
+__device__ __forceinline__ void sort_keys(u64* keys, int count) {
+    int size = 64;
+    while (size < count) size *= 2;
+    for (int i = count + int(threadIdx.x); i < size; i += SamplingThreads) keys[i] = ~u64(0);
 #pragma unroll 1
     for (int run = 2; run <= size; run *= 2) {
 #pragma unroll 1
@@ -25,9 +28,10 @@ __device__ __forceinline__ void sort_keys(u64* keys, int size) {
     __syncthreads();
 }
 
-// Sorts the weights of the levels that come to no more than `most`, a power of two, and returns how many these are.
+// Gathers the weights of the levels that come to no more than `most`, how many these are and their sum.
+struct SamplingHead { int count; float mass; };
 template <int Vocabulary>
-__device__ __forceinline__ int sort_head(const SamplingRow<Vocabulary>& row, const SamplingLevels& levels, int most, u64* keys) {
+__device__ __forceinline__ SamplingHead gather_head(const SamplingRow<Vocabulary>& row, const SamplingLevels& levels, int most, u64* keys) {
     constexpr int Levels = SamplingLevels::Levels;
     __shared__ u32 counted[SamplingWarps][Levels];
     int thread = int(threadIdx.x), lane = thread % 32, warp = thread / 32;
@@ -47,20 +51,19 @@ __device__ __forceinline__ int sort_head(const SamplingRow<Vocabulary>& row, con
         my_sum += levels.counts[l];
         if (sum <= u32(most)) bound = SamplingLevels::bound(l), mine = my_sum, at = sum_before, all = sum;
     }
-    if (all == 0) return 0;
+    if (all == 0) return {0, 0.0f};
     u32 upto = mine;
 #pragma unroll
     for (int d = 1; d < 32; d <<= 1) { u32 other = __shfl_up_sync(0xffffffffu, upto, d); if (lane >= d) upto += other; }
     at += upto - mine;
+    float mass = 0.0f;
     row.each([&](float weight, int token) {
         u32 bits = __float_as_uint(weight);
-        if (bits >= bound) keys[at++] = u64(~bits) << 32 | u32(token);
+        if (bits < bound) return;
+        keys[at++] = u64(~bits) << 32 | u32(token);
+        mass += weight;
     });
-    int size = 64;
-    while (size < int(all)) size *= 2;
-    for (int i = int(all) + thread; i < size; i += SamplingThreads) keys[i] = ~u64(0);
-    sort_keys(keys, size);
-    return int(all);
+    return {int(all), block_sum<SamplingThreads>(mass, row.scratch)};
 }
 
 constexpr int SamplingEach = SamplingMost / SamplingThreads;
@@ -78,9 +81,8 @@ __device__ __forceinline__ float sorted_total(const float (&weights)[SamplingEac
     return block_sum<SamplingThreads>(terms, scratch);
 }
 
-// The token on which a draw falls among `count` sorted weights, or -1 if others may be drawn, too. mass: of all weights.
+// The token on which a draw falls among `count` sorted weights, of which some are all that may be drawn. mass: of all weights.
 __device__ __forceinline__ int draw_sorted(const u64* keys, int count, const SamplingSettings& s, bool counts_tokens, float mass, double uniform, float* scratch) {
-    if (counts_tokens && count < s.top_k) return -1;
     int first = int(threadIdx.x) * SamplingEach, limit = counts_tokens ? s.top_k : count;
     float weights[SamplingEach], sum = 0.0f, all;
 #pragma unroll
@@ -89,7 +91,6 @@ __device__ __forceinline__ int draw_sorted(const u64* keys, int count, const Sam
         sum += weights[e];
     }
     float before = block_before(sum, scratch, all), target = s.top_p * (counts_tokens ? all : mass);
-    if (!counts_tokens && !(all >= target)) return -1;
     int kept = limit;
     if (s.top_p < 1.0f)
         kept = maximum(int(sorted_total(weights, first, before, scratch, [=](int i, float, float from, float) { return i < limit && from < target ? 1.0f : 0.0f; })), 1);

@@ -24,12 +24,12 @@ __device__ __forceinline__ float block_before(float x, float* scratch, float& al
 template <int Vocabulary>
 struct SamplingRow {
     static constexpr int Group = group_of(Vocabulary, 4), Groups = Vocabulary / Group, Turns = ceil_div(Groups, SamplingThreads);
-    static constexpr int Ahead = minimum(Turns, 8), Stretch = 32 * Group, Stretches = Turns * SamplingWarps;
+    static constexpr int Ahead = minimum(Turns, 4), Stretch = 32 * Group, Stretches = Turns * SamplingWarps;
     float* values;
     float* scratch;
 
     static __device__ __forceinline__ int group(int turn) { return turn * SamplingThreads + int(threadIdx.x); }
-    static __device__ __forceinline__ bool has(int turn) { return group(turn) < Groups; }
+    static __device__ __forceinline__ bool has(int turn) { return Groups % (Ahead * SamplingThreads) == 0 || group(turn) < Groups; }
 
     __device__ __forceinline__ void read(int turn, float (&v)[Group], float none) const {
         const float* from = values + minimum(group(turn), Groups - 1) * Group;
@@ -62,16 +62,14 @@ struct SamplingRow {
         }
     }
 
-    // body(value, token) for all that this thread has.
+    // body(value, token) for all that this thread has, and with 0 where the row has come to its end.
     template <class Body>
     __device__ __forceinline__ void each(Body body) const {
         turns(0.0f, [&](int first, float (&v)[Ahead][Group]) {
 #pragma unroll
-            for (int i = 0; i < Ahead; i++) {
-                if (!has(first + i)) continue;
+            for (int i = 0; i < Ahead; i++)
 #pragma unroll
                 for (int e = 0; e < Group; e++) body(v[i][e], group(first + i) * Group + e);
-            }
         });
     }
 };
