@@ -128,18 +128,21 @@ __device__ __forceinline__ SamplingBest likeliest(const SamplingRow<Vocabulary>&
     return best;
 }
 
-// How many weights a thread has by their size: level l those of 2^-(2l + 1) and more that no level before has. Counted in bytes for a
-// few turns, and then added up.
+// How many weights a thread has by their size. Level l holds those of 2^-l and more that no level before has; from level 13 on levels are wider,
+// down to 2^-31. Counted in bytes for a few turns, and then added up.
 struct SamplingLevels {
     static constexpr int Levels = 16;
     u32 counts[Levels] = {};
     u64 few[2] = {};
-    static __device__ __forceinline__ u32 bound(int level) { return u32(126 - 2 * level) << 23; }
+    static __device__ __forceinline__ u32 bound(int level) { return u32(127 - (level < 13 ? level : level == 13 ? 15 : level == 14 ? 21 : 31)) << 23; }
     __device__ __forceinline__ void count(float weight) {
         u32 exponent = 127u - (__float_as_uint(weight) >> 23);
-        u64 one = u64(1) << (exponent % 16 / 2 * 8);
-        if (exponent < 16) few[0] += one;
-        else if (exponent < 32) few[1] += one;
+        u64 levels = exponent < 16 ? 0xdddcba9876543210ull : 0xffffffffffeeeeeeull;  // of sixteen exponents, four bits each
+        u32 level = u32(levels >> exponent % 16 * 4) & 15u;
+        u64 one = u64(1) << (level % 8 * 8);
+        if (exponent >= 32) return;
+        if (level < 8) few[0] += one;
+        else few[1] += one;
     }
     __device__ __forceinline__ void add_up() {
 #pragma unroll
