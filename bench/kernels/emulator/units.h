@@ -111,6 +111,14 @@ inline void barrier_expect(u64* at, u32 bytes) {
     settle(b);
 }
 inline void barrier_arrive(u64* at) { barrier_expect(at, 0); }
+constexpr int WarpArrivals = 1, WarpgroupArrivals = 1;
+inline void warp_arrive(u64* at) {
+    __syncwarp();
+    if (emulator::lane() == 0) barrier_arrive(at);
+}
+inline void warpgroup_arrive(u64* at) {
+    if (threadIdx.x % 128 == 0) barrier_arrive(at);
+}
 inline void barrier_wait(u64* at, u32 phase) { while (find_barrier(at).phase == phase) emulator::yield(); }
 
 template <int Stages> struct RingPosition {

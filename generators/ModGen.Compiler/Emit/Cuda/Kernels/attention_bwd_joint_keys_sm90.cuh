@@ -46,7 +46,7 @@ template <class Tile>
 __device__ __forceinline__ void attention_leave_step(AttentionJointShared<Tile>& shared, RingPosition<Tile::Steps>& left, const u32 (&ds)[Tile::Step / 4], int strip, int thread) {
     barrier_wait(&shared.ds_empty[left.stage], left.phase ^ 1);
     attention_leave_strip(ds, shared.ds[left.stage][strip], thread);
-    attention_release(&shared.ds_full[left.stage]);
+    warp_arrive(&shared.ds_full[left.stage]);
     left.advance();
 }
 
@@ -72,7 +72,7 @@ __device__ __forceinline__ void attention_bwd_joint_walk(AttentionJointShared<Ti
         barrier_wait(&shared.rows_full[ring.stage], ring.phase);
         wgmma_wait<1>();
         pin(s);
-        if (block > first) attention_release(&shared.empty[previous]);
+        if (block > first) warp_arrive(&shared.empty[previous]);
         if (block == first) attention_probabilities<Step, true>(s, shared.rows[ring.stage][0], to_exponent, probability, thread);
         else attention_probabilities<Step, false>(s, shared.rows[ring.stage][0], to_exponent, probability, thread);
         wgmma_fence();
@@ -91,7 +91,7 @@ __device__ __forceinline__ void attention_bwd_joint_walk(AttentionJointShared<Ti
     wgmma_wait<0>();
     pin(dk);
     pin(dv);
-    if (first < blocks) attention_release(&shared.empty[previous]);
+    if (first < blocks) warp_arrive(&shared.empty[previous]);
 }
 
 // A strip of keys: dK and dV, and dS^T of every step for the query warpgroup.
@@ -117,13 +117,13 @@ __device__ __forceinline__ void attention_bwd_joint_keys(AttentionJointShared<Ti
             for (int block = tile_row / Tile::Step; block < minimum(first, blocks); block++) {  // queries before this strip's keys; the other strips need them
                 barrier_wait(&shared.q_full[ring.stage], ring.phase);
                 barrier_wait(&shared.d_full[ring.stage], ring.phase);
-                attention_release(&shared.empty[ring.stage]);
+                warp_arrive(&shared.empty[ring.stage]);
                 attention_leave_step<Tile>(shared, left, nothing, strip, thread);
                 ring.advance();
             }
             attention_bwd_joint_walk<Tile>(shared, to_exponent, strip, thread, first, head == 0 ? first : -1, blocks, ring, left, dk, dv);
         }
-        attention_release(&shared.owned_empty[strip]);
+        warp_arrive(&shared.owned_empty[strip]);
         attention_turn_back<Shape>(dk, p, unit.sequence, my_key, thread % 4);
         attention_store_strip<Shape>(dk, p.scale, p.scale, dqkv, shared.result[strip], Shape::key_column(unit.head), row, unit.sequence, 1 + strip, thread);
         attention_store_strip<Shape>(dv, 1.0f, 1.0f, dqkv, shared.result[strip], Shape::value_column(unit.head), row, unit.sequence, 1 + strip, thread);

@@ -50,7 +50,7 @@ __device__ __forceinline__ void attention_bwd_joint_queries(AttentionJointShared
         if (asked) ask(next);
         wgmma_wait<0>();
         pin(dq);
-        attention_release(&shared.ds_empty[ring.stage]);
+        warp_arrive(&shared.ds_empty[ring.stage]);
         ring.advance();
         if (step.tile == step.block / Tile::Strips) {  // the last keys that these queries see
             int row = step.block * Tile::Step;
@@ -62,7 +62,7 @@ __device__ __forceinline__ void attention_bwd_joint_queries(AttentionJointShared
             for (int i = 0; i < Shape::Width / 8; i++) to[i * 128] = make_float4(dq[4 * i], dq[4 * i + 1], dq[4 * i + 2], dq[4 * i + 3]);
         }
         if (ends)
-            for (int strip = 0; strip < Tile::Strips; strip++) attention_release(&shared.owned_empty[strip]);
+            for (int strip = 0; strip < Tile::Strips; strip++) warp_arrive(&shared.owned_empty[strip]);
     }
     if (thread == 0) store_wait<0>();
 }
@@ -74,9 +74,9 @@ __device__ __forceinline__ void attention_bwd_joint_sm90(const TensorMap& qkv, c
     extern __shared__ __align__(1024) unsigned char attention_memory[];
     Shared& shared = *reinterpret_cast<Shared*>(attention_memory + ((1024u - (shared_address(attention_memory) & 1023u)) & 1023u));
     if (threadIdx.x == 0) {
-        for (int i = 0; i < Tile::Strips; i++) { barrier_init(&shared.owned_full[i], 1); barrier_init(&shared.owned_empty[i], 8); }
-        for (int i = 0; i < Tile::Stages; i++) { barrier_init(&shared.q_full[i], 1); barrier_init(&shared.d_full[i], 1); barrier_init(&shared.rows_full[i], 4); barrier_init(&shared.empty[i], 4 * Tile::Strips); }
-        for (int i = 0; i < Tile::Steps; i++) { barrier_init(&shared.ds_full[i], 4 * Tile::Strips); barrier_init(&shared.ds_empty[i], 4); }
+        for (int i = 0; i < Tile::Strips; i++) { barrier_init(&shared.owned_full[i], 1); barrier_init(&shared.owned_empty[i], 8 * WarpArrivals); }
+        for (int i = 0; i < Tile::Stages; i++) { barrier_init(&shared.q_full[i], 1); barrier_init(&shared.d_full[i], 1); barrier_init(&shared.rows_full[i], 4 * WarpArrivals); barrier_init(&shared.empty[i], 4 * WarpArrivals * Tile::Strips); }
+        for (int i = 0; i < Tile::Steps; i++) { barrier_init(&shared.ds_full[i], 4 * WarpArrivals * Tile::Strips); barrier_init(&shared.ds_empty[i], 4 * WarpArrivals); }
         barrier_init_fence();
     }
     __syncthreads();

@@ -89,7 +89,7 @@ struct AttentionJointRows {
             *kept(step, thread) = value;
         }
         shared.rows[ring.stage][thread % 2][thread / 2] = value;
-        attention_release(&shared.rows_full[ring.stage]);
+        warp_arrive(&shared.rows_full[ring.stage]);
         ring.advance();
     }
 };

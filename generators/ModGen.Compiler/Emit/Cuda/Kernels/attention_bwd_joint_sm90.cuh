@@ -57,13 +57,6 @@ struct AttentionWalk {
     }
 };
 
-// A warp is through with what the barrier guards. Every warp says it for itself: rows are read by ordinary loads, and that one warp has seen
-// a product finish does not say that another has made them.
-__device__ __forceinline__ void attention_release(u64* barrier) {
-    __syncwarp();
-    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
-}
-
 template <class Tile>
 struct AttentionJointShared {
     alignas(1024) unsigned char k[Tile::Strips][Tile::Shape::StripBytes];

@@ -45,7 +45,6 @@ __device__ __forceinline__ void attention_bwd_keys_sm90(const TensorMap& qkv, co
         float s[Tile::Step / 2], other[Tile::Step / 2], dk[Shape::Width / 2], dv[Shape::Width / 2];
         auto& dp = *(Tile::Tight ? &s : &other);
         u32 probability[Tile::Step / 4], ds[Tile::Step / 4];
-        auto release = [&](u64* barrier) { if (thread == 0) barrier_arrive(barrier); };
         for (u32 phase = 0; schedule.next(unit); phase ^= 1) {
             int tile_row = unit.tile * Tile::Rows, row = tile_row + strip * 64, first = row / Tile::Step;
             int my_key = row + thread / 32 * 16 + thread % 32 / 4;
@@ -57,7 +56,7 @@ __device__ __forceinline__ void attention_bwd_keys_sm90(const TensorMap& qkv, co
                     barrier_wait(&shared.c_full[ring.stage], ring.phase);
                     barrier_wait(&shared.d_full[ring.stage], ring.phase);
                     named_barrier(1 + strip, 128);
-                    release(&shared.empty[ring.stage]);
+                    warpgroup_arrive(&shared.empty[ring.stage]);
                     ring.advance();
                 }
                 int previous = ring.stage;
@@ -74,7 +73,7 @@ __device__ __forceinline__ void attention_bwd_keys_sm90(const TensorMap& qkv, co
                     }
                     wgmma_wait<Tile::Tight ? 0 : 1>();
                     pin(s);
-                    if (block > first) release(&shared.empty[previous]);
+                    if (block > first) warpgroup_arrive(&shared.empty[previous]);
                     int hidden = block == first ? my_key - block * Tile::Step - thread % 4 * 2 : -(1 << 20);  // queries before this do not see the key
 #pragma unroll
                     for (int j = 0; j < Tile::Step / 2; j += 4) {
@@ -113,9 +112,9 @@ __device__ __forceinline__ void attention_bwd_keys_sm90(const TensorMap& qkv, co
                 wgmma_wait<0>();
                 pin(dk);
                 pin(dv);
-                if (first < blocks) release(&shared.empty[previous]);
+                if (first < blocks) warpgroup_arrive(&shared.empty[previous]);
             }
-            release(&shared.owned_empty[strip]);
+            warpgroup_arrive(&shared.owned_empty[strip]);
             attention_turn_back<Shape>(dk, p, unit.sequence, my_key, thread % 4);
             attention_store_strip<Shape>(dk, p.scale, p.scale, dqkv, shared.result[strip], Shape::key_column(unit.head), row, unit.sequence, 1 + strip, thread);
             attention_store_strip<Shape>(dv, 1.0f, 1.0f, dqkv, shared.result[strip], Shape::value_column(unit.head), row, unit.sequence, 1 + strip, thread);

@@ -41,7 +41,6 @@ __device__ __forceinline__ void attention_bwd_queries_sm90(const TensorMap& qkv,
         u32 probability[Tile::Step / 4], ds[Tile::Step / 4];
 #pragma unroll
         for (int i = 0; i < Shape::Width / 2; i++) dq[i] = 0.0f;
-        auto release = [&](u64* barrier) { if (thread == 0) barrier_arrive(barrier); };
         for (u32 phase = 0; schedule.next(unit); phase ^= 1) {
             int tile_row = unit.tile * Tile::Rows, row = tile_row + strip * 64, my_row = row + thread / 32 * 16 + thread % 32 / 4;
             int blocks = ceil_div(minimum(tile_row + Tile::Rows, p.length), Tile::Step), mine = row < p.length ? minimum(row / Tile::Step + 1, blocks) : 0;
@@ -51,13 +50,13 @@ __device__ __forceinline__ void attention_bwd_queries_sm90(const TensorMap& qkv,
                 barrier_wait(&shared.c_full[ring.stage], ring.phase);
                 barrier_wait(&shared.d_full[ring.stage], ring.phase);
                 named_barrier(1 + strip, 128);  // else a slow warp may miss the round that a quick one releases
-                release(&shared.empty[ring.stage]);
+                warpgroup_arrive(&shared.empty[ring.stage]);
                 ring.advance();
             }
             barrier_wait(&shared.owned_full[strip], phase);
             if (mine == 0) {
                 named_barrier(1 + strip, 128);
-                release(&shared.owned_empty[strip]);
+                warpgroup_arrive(&shared.owned_empty[strip]);
                 continue;
             }
             int previous = ring.stage;
@@ -74,7 +73,7 @@ __device__ __forceinline__ void attention_bwd_queries_sm90(const TensorMap& qkv,
                 }
                 wgmma_wait<Tight ? 0 : 1>();
                 pin(s);
-                if (block < mine - 1) release(&shared.empty[previous]);
+                if (block < mine - 1) warpgroup_arrive(&shared.empty[previous]);
                 int past = block == mine - 1 ? my_row - block * Tile::Step - thread % 4 * 2 : 1 << 20;  // keys up to here are seen
 #pragma unroll
                 for (int j = 0; j < Tile::Step / 2; j++) {
@@ -103,8 +102,8 @@ __device__ __forceinline__ void attention_bwd_queries_sm90(const TensorMap& qkv,
             }
             wgmma_wait<0>();
             pin(dq);
-            release(&shared.empty[previous]);
-            release(&shared.owned_empty[strip]);
+            warpgroup_arrive(&shared.empty[previous]);
+            warpgroup_arrive(&shared.owned_empty[strip]);
             attention_turn_back<Shape>(dq, p, unit.sequence, row + thread / 32 * 16 + thread % 32 / 4, thread % 4);
             attention_store_strip<Shape>(dq, p.scale, p.scale, dqkv, shared.result[strip], Shape::query_column(unit.head), row, unit.sequence, 1 + strip, thread);
         }

@@ -45,8 +45,8 @@ __device__ __forceinline__ AttentionBackwardShared<Tile>& attention_backward_beg
     extern __shared__ __align__(1024) unsigned char attention_memory[];
     Shared& shared = *reinterpret_cast<Shared*>(attention_memory + ((1024u - (shared_address(attention_memory) & 1023u)) & 1023u));
     if (threadIdx.x == 0) {
-        for (int i = 0; i < Tile::Strips; i++) { barrier_init(&shared.owned_full[i], 1); barrier_init(&shared.owned_empty[i], 1); }
-        for (int i = 0; i < Tile::Stages; i++) { barrier_init(&shared.c_full[i], 1); barrier_init(&shared.d_full[i], 1); barrier_init(&shared.empty[i], Tile::Strips); }
+        for (int i = 0; i < Tile::Strips; i++) { barrier_init(&shared.owned_full[i], 1); barrier_init(&shared.owned_empty[i], WarpgroupArrivals); }
+        for (int i = 0; i < Tile::Stages; i++) { barrier_init(&shared.c_full[i], 1); barrier_init(&shared.d_full[i], 1); barrier_init(&shared.empty[i], WarpgroupArrivals * Tile::Strips); }
         barrier_init_fence();
     }
     __syncthreads();

@@ -51,6 +51,22 @@ __device__ __forceinline__ void barrier_wait(u64* barrier, u32 phase) {
 #endif
 }
 
+// Arrivals for what a warp, or a warpgroup, has read or written in shared memory: one a warp, behind __syncwarp; one a warpgroup behind a product of
+// it, which no warp sees finished before all have issued it. A check build lets every lane arrive: racecheck sees no __syncwarp, which mostly
+// becomes no instruction, and not what a product waits for.
+#ifdef MODGEN_LANES_ARRIVE
+constexpr int WarpArrivals = 32, WarpgroupArrivals = 128;
+#else
+constexpr int WarpArrivals = 1, WarpgroupArrivals = 1;
+#endif
+__device__ __forceinline__ void warp_arrive(u64* barrier) {
+    __syncwarp();
+    if (WarpArrivals > 1 || threadIdx.x % 32 == 0) barrier_arrive(barrier);
+}
+__device__ __forceinline__ void warpgroup_arrive(u64* barrier) {
+    if (WarpgroupArrivals > 1 || threadIdx.x % 128 == 0) barrier_arrive(barrier);
+}
+
 // A stage of a ring of Stages and the parity of its current round.
 template <int Stages>
 struct RingPosition {
