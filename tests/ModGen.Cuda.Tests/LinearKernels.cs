@@ -13,7 +13,7 @@ internal static class LinearKernels
         _ => Make(pass, outputs, inputs, "true, true", "a, {0}, b, {1}, {0}, {1}, rows, Accumulate{{y, {1}, add != 0}}", "{0}, {1}, rows", mapped: false),
     };
 
-    /// <summary>Y = X Wᵀ + bias, of float32, through the stores that go by pairs.</summary>
+    /// <summary>Y = X Wᵀ + bias, of float32, through the stores of every family.</summary>
     public static LinearKernel WithBias(int outputs, int inputs)
     {
         var store = $"StoreBias<float>{{y, bias, {outputs}}}";
@@ -24,7 +24,7 @@ internal static class LinearKernels
             Plain = Entry(PlainFamilies, Pointers, $"linear_any<false, false>(a, {inputs}, b, {inputs}, rows, {sizes}, {store});"),
             Portable = Entry(PortableFamilies, Pointers, $"linear_sm80<LinearTile80<LINEAR_COLUMNS, false, false, LINEAR_STAGES, 8, LINEAR_THREADS>>(a, {inputs}, b, {inputs}, rows, {sizes}, {store});", "LINEAR_THREADS"),
             Hopper = Entry(HopperFamilies, "const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, float* y, int rows, const float* bias",
-                $"linear_sm90<{HopperTileText("false, false")}>(a, b, rows, {sizes}, LINEAR_SLICES, PairStore<StoreBias<float>>{{{store}, rows, {outputs}}});", "LINEAR_THREADS"),
+                $"linear_sm90<{HopperTileText("false, false")}>(a, b, rows, {sizes}, LINEAR_SLICES, RowStore<StoreBias<float>>{{{store}, rows, {outputs}}});", "LINEAR_THREADS"),
             Few = Entry(RowsFamilies, Pointers, $"linear_rows<32, {sizes}>(a, b, rows, {store});"),
         };
     }

@@ -25,8 +25,8 @@ inline Product64 make_product(int m, int n, int k, bool mn_major_a, bool mn_majo
     return p;
 }
 
-inline std::vector<double> plus(std::vector<double> c, const std::vector<float>& old) {
-    for (size_t i = 0; i < c.size(); i++) c[i] += old[i % old.size()];
+template <class T> std::vector<double> plus(std::vector<double> c, const std::vector<T>& old) {
+    for (size_t i = 0; i < c.size(); i++) c[i] += as_double(old[i % old.size()]);
     return c;
 }
 

@@ -24,8 +24,21 @@ template <int Columns> void forward(int rows, int outputs, int inputs) {
     hold_product(named<Tile>("forward", p), y, p.c);
     auto residual = some_floats(p.c.size()), sum = poisoned<float>(p.c.size());
     AddTo<float, float> add{residual.data(), sum.data(), outputs};
-    run<Tile>(p, 1, Blocks, [&] { return PairStore<AddTo<float, float>>{add, rows, outputs}; });
-    hold_product(named<Tile>("forward, added by pairs", p), sum, plus(p.c, residual));
+    run<Tile>(p, 1, Blocks, [&] { return RowStore<AddTo<float, float>>{add, rows, outputs}; });
+    hold_product(named<Tile>("forward, added", p), sum, plus(p.c, residual));
+    std::vector<bf16> rounded, rounded_sum = poisoned<bf16>(p.c.size());
+    for (float x : residual) rounded.push_back(to_bf16(x));
+    AddTo<bf16, bf16> of_elements{rounded.data(), rounded_sum.data(), outputs};
+    run<Tile>(p, 1, Blocks, [&] { return RowStore<AddTo<bf16, bf16>>{of_elements, rows, outputs}; });
+    hold_product(named<Tile>("forward, elements added", p), rounded_sum, plus(p.c, rounded));
+    std::vector<float> bias(residual.begin(), residual.begin() + outputs), with_bias = poisoned<float>(p.c.size());
+    StoreBias<float> add_bias{with_bias.data(), bias.data(), outputs};
+    run<Tile>(p, 1, Blocks, [&] { return RowStore<StoreBias<float>>{add_bias, rows, outputs}; });
+    hold_product(named<Tile>("forward, with a bias", p), with_bias, plus(p.c, bias));
+    AddTo<float, float> in_place{residual.data(), residual.data(), outputs};
+    auto want = plus(p.c, residual);
+    run<Tile>(p, 1, Blocks, [&] { return RowStore<AddTo<float, float>>{in_place, rows, outputs}; });
+    hold_product(named<Tile>("forward, added in place", p), residual, want);
 }
 
 template <int Columns> void input_gradient(int rows, int outputs, int inputs) {
@@ -33,7 +46,7 @@ template <int Columns> void input_gradient(int rows, int outputs, int inputs) {
     auto p = make_product(rows, inputs, outputs, false, true);
     auto dx = poisoned<float>(p.c.size());
     StoreFloat store{dx.data(), inputs};
-    run<Tile>(p, 1, Blocks, [&] { return PairStore<StoreFloat>{store, rows, inputs}; });
+    run<Tile>(p, 1, Blocks, [&] { return RowStore<StoreFloat>{store, rows, inputs}; });
     hold_product(named<Tile>("input gradient", p), dx, p.c);
 }
 

@@ -21,10 +21,15 @@ small_weight_gradient(const __grid_constant__ TensorMap dy, const __grid_constan
 
 extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(384, 1)
 down_add(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float* residual, float* y, int rows) {
-    linear_sm90<LinearTile<256, false, false>>(x, w, rows, 1024, 2816, 1, PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 1024}, rows, 1024});
+    linear_sm90<LinearTile<256, false, false>>(x, w, rows, 1024, 2816, 1, RowStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 1024}, rows, 1024});
+}
+
+extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(384, 1)
+down_add_elements(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const bf16* residual, bf16* y, int rows) {
+    linear_sm90<LinearTile<256, false, false>>(x, w, rows, 1024, 2816, 1, RowStore<AddTo<bf16, bf16>>{AddTo<bf16, bf16>{residual, y, 1024}, rows, 1024});
 }
 
 extern "C" __global__ void __launch_bounds__(384, 1)
 head_logits(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float* bias, float* y, int rows) {
-    linear_sm90<LinearTile<192, false, false, 4, 1>>(x, w, rows, 264, 1024, 1, PairStore<StoreBias<float>>{StoreBias<float>{y, bias, 264}, rows, 264});
+    linear_sm90<LinearTile<192, false, false, 4, 1>>(x, w, rows, 264, 1024, 1, RowStore<StoreBias<float>>{StoreBias<float>{y, bias, 264}, rows, 264});
 }

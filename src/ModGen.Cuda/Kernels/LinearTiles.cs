@@ -178,7 +178,7 @@ public readonly record struct HopperTile(int Columns, int Stages, int Cluster, i
         FormattableString.Invariant($"#define LINEAR_COLUMNS {Columns}\n#define LINEAR_STAGES {Stages}\n#define LINEAR_CLUSTER {Cluster}\n#define LINEAR_CONSUMERS {Consumers}\n#define LINEAR_THREADS {Threads}\n#define LINEAR_SLICES {Slices}\n#define LINEAR_APART {(Apart ? 1 : 0)}\n");
 
     /// <summary>Dynamic shared memory of a block.</summary>
-    /// <param name="staged">Whether results leave through the copy engine (StoreBf16 and the fused stores built on it), else by rows or by pairs.</param>
+    /// <param name="staged">Whether results leave through the copy engine (StoreBf16 and the fused stores built on it), else by rows.</param>
     public int SharedBytes(bool staged) => 1024 + Stages * (Rows + Columns) * 128 + Consumers * (staged ? StagingBytes : RowBytes) + 1024;
 
     /// <summary>Dynamic shared memory of a block of linear_overlapped_sm90, which keeps a tile's results there.</summary>

@@ -136,7 +136,7 @@ partial class Dense
                     int rows)
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 256, 64, LINEAR_SLICES, PairStore<StoreFloat>{StoreFloat{y, 256}, rows, 256});
+                        x, w, rows, 256, 64, LINEAR_SLICES, RowStore<StoreFloat>{StoreFloat{y, 256}, rows, 256});
                 }
                 """),
             Few = new("linear_256x64_float", "prelude sm80 linear_stores linear_rows", 256,
@@ -705,7 +705,7 @@ partial class Dense
                 {
                     linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(
                         x, w, rows, 64, 192, 1,
-                        PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
+                        RowStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
                 }
                 """),
         };
@@ -1384,7 +1384,7 @@ partial class Dense
                     const float* residual)               // (rows, 64), may be y
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 64, 64, LINEAR_SLICES, PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
+                        x, w, rows, 64, 64, LINEAR_SLICES, RowStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
                 }
                 """),
             Few = new("linear_64x64_float_add_float", "prelude sm80 linear_stores linear_rows", 256,
@@ -1437,7 +1437,7 @@ partial class Dense
                     const float* residual)               // (rows, 64), may be y
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 64, 192, LINEAR_SLICES, PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
+                        x, w, rows, 64, 192, LINEAR_SLICES, RowStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
                 }
                 """),
             Few = new("linear_64x192_float_add_float", "prelude sm80 linear_stores linear_rows", 256,

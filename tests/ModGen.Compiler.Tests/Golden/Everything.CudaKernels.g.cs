@@ -136,7 +136,7 @@ partial class Everything
                     int rows)
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 256, 64, LINEAR_SLICES, PairStore<StoreFloat>{StoreFloat{y, 256}, rows, 256});
+                        x, w, rows, 256, 64, LINEAR_SLICES, RowStore<StoreFloat>{StoreFloat{y, 256}, rows, 256});
                 }
                 """),
             Few = new("linear_256x64_float", "prelude sm80 linear_stores linear_rows", 256,
@@ -374,7 +374,7 @@ partial class Everything
                     const float* bias)                   // (16)
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 16, 64, LINEAR_SLICES, PairStore<StoreBias<element>>{StoreBias<element>{y, bias, 16}, rows, 16});
+                        x, w, rows, 16, 64, LINEAR_SLICES, RowStore<StoreBias<element>>{StoreBias<element>{y, bias, 16}, rows, 16});
                 }
                 """),
             Few = new("linear_16x64_bias", "prelude sm80 linear_stores linear_rows", 256,
@@ -848,7 +848,7 @@ partial class Everything
                 {
                     linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(
                         x, w, rows, 64, 192, 1,
-                        PairStore<AddTo<element, element>>{AddTo<element, element>{residual, y, 64}, rows, 64});
+                        RowStore<AddTo<element, element>>{AddTo<element, element>{residual, y, 64}, rows, 64});
                 }
                 """),
         };
@@ -2356,7 +2356,7 @@ partial class Everything
                     const element* residual)             // (rows, 64), may be y
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 64, 192, LINEAR_SLICES, PairStore<AddTo<element, element>>{AddTo<element, element>{residual, y, 64}, rows, 64});
+                        x, w, rows, 64, 192, LINEAR_SLICES, RowStore<AddTo<element, element>>{AddTo<element, element>{residual, y, 64}, rows, 64});
                 }
                 """),
             Few = new("linear_64x192_add", "prelude sm80 linear_stores linear_rows", 256,

@@ -136,7 +136,7 @@ partial class Routed
                     int rows)
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 256, 64, LINEAR_SLICES, PairStore<StoreFloat>{StoreFloat{y, 256}, rows, 256});
+                        x, w, rows, 256, 64, LINEAR_SLICES, RowStore<StoreFloat>{StoreFloat{y, 256}, rows, 256});
                 }
                 """),
             Few = new("linear_256x64_float", "prelude sm80 linear_stores linear_rows", 256,
@@ -713,7 +713,7 @@ partial class Routed
                 {
                     linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(
                         x, w, rows, 64, 192, 1,
-                        PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
+                        RowStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
                 }
                 """),
         };
@@ -1310,7 +1310,7 @@ partial class Routed
                 {
                     linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(
                         x, w, rows, 64, 192, 1,
-                        PairStore<AddTo<element, element>>{AddTo<element, element>{residual, y, 64}, rows, 64});
+                        RowStore<AddTo<element, element>>{AddTo<element, element>{residual, y, 64}, rows, 64});
                 }
                 """),
         };
@@ -1704,7 +1704,7 @@ partial class Routed
                     const float* residual)               // (rows, 64), may be y
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 64, 64, LINEAR_SLICES, PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
+                        x, w, rows, 64, 64, LINEAR_SLICES, RowStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
                 }
                 """),
             Few = new("linear_64x64_float_add_float", "prelude sm80 linear_stores linear_rows", 256,
@@ -1757,7 +1757,7 @@ partial class Routed
                     const float* residual)               // (rows, 64), may be y
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 64, 192, LINEAR_SLICES, PairStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
+                        x, w, rows, 64, 192, LINEAR_SLICES, RowStore<AddTo<float, float>>{AddTo<float, float>{residual, y, 64}, rows, 64});
                 }
                 """),
             Few = new("linear_64x192_float_add_float", "prelude sm80 linear_stores linear_rows", 256,
@@ -1995,7 +1995,7 @@ partial class Routed
                     const element* residual)             // (rows, 64), may be y
                 {
                     linear_sm90<LinearTile<LINEAR_COLUMNS, false, false, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(
-                        x, w, rows, 64, 192, LINEAR_SLICES, PairStore<AddTo<element, element>>{AddTo<element, element>{residual, y, 64}, rows, 64});
+                        x, w, rows, 64, 192, LINEAR_SLICES, RowStore<AddTo<element, element>>{AddTo<element, element>{residual, y, 64}, rows, 64});
                 }
                 """),
             Few = new("linear_64x192_add", "prelude sm80 linear_stores linear_rows", 256,

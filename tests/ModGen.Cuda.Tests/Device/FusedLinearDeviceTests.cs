@@ -92,7 +92,7 @@ public sealed class FusedLinearDeviceTests(RealDevice device) : IClassFixture<Re
             Entry("prelude vectors elementwise", "const element* a, const element* b, element* sum, Rows rows", $"add<{Width}, element, element, element>(a, b, sum, rows);", 256), Width)
         {
             Hopper = Entry(Families, $"{Map}x, {Map}w, const element* residual, element* y, int rows",
-                $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(x, w, rows, {Width}, {Inputs}, 1, PairStore<AddTo<element, element>>{{AddTo<element, element>{{residual, y, {Width}}}, rows, {Width}}});", 384),
+                $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(x, w, rows, {Width}, {Inputs}, 1, RowStore<AddTo<element, element>>{{AddTo<element, element>{{residual, y, {Width}}}, rows, {Width}}});", 384),
         };
         using var bench = new Bench(device.Hopper(), rows);
         var (x, w, residual, product, apart) = (bench.Random(rows * Inputs, 1), bench.Random(Width * Inputs, 0.2), bench.Random(rows * Width, 2), bench.Space(rows * Width), bench.Space(rows * Width));

@@ -34,7 +34,7 @@ public sealed class LinearDeviceTests(RealDevice device) : IClassFixture<RealDev
     [InlineData("portable", 333)]
     [InlineData("hopper", 333)]
     [InlineData("few", 30)]
-    public void What_is_stored_by_pairs_is_right_in_every_form(string form, int rows)
+    public void What_is_stored_by_rows_is_right_in_every_form(string form, int rows)
     {
         var context = form == "hopper" ? device.Hopper() : device.Context;
         Check(context, LinearKernels.WithBias(Outputs, Inputs), form, rows, tolerance: 1e-5, biased: true);

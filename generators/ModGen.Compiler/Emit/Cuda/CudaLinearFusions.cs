@@ -96,7 +96,7 @@ internal static class CudaLinearFusions
         var fused = new CudaText($"linear_sum_{Literal.Of(width)}x{Literal.Of(inputs)}{Suffix(residual)}", Families, Threads, EquatableArray.Of(
             Map("x", $"(rows, {Literal.Of(inputs)})"), Map("w", $"({Literal.Of(width)}, {Literal.Of(inputs)})"),
             Pointer($"const {residual}", "residual", shape + ", may be y"), Pointer(y, "y", shape), Value("int", "rows")),
-            $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(\n    x, w, rows, {Literal.Of(width)}, {Literal.Of(inputs)}, 1,\n    PairStore<{store}>{{{store}{{residual, y, {Literal.Of(width)}}}, rows, {Literal.Of(width)}}});");
+            $"linear_sm90<LinearTile<256, false, false, 4, LINEAR_CLUSTER>>(\n    x, w, rows, {Literal.Of(width)}, {Literal.Of(inputs)}, 1,\n    RowStore<{store}>{{{store}{{residual, y, {Literal.Of(width)}}}, rows, {Literal.Of(width)}}});");
         var entry = c.Catalog.Add(new FusedLinearEntry(fused.Name, product, rest, width, fused, ""));
         yield return $"LinearSum({entry}, {c["x"]}, {c["weight"]}, {c["residual"]}, {c["y"]}, {c.Rows("x")});";
     }

@@ -164,7 +164,7 @@ internal static class CudaLinearKernels
         };
         var epilogue = pass == "WeightGradient" ? $"WeightGradientF32<LINEAR_APART>{{{c.Name}, turns, {height}, {width}, add != 0}}"
             : mapped ? $"StoreBf16{{{c.Name}}}"
-            : $"PairStore<{store.Substring(0, store.IndexOf('{'))}>{{{store}, {height}, {width}}}";
+            : $"RowStore<{store.Substring(0, store.IndexOf('{'))}>{{{store}, {height}, {width}}}";
         return new CudaText(name, "prelude sm90 wgmma linear_stores linear_sm90 linear_epilogues_sm90", 384, all.ToEquatableArray(),
             $"linear_sm90<LinearTile<LINEAR_COLUMNS, {layout}, LINEAR_STAGES, LINEAR_CLUSTER, 8, LINEAR_CONSUMERS>>(\n    {a.Name}, {b.Name}, {height}, {width}, {depth}, LINEAR_SLICES, {epilogue});",
             Bound: "LINEAR_THREADS");

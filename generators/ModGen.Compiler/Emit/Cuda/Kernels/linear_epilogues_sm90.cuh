@@ -110,28 +110,33 @@ template <> struct WeightGradientF32<true> : AccumulateApart {
     __device__ WeightGradientF32(float* partials, u32*, int m_, int n_, bool) : AccumulateApart(partials, m_, n_, false) { }
 };
 
-// Any store of linear_stores, by pairs: for results of float32 and those that are added to something.
+// A store of linear_stores, by rows of 32 columns as above: n a multiple of four. What it reads is asked for Ahead parts of 32
+// columns before its turn; what lies outside, inside in its stead.
 template <class Store>
-struct PairStore : LinearEpilogue {
+struct RowStore : LinearEpilogue {
+    static constexpr int Ahead = 4;
+    template <class Tile> static constexpr int staging_bytes = 4 * RowScratch;
     Store store;
     int m, n;
-    __device__ PairStore(const Store& store_, int m_, int n_) : store(store_), m(m_), n(n_) { }
-    template <class Tile, class Ready> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Ready) const {
-        constexpr int Batch = 8;  // pairs asked for at once
-        int row = at.row + at.thread / 32 * 16 + at.thread % 32 / 4, column = at.column + at.thread % 4 * 2;
+    __device__ RowStore(const Store& store_, int m_, int n_) : store(store_), m(m_), n(n_) { }
+    template <class Tile> __device__ __forceinline__ void apply(float (&acc)[Tile::Columns / 2], const LinearPlace& at, Nothing) const {
+        constexpr int Parts = Tile::Columns / 32;
+        int warp = at.thread / 32, lane = at.thread % 32, row = at.row + warp * 16 + lane / 8, column = at.column + lane % 8 * 4;
+        decltype(store.ask_quad(0, 0)) asked[Ahead][4];
+        auto ask = [&](int part) {
 #pragma unroll
-        for (int first = 0; first < Tile::Columns / 4; first += Batch) {
-            decltype(store.ask(0, 0)) asked[Batch];
+            for (int i = 0; i < 4; i++) asked[part % Ahead][i] = store.ask_quad(minimum(row + i * 4, m - 1), minimum(column + part * 32, n - 4));
+        };
 #pragma unroll
-            for (int i = 0; i < Batch; i++) {
-                int r = row + i % 2 * 8, c = column + (first + i) / 2 * 8;
-                if (r < m && c < n) asked[i] = store.ask(r, c);
-            }
+        for (int part = 0; part < minimum(Ahead, Parts); part++) ask(part);
 #pragma unroll
-            for (int i = 0; i < Batch; i++) {
-                int r = row + i % 2 * 8, c = column + (first + i) / 2 * 8;
-                if (r < m && c < n) store(r, c, acc[2 * (first + i)], acc[2 * (first + i) + 1], asked[i]);
-            }
+        for (int part = 0; part < Parts; part++) {
+            float4 v[4];
+            fragments_to_rows(acc + part * 16, at.staging + warp * RowScratch, v);
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                if (row + i * 4 < m && column + part * 32 < n) store.store_quad(row + i * 4, column + part * 32, v[i], asked[part % Ahead][i]);
+            if (part + Ahead < Parts) ask(part + Ahead);
         }
     }
 };

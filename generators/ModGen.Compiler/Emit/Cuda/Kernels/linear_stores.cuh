@@ -2,8 +2,9 @@
 // a product calls store(row, column, c0, c1, store.ask(row, column)) once; it asks for many pairs before it stores any, so that
 // their reads overlap. c1 lies outside where column + 1 == n, the number of columns of C. Memory is (m, n), dense. Each element
 // is read and written by one thread, so what a store reads may be what it writes. A store that Packs writes bfloat16: a product
-// may instead ask for packed(c0, c1, asked) and write 16 bytes of `y` at a time. One of Quads takes float4 of four neighbouring
-// columns too, the first a multiple of four, where n is: ask_quad and store_quad.
+// may instead ask for packed(c0, c1, asked) and write 16 bytes of `y` at a time. Where n is a multiple of four, all but StoreElement
+// take float4 of four neighbouring columns too, the first a multiple of four: ask_quad and store_quad. linear_sm80 goes that way with
+// those of Quads.
 
 template <class T> __device__ __forceinline__ float2 load_pair(const T* from, int n, int row, int column) {
     const T* at = from + i64(row) * n + column;
@@ -25,7 +26,17 @@ template <class T> __device__ __forceinline__ void store_pair(T* to, int n, int 
     }
 }
 
-__device__ __forceinline__ void store_sum(float* to, float4 a, float4 b) { *reinterpret_cast<float4*>(to) = make_float4(b.x + a.x, b.y + a.y, b.z + a.z, b.w + a.w); }
+// Four neighbours as they lie in memory: what makes floats of them waits for them.
+__device__ __forceinline__ float4 load_quad(const float* from) { return load_streaming(reinterpret_cast<const float4*>(from)); }
+__device__ __forceinline__ uint2 load_quad(const bf16* from) { return __ldcs(reinterpret_cast<const uint2*>(from)); }
+__device__ __forceinline__ float4 floats_of(float4 quad) { return quad; }
+__device__ __forceinline__ float4 floats_of(uint2 quad) { return make_float4(low_half(quad.x), high_half(quad.x), low_half(quad.y), high_half(quad.y)); }
+
+template <class T> __device__ __forceinline__ void store_sum(T* to, float4 a, float4 b) {
+    float4 sum = make_float4(b.x + a.x, b.y + a.y, b.z + a.z, b.w + a.w);
+    if constexpr (sizeof(T) == 4) *reinterpret_cast<float4*>(to) = sum;
+    else *reinterpret_cast<uint2*>(to) = make_uint2(pack(sum.x, sum.y), pack(sum.z, sum.w));
+}
 
 // 16 x 32 results of a warp, four fragments of 16 x 8 side by side, turned through 2 KB of shared memory of the warp's own: v[i]
 // is then the four columns from lane % 8 * 4 of row i * 4 + lane / 8, so that a warp's access to memory is whole 128-byte lines.
@@ -81,6 +92,8 @@ template <class Out> struct StoreBias {
     __device__ __forceinline__ float2 ask(int, int column) const { return make_float2(bias[column], column + 1 < n ? bias[column + 1] : 0.0f); }
     __device__ __forceinline__ void operator()(int row, int column, float c0, float c1, float2 added) const { store_pair(y, n, row, column, c0 + added.x, c1 + added.y); }
     __device__ __forceinline__ u32 packed(float c0, float c1, float2 added) const { return pack(c0 + added.x, c1 + added.y); }
+    __device__ __forceinline__ float4 ask_quad(int, int column) const { return *reinterpret_cast<const float4*>(bias + column); }
+    __device__ __forceinline__ void store_quad(int row, int column, float4 c, float4 added) const { store_sum(y + i64(row) * n + column, added, c); }
 };
 
 // Y = residual + C; y may be residual.
@@ -91,8 +104,8 @@ template <class A, class Out> struct AddTo {
     int n;
     __device__ __forceinline__ float2 ask(int row, int column) const { return load_pair(residual, n, row, column); }
     __device__ __forceinline__ void operator()(int row, int column, float c0, float c1, float2 old) const { store_pair(y, n, row, column, old.x + c0, old.y + c1); }
-    __device__ __forceinline__ float4 ask_quad(int row, int column) const { return load_streaming(reinterpret_cast<const float4*>(residual + i64(row) * n + column)); }
-    __device__ __forceinline__ void store_quad(int row, int column, float4 c, float4 old) const { store_sum(y + i64(row) * n + column, c, old); }
+    __device__ __forceinline__ auto ask_quad(int row, int column) const { return load_quad(residual + i64(row) * n + column); }
+    template <class Quad> __device__ __forceinline__ void store_quad(int row, int column, float4 c, Quad old) const { store_sum(y + i64(row) * n + column, c, floats_of(old)); }
 };
 
 // G = C or, with `add`, G += C.
