@@ -69,11 +69,11 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
         Row("versions", $"ModGen {machine.Library}, {machine.Runtime}, {machine.System}");
         if (loading is { } kernels)
             Row("kernels", string.Create(CultureInfo.InvariantCulture, $"{kernels.Kernels} ready in {kernels.Elapsed.TotalSeconds:F2} s, {kernels.Cached} of them from the cache"));
-        Row($"training, batch {training.Batch} × {Description.Context}", string.Create(CultureInfo.InvariantCulture, $"{1e3 * training.SecondsPerStep:F2} ms a step, {Units.Count(training.TokensPerSecond)} tokens/s, {Units.FlopRate(training.FlopsPerSecond)} (median of {training.Steps} steps)"));
+        Row($"training, batch {training.Batch} × {Description.Context}", string.Create(CultureInfo.InvariantCulture, $"{1e3 * training.SecondsPerStep:F2} ms a step, {Units.Count(training.TokensPerSecond)} tokens/s, {Units.FlopRate(training.FlopsPerSecond)} (median of {Units.Plural(training.Steps, "step")})"));
         if (training.DeviceBytes > 0)
             Row("memory of training", Units.Bytes(training.DeviceBytes));
-        Row($"decoding, {Units.Plural(decoding.Texts, "text")}", $"{Units.Count(decoding.TokensPerSecond)} tokens/s (median of {decoding.Runs} runs to the full context{Entered(decoding.EnteredShare)})");
-        Row($"a decoding step at {step.Position}", string.Create(CultureInfo.InvariantCulture, $"{1e6 * step.Seconds:F0} µs (median of {step.Steps} steps{Entered(step.EnteredShare)})"));
+        Row($"decoding, {Units.Plural(decoding.Texts, "text")}", $"{Units.Count(decoding.TokensPerSecond)} tokens/s (median of {Units.Plural(decoding.Runs, "run")} to the full context{Entered(decoding.EnteredShare)})");
+        Row($"a decoding step at {step.Position}", string.Create(CultureInfo.InvariantCulture, $"{1e6 * step.Seconds:F0} µs (median of {Units.Plural(step.Steps, "step")}{Entered(step.EnteredShare)})"));
         return table;
 
         static string Entered(double share) => IsRouted ? $"; {Units.Percent(share)} of the tokens entered routed layers" : "";
