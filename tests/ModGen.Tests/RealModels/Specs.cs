@@ -13,6 +13,19 @@ public sealed partial class RoutedByRouter;
 [MixtureOfDepths(Tokens = 37, Gate = Gate.Sigmoid, AuxiliaryWeight = 0.1, Predictor = 16)]
 public sealed partial class RoutedTiles;
 
+/// <summary>Heads wider than a GPU's kernels take.</summary>
+[Decoder(Vocabulary = 2, Width = 2, Layers = 1, Heads = 1, HeadWidth = 258, FeedForward = 1, Context = 2)]
+public sealed partial class WideHeads;
+
+/// <summary>A stream wider than a GPU's kernels take.</summary>
+[Decoder(Vocabulary = 2, Width = 32770, Layers = 1, Heads = 1, HeadWidth = 2, FeedForward = 1, Context = 2)]
+public sealed partial class WideStream;
+
+/// <summary>Sequences longer than those of which a GPU selects tokens.</summary>
+[Decoder(Vocabulary = 2, Width = 2, Layers = 1, Heads = 1, FeedForward = 1, Context = 57001)]
+[MixtureOfDepths(Tokens = 1, First = 0)]
+public sealed partial class LongRouted;
+
 /// <summary>Little but a vocabulary.</summary>
 [Decoder(Vocabulary = 65536, Width = 2, Layers = 1, Heads = 1, FeedForward = 1, Context = 1024)]
 public sealed partial class Wordy;

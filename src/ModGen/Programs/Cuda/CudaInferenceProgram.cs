@@ -34,6 +34,7 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
     /// <param name="maximumRows">Rows of one call, at least 1.</param>
     /// <param name="floatsPerRow">Elements a row of the arena of 4-byte elements, floats and ints.</param>
     /// <param name="operandsPerRow">Elements a row of the arena of operands.</param>
+    /// <exception cref="ArgumentException">A size of the model is beyond the kernels.</exception>
     /// <exception cref="CudaException">The device cannot give the memory.</exception>
     protected CudaInferenceProgram(DecoderModel model, CudaDevice device, int sequences, int maximumRows, long floatsPerRow, long operandsPerRow)
     {
@@ -41,6 +42,7 @@ public abstract partial class CudaInferenceProgram : InferenceProgram
         ArgumentNullException.ThrowIfNull(device);
         ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumRows, 1);
+        KernelLimits.Check(model.Description, trains: false);
         _model = model;
         _device = device;
         _weights = CudaParameterMemory.Of(model);

@@ -35,12 +35,14 @@ public abstract partial class CudaTrainingProgram : TrainingProgram
     /// <param name="floatsPerSequence">Elements a sequence of the arena of 4-byte elements, floats and ints.</param>
     /// <param name="operandsPerSequence">Elements a sequence of the arena of operands.</param>
     /// <exception cref="ArgumentOutOfRangeException">The batch is below 1, or makes more than 2³¹ − 1 rows.</exception>
+    /// <exception cref="ArgumentException">A size of the model is beyond the kernels.</exception>
     /// <exception cref="CudaException">The device cannot give the memory.</exception>
     protected CudaTrainingProgram(DecoderModel model, CudaDevice device, int batch, long floatsPerSequence, long operandsPerSequence)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(device);
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
+        KernelLimits.Check(model.Description, trains: true);
         var context = model.Description.Context;
         if (batch > int.MaxValue / context)
             throw new ArgumentOutOfRangeException(nameof(batch), batch, $"Batch {batch} × Context {context} makes {(long)batch * context} rows; 2147483647 is the most. Use a batch of at most {int.MaxValue / context} and accumulate.");
