@@ -26,7 +26,7 @@ public class LinearTilesTests
     [InlineData(1024, 1024, 32768, true, 128, 6, 2, 2, 2)]
     [InlineData(5632, 1024, 32768, true, 256, 4, 2, 2, 3)]
     [InlineData(1024, 2816, 32768, true, 256, 4, 2, 2, 3)]
-    [InlineData(32768, 1024, 32768, true, 256, 4, 2, 2, 1)]
+    [InlineData(32768, 1024, 32768, true, 256, 4, 2, 2, 5)]
     [InlineData(4096, 3072, 1024, false, 256, 4, 2, 2, 1)]
     [InlineData(4096, 1024, 1024, false, 256, 4, 1, 2, 1)]
     [InlineData(4096, 5632, 1024, false, 256, 4, 2, 2, 1)]
@@ -36,7 +36,7 @@ public class LinearTilesTests
     [InlineData(3072, 1024, 4096, true, 128, 5, 2, 3, 1)]
     [InlineData(1024, 1024, 4096, true, 128, 6, 2, 2, 2)]
     [InlineData(1024, 2816, 4096, true, 192, 4, 2, 2, 1)]
-    [InlineData(5632, 1024, 4096, true, 128, 5, 2, 3, 1)]
+    [InlineData(5632, 1024, 4096, true, 256, 4, 2, 2, 3)]
     [InlineData(32768, 1024, 4096, true, 256, 4, 2, 2, 1)]
     public void Yardstick_products_take_the_tiles_that_were_measured(int m, int n, int k, bool adds, int columns, int stages, int cluster, int consumers, int slices) =>
         Assert.Equal(new HopperTile(columns, stages, cluster, consumers, slices), LinearTiles.Hopper(m, n, k, adds, Processors));
@@ -47,6 +47,7 @@ public class LinearTilesTests
     [InlineData(4096, 2816, 1024, false, 256, 1)]
     [InlineData(4096, 1024, 1024, false, 256, 1)]
     [InlineData(3072, 1024, 32768, true, 256, 4)]
+    [InlineData(1024, 1024, 32768, true, 256, 4)]
     [InlineData(5632, 1024, 32768, true, 256, 0)]
     [InlineData(1024, 2816, 32768, true, 256, 0)]
     [InlineData(3072, 1024, 4096, true, 256, 0)]

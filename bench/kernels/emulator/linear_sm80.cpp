@@ -68,6 +68,10 @@ int main() {
     weight_gradient<64>(7, 8, 8, 1);
     weight_gradient<128, 128, 3>(200, 136, 136, 2);
     weight_gradient<128>(0, 136, 136, 2);
+    // Slices that run at once, each longer than the one before; and too many units for that.
+    weight_gradient<128>(1300, 136, 136, 3);
+    weight_gradient<256>(2500, 136, 264, 2);
+    weight_gradient<64>(1300, 136, 72, 2, 1);
     // Steps of all tiles divided evenly: tiles of one, two and three parts; blocks with none, part of one, several tiles.
     weight_gradient<256>(450, 136, 264, 0, 5);
     weight_gradient<128>(450, 264, 264, 0, 13);

@@ -50,17 +50,17 @@ template <int Columns> void input_gradient(int rows, int outputs, int inputs) {
     hold_product(named<Tile>("input gradient", p), dx, p.c);
 }
 
-// A block a unit, since a block may only wait for blocks before it.
-template <int Columns, int Consumers> void weight_gradient(int rows, int outputs, int inputs, int slices) {
+// A block a unit, since a block may only wait for blocks before it, where `blocks` is 0.
+template <int Columns, int Consumers> void weight_gradient(int rows, int outputs, int inputs, int slices, int blocks = 0) {
     using Tile = LinearTile<Columns, true, true, 3, 1, 8, Consumers>;
     auto p = make_product(outputs, inputs, rows, true, true);
     auto before = some_floats(p.c.size()), gradient = before;
     int tiles = ceil_div(outputs, Tile::Rows) * ceil_div(inputs, Columns);
     std::vector<u32> turns(size_t(tiles * Consumers), 0);
-    run<Tile>(p, slices, tiles * slices, [&] { return AccumulateF32{gradient.data(), turns.data(), outputs, inputs, true}; });
+    run<Tile>(p, slices, blocks > 0 ? blocks : tiles * slices, [&] { return AccumulateF32{gradient.data(), turns.data(), outputs, inputs, true}; });
     hold_product(named<Tile>("weight gradient", p) + ", " + std::to_string(slices) + " slices", gradient, plus(p.c, before));
     gradient = poisoned<float>(p.c.size());
-    run<Tile>(p, slices, tiles * slices, [&] { return AccumulateF32{gradient.data(), turns.data(), outputs, inputs, false}; });
+    run<Tile>(p, slices, blocks > 0 ? blocks : tiles * slices, [&] { return AccumulateF32{gradient.data(), turns.data(), outputs, inputs, false}; });
     hold_product(named<Tile>("weight gradient", p) + ", " + std::to_string(slices) + " slices, stored", gradient, p.c);
     for (u32 turn : turns)
         if (turn != 0) { failures++; std::printf("FAILED a turn was left at %u\n", turn); break; }
@@ -110,6 +110,9 @@ int main() {
     input_gradient<64>(40, 72, 72);
     weight_gradient<256, 2>(333, 136, 264, 1);
     weight_gradient<128, 3>(450, 200, 136, 3);
+    weight_gradient<128, 2>(1300, 136, 136, 3);
+    weight_gradient<256, 2>(2500, 136, 264, 2);
+    weight_gradient<128, 2>(1300, 264, 264, 3, 4);  // two waves of whole tiles and one in slices
     slices_apart<128>(450, 64, 136, 5);
     rotary<16>(40, 64);
     rotary<32>(70, 64);

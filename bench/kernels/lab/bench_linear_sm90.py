@@ -5,16 +5,33 @@ from .measure import geometric_mean
 KINDS, BOUNDED = ("forward", "input", "weight"), ("-DMODGEN_BOUNDED_WAITS",)
 
 
-SLICED = [Tile(128, stages=5, slices=1, consumers=3), Tile(192, slices=1), Tile(192, slices=1, cluster=1), Tile(256, slices=1), Tile(128, stages=6, slices=1), Tile(128, stages=6, slices=2)]
+WIDE, NARROW = dict(columns=256), dict(columns=128, stages=6)
+SLICED = [Tile(128, stages=5, slices=1, consumers=3), Tile(192, slices=1), Tile(192, slices=1, cluster=1), Tile(**WIDE, slices=1), Tile(**WIDE, slices=2), Tile(**WIDE, slices=3),
+          Tile(**WIDE, slices=4), Tile(**NARROW, slices=1), Tile(**NARROW, slices=2)]
+NARROWER = {"qkv512": (1536, 512), "o512": (512, 512), "up512": (2816, 512), "down512": (512, 1408)}
+
+
+def unled(tile):
+    """The same tile in slices of equal length, and in full waves as well."""
+    return Tile(tile.columns, tile.stages, tile.cluster, tile.group, tile.slices, tile.consumers, lead=0)
 
 
 def explore_tiles():
-    """Every tile of weight gradients; for choosing constants."""
+    """Every tile of weight gradients, and the chosen one without slices that lead one another; for choosing constants."""
     record = []
-    for rows, name in [(rows, name) for rows in (4096, 32768) for name in ("qkv", "o", "up", "down")]:
-        rates = compare("weight", rows, *YARDSTICK[name], SLICED)
+    shapes = [(rows, name, YARDSTICK[name], SLICED) for rows in (4096, 32768) for name in ("qkv", "o", "up", "down")] + [(32768, "head", YARDSTICK["head"], [Tile(**WIDE, slices=1)])]
+    shapes += [(rows, name, sizes, []) for rows in (8192, 65536) for name, sizes in NARROWER.items()]
+    products = []
+    for rows, name, sizes, tiles in shapes:
+        chosen = choose("weight", rows, *sizes)
+        products.append((rows, name, sizes, [*tiles, chosen] + [unled(chosen)] * (chosen.slices > 1)))
+    prepare([("weight", 768, 520, tile, BOUNDED) for tile in SLICED] + [("weight", *sizes, tile, ()) for _, _, sizes, tiles in products for tile in tiles])
+    for tile in SLICED:
+        verify("weight", 1000, 768, 520, tile, BOUNDED)
+    for rows, name, sizes, tiles in products:
+        rates = compare("weight", rows, *sizes, tiles)
         record.append(dict(rows=rows, kind="weight", matrix=name, tflops=rates))
-        print(f"   weight {name:5}{rows:6} " + "  ".join(f"{t} {r:.0f}" for t, r in rates.items()), flush=True)
+        print(f"   weight {name:8}{rows:6} " + "  ".join(f"{t} {r:.0f}" for t, r in rates.items()), flush=True)
     return record
 
 
@@ -27,8 +44,9 @@ def verify_all():
         for tile in CHECKED:
             verify(kind, 1000, 768, 512, tile, BOUNDED)
             verify(kind, 4096, 1024, 64, tile, BOUNDED)
-        for shape in ((32768, 3072, 1024), (4096, 1024, 1024)):
+        for shape in ((32768, 3072, 1024), (4096, 1024, 1024), (4096, 5632, 1024)):
             verify(kind, *shape, choose(kind, *shape))
+    verify("weight", 1000, 10000, 1024, Tile(**WIDE, slices=5), BOUNDED)  # two full waves, and slices that are more than run at once
 
 
 def verify_small():

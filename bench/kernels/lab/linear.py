@@ -13,14 +13,14 @@ YARDSTICK = {"qkv": (3072, 1024), "o": (1024, 1024), "up": (5632, 1024), "down":
 
 
 class Tile:
-    """The constants of LinearTile, and what the host must know of them."""
+    """The constants of LinearTile, and what the host must know of them. `lead`: of AccumulateF32, steps."""
 
-    def __init__(self, columns=256, stages=4, cluster=2, group=8, slices=None, consumers=2):
-        self.consumers, self.rows, self.threads = consumers, 64 * consumers, 128 * (consumers + 1)
+    def __init__(self, columns=256, stages=4, cluster=2, group=8, slices=None, consumers=2, lead=None):
+        self.consumers, self.rows, self.threads, self.lead = consumers, 64 * consumers, 128 * (consumers + 1), lead
         self.columns, self.stages, self.cluster, self.group, self.slices = columns, stages, cluster, group, slices
 
     def __repr__(self):
-        return f"{self.rows}x{self.columns}s{self.stages}c{self.cluster}g{self.group}" + (f"/{self.slices}" if self.slices else "")
+        return f"{self.rows}x{self.columns}s{self.stages}c{self.cluster}g{self.group}" + (f"/{self.slices}" if self.slices else "") + ("" if self.lead is None else f"l{self.lead}")
 
     def shared(self, store):
         stage = self.rows * 128 + self.columns * 128
@@ -32,19 +32,28 @@ class Tile:
 
 
 # (rows, columns): stages, and microseconds of one 64-deep step of a wave, of handing over a tile of float32, of waiting for a turn.
-TILES = {(128, 256): (4, 0.66, 4.5, 6.0), (128, 192): (4, 0.53, 4.5, 5.0), (128, 128): (6, 0.37, 4.5, 4.0), (192, 128): (5, 0.52, 5.0, 5.0)}
+TILES = {(128, 256): (4, 0.66, 4.5, 7.7), (128, 192): (4, 0.53, 4.5, 5.0), (128, 128): (6, 0.37, 4.5, 4.0), (192, 128): (5, 0.52, 5.0, 5.0)}
 
 
-def waves(m, n, tile, slices=1):
-    tiles = -(-m // (tile.rows * tile.cluster)) * -(-n // tile.columns)
-    return -(-tiles * slices // (PROCESSORS // tile.cluster))
+LEAD = 10
+
+
+def pairs(m, n, tile):
+    return -(-m // (tile.rows * tile.cluster)) * -(-n // tile.columns)
 
 
 def estimate(m, n, k, tile, slices):
     _, step, store, turn = TILES[tile.rows, tile.columns]
-    each = -(-(-(-k // 64)) // slices) * step * (1.25 if tile.cluster == 1 and tile.columns == 128 else 1) + store
+    step *= 1.25 if tile.cluster == 1 and tile.columns == 128 else 1
+    steps, at_once = -(-k // 64), PROCESSORS // tile.cluster
+    rest = pairs(m, n, tile) % at_once if slices > 1 else pairs(m, n, tile)
+    time = (pairs(m, n, tile) - rest) // at_once * (steps * step + store)
+    if rest:
+        waves = -(-rest * slices // at_once)
+        lead = min(LEAD, steps // slices ** 2) * step if waves == 1 else 0
+        time += waves * (-(-steps // slices) * step + store) + (slices - 1) * (lead / 2 + max(0, turn - lead))
     covered = -(-m // (tile.rows * tile.cluster)) * tile.rows * tile.cluster * -(-n // tile.columns) * tile.columns
-    return (waves(m, n, tile, slices) * each + (slices - 1) * turn) * (1 + covered / (m * n)) / 2
+    return time * (1 + covered / (m * n)) / 2
 
 
 def choose(kind, rows, outputs, inputs):
@@ -53,12 +62,16 @@ def choose(kind, rows, outputs, inputs):
     m, n, k = {"forward": (rows, outputs, inputs), "input": (rows, inputs, outputs), "weight": (outputs, inputs, rows)}[kind]
     if kind != "weight":
         alone = Tile(256, cluster=1)
-        return alone if waves(m, n, alone) == 1 else Tile(256)
+        return alone if pairs(m, n, alone) <= PROCESSORS else Tile(256)
     candidates = [Tile(c, TILES[r, c][0], cluster, slices=s, consumers=r // 64) for r, c in TILES for cluster in (2, 1) for s in range(1, 7)]
     return min(candidates, key=lambda t: estimate(m, n, k, t, t.slices))
 
 
 ENTRY = """
+template <int Steps> struct Led : AccumulateF32 {
+    static constexpr int Lead = Steps;
+    using AccumulateF32::AccumulateF32;
+};
 extern "C" __global__ void __cluster_dims__(%(cluster)d, 1, 1) __launch_bounds__(%(threads)d, 1)
 linear(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, %(out)s, int rows, int slices) {
     linear_sm90<%(tile)s>(a, b, %(m)s, %(n)s, %(k)s, slices, %(epilogue)s);
@@ -85,7 +98,7 @@ def entry(kind, outputs, inputs, tile):
     weight = kind == "weight"
     fields = dict(threads=tile.threads, cluster=tile.cluster, tile=tile.text(a_mn, b_mn), m=m, n=n, k=k,
                   out="float* gradient, u32* turns, int add" if weight else "const __grid_constant__ TensorMap y",
-                  epilogue=f"AccumulateF32{{gradient, turns, {m}, {n}, add != 0}}" if weight else "StoreBf16{y}")
+                  epilogue=f"{'AccumulateF32' if tile.lead is None else f'Led<{tile.lead}>'}{{gradient, turns, {m}, {n}, add != 0}}" if weight else "StoreBf16{y}")
     return ENTRY % fields
 
 

@@ -4,20 +4,21 @@ namespace ModGen.Cuda;
 /// Which tiles a matrix product C (m × n) over k is cut into: the ones with the shortest estimated time on a number of
 /// multiprocessors. A product runs in waves of one tile a multiprocessor (or of one pair of tiles a pair), and a wave takes
 /// as long as its steps of the reduction, 64 deep, and the handing over of its results. Where results are added to memory the
-/// reduction may be cut into slices too, which add in turn, or leave a matrix each that another launch adds up, or the steps
-/// of all tiles into one share a multiprocessor.
+/// reduction may be cut into slices too, on Hopper of the tiles that fill no wave, which add in turn, or leave a matrix each that
+/// another launch adds up, or the steps of all tiles into one share a multiprocessor.
 /// </summary>
 public static class LinearTiles
 {
     private const int Depth = 64;
 
     // Microseconds, measured on an H100; what counts is their ratio. Stored and Added: of handing over results that are stored
-    // in bfloat16 or added in float32. Turn: of waiting for the slice before.
-    private readonly record struct Cost(double Step, double Stored, double Added, double Turn);
+    // in bfloat16 or added in float32. Turn: of waiting for the slice before. Lead: steps by which a slice is longer than the one
+    // before, where they run at once; the kernels' own constant.
+    private readonly record struct Cost(double Step, double Stored, double Added, double Turn, int Lead = 10);
 
     private static readonly (int Columns, int Consumers, int Stages, Cost Cost)[] HopperShapes =
     [
-        (256, 2, 4, new(0.66, 4.0, 4.5, 6.0)),
+        (256, 2, 4, new(0.66, 4.0, 4.5, 7.7)),
         (192, 2, 4, new(0.53, 3.5, 4.5, 5.0)),
         (128, 2, 6, new(0.37, 3.5, 4.5, 4.0)),
         (128, 3, 5, new(0.52, 3.5, 5.0, 5.0)),
@@ -26,7 +27,7 @@ public static class LinearTiles
 
     private static readonly (int Columns, Cost Cost)[] PortableShapes =
     [
-        (256, new(1.06, 3.0, 8.5, 7.5)),
+        (256, new(1.06, 3.0, 8.5, 7.5, Lead: 7)),
         (128, new(0.57, 1.6, 8.5, 6.0)),
         (64, new(0.45, 1.2, 6.0, 5.0)),
     ];
@@ -82,10 +83,9 @@ public static class LinearTiles
             var cost = HopperShapes.First(s => s.Columns == tile.Columns && s.Consumers == tile.Consumers).Cost;
             // A narrow tile alone asks the second-level cache for more than it gives.
             var step = cost.Step * (tile is { Cluster: 1, Columns: <= 128 } ? 1.25 : 1.0);
-            var waves = tile.Apart ? 1 : tile.Waves(m, n, processors);
-            var time = Time(cost with { Step = step, Turn = tile.Apart ? 0 : cost.Turn }, adds, waves, k, tile.Slices);
-            if (tile.Apart)
-                time += ApartStart + 2 * tile.Slices * bytes / ApartBytes;
+            var time = tile.Apart
+                ? Tiles(Tiles(k, Depth), tile.Slices) * step + cost.Added + ApartStart + 2 * tile.Slices * bytes / ApartBytes
+                : Time(cost with { Step = step }, adds, tile.Units(m, n), Math.Max(1, processors / tile.Cluster), k, tile.Slices, wholeFirst: true);
             // What lies beyond the edges of C is multiplied too: measured to cost half its share.
             return adds ? time * (1 + tile.Covered(m, n) / ((double)m * n)) / 2 : time;
         }
@@ -117,7 +117,7 @@ public static class LinearTiles
             .Select(s => (Tile: PortableTile.Deepest(s.Columns, sharedBytes), s.Cost))
             .Where(s => s.Tile.SharedBytes <= sharedBytes)
             .SelectMany(s => Divisions(s.Tile).Select(slices => (Tile: s.Tile with { Slices = slices }, s.Cost)))
-            .MinBy(c => c.Tile.Slices == 0 ? TimeOfShares(c.Tile, c.Cost) : Time(c.Cost, adds, Tiles(c.Tile.Units(m, n), processors), k, c.Tile.Slices)).Tile;
+            .MinBy(c => c.Tile.Slices == 0 ? TimeOfShares(c.Tile, c.Cost) : Time(c.Cost, adds, c.Tile.Turns(m, n), processors, k, c.Tile.Slices)).Tile;
 
         IEnumerable<int> Divisions(PortableTile tile)
         {
@@ -140,8 +140,19 @@ public static class LinearTiles
 
     private static IEnumerable<int> Slices(int k, int most) => Enumerable.Range(1, Math.Clamp(Tiles(k, Depth), 1, most));
 
-    private static double Time(Cost cost, bool adds, int waves, int k, int slices) =>
-        waves * (Tiles(Tiles(k, Depth), slices) * cost.Step + (adds ? cost.Added : cost.Stored)) + (slices - 1) * cost.Turn;
+    // Tiles, or pairs, of which so many run at once, those of full waves whole before the others' slices or not. The slices of a tile
+    // wait for one another: each its turn or, where they run at once, as long as it was led into.
+    private static double Time(Cost cost, bool adds, int tiles, int atOnce, int k, int slices, bool wholeFirst = false)
+    {
+        var (steps, handing) = (Tiles(k, Depth), adds ? cost.Added : cost.Stored);
+        var rest = wholeFirst && slices > 1 ? tiles % atOnce : tiles;
+        var whole = (tiles - rest) / atOnce * (steps * cost.Step + handing);
+        if (rest == 0)
+            return whole;
+        var waves = Tiles(rest * slices, atOnce);
+        var lead = waves == 1 ? Math.Min(cost.Lead, steps / (slices * slices)) * cost.Step : 0;
+        return whole + waves * (Tiles(steps, slices) * cost.Step + handing) + (slices - 1) * (lead / 2 + Math.Max(0, cost.Turn - lead));
+    }
 
     private static int CommonDivisor(int a, int b) => b == 0 ? a : CommonDivisor(b, a % b);
 
@@ -204,9 +215,8 @@ public readonly record struct HopperTile(int Columns, int Stages, int Cluster, i
     /// <summary>Elements that the tiles cover.</summary>
     internal long Covered(int m, int n) => (long)LinearTiles.Tiles(m, Rows * Cluster) * Rows * Cluster * LinearTiles.Tiles(n, Columns) * Columns;
 
-    /// <summary>Times that the device is filled.</summary>
-    internal int Waves(int m, int n, int processors) =>
-        LinearTiles.Tiles(Units(m, n) * Slices, Math.Max(1, processors / Cluster));
+    /// <summary>Times that the device is filled by whole tiles.</summary>
+    internal int Waves(int m, int n, int processors) => LinearTiles.Tiles(Units(m, n), Math.Max(1, processors / Cluster));
 
     /// <summary>Tiles, or pairs of tiles.</summary>
     internal int Units(int m, int n) => LinearTiles.Tiles(m, Rows * Cluster) * LinearTiles.Tiles(n, Columns);

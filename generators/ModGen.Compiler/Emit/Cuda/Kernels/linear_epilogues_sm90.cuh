@@ -52,6 +52,7 @@ struct StoreBf16 : TileStore {
 // slices of a reduction come in order: the first stores (or adds, where `add` says that G holds something), the others add once
 // the one before is done, so that the sum is the same in every run. `turns` holds one zero a warpgroup of a tile, and is left so.
 struct AccumulateF32 : LinearEpilogue {
+    static constexpr int Lead = 10;
     template <class Tile> static constexpr int staging_bytes = 4 * RowScratch;
     float* gradient;  // (m, n) f32
     u32* turns;       // (tiles, Consumers) when the reduction is sliced

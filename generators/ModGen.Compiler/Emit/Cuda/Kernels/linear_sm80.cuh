@@ -16,13 +16,14 @@
 // Launch: Tile::Threads threads, Tile::SharedBytes of dynamic shared memory, and a block a tile and slice, or fewer, as many
 // as run at once (processors * Tile::Blocks). Families: prelude sm80 linear_stores linear_sm80.
 
-template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int GroupRows_ = 8, int Threads_ = 256>
+template <int Columns_, bool MnMajorA_, bool MnMajorB_, int Stages_ = 4, int GroupRows_ = 8, int Threads_ = 256, int Lead_ = Columns_ == 256 ? 7 : 10>
 struct LinearTile80 {
     static constexpr int Rows = 128, Columns = Columns_, Depth = 64, Stages = Stages_, Threads = Threads_, GroupRows = GroupRows_;
     static constexpr bool MnMajorA = MnMajorA_, MnMajorB = MnMajorB_;
     static constexpr int BytesA = Rows * 128, BytesB = Columns * 128, StageBytes = BytesA + BytesB, RingBytes = Stages * StageBytes;
     static constexpr int SharedBytes = RingBytes + Threads / 32 * RowScratch;
     static constexpr int WarpColumns = Columns / (Threads / 64), Blocks = 256 / Threads;
+    static constexpr int Lead = Lead_;  // steps in the time that one slice hands over to the next
     static_assert(WarpColumns == 16 || WarpColumns == 32 || WarpColumns == 64, "a warp's columns lie in one panel of 64");
     static_assert(Stages >= 3 && SharedBytes * Blocks <= 227 * 1024, "the ring fits in shared memory");
 };
@@ -81,11 +82,12 @@ struct LinearUnit80 { int row, column, tile, slice, slices, step, last, group = 
 // a tile is added first, by a block of a lower number, which began with it, and a block waits only for those before it.
 template <class Tile>
 struct LinearUnits80 {
-    int m, k, tiles_m, tiles_n, steps, slices, count;
+    int m, k, tiles_m, tiles_n, steps, slices, lead, count;
 
     __device__ __forceinline__ LinearUnits80(int m_, int n, int k_, int slices_)
         : m(m_), k(k_), tiles_m(ceil_div(m, Tile::Rows)), tiles_n(ceil_div(n, Tile::Columns)), steps(maximum(1, ceil_div(k, Tile::Depth))), slices(minimum(slices_, steps)) {
         int upto = line() - int(blockIdx.x) * share();
+        lead = slices > 1 && tiles() * slices <= int(gridDim.x) ? minimum(Tile::Lead, steps / (slices * slices)) : 0;
         if (slices > 0) count = in_turn(tiles() * slices);
         else count = upto > 0 ? (upto - 1) / steps - maximum(upto - share(), 0) / steps + 1 : 0;
     }
@@ -96,6 +98,10 @@ struct LinearUnits80 {
 
     __device__ __forceinline__ int line() const { return tiles() * steps; }
     __device__ __forceinline__ int share() const { return ceil_div(line(), int(gridDim.x)); }
+
+    // The first step of a slice. Slices that run at once end one after the other, each as long after the one before as that takes to
+    // hand over, so that none waits for its turn.
+    __device__ __forceinline__ int start(int slice) const { return steps * slice / slices - lead * slice * (slices - slice) / 2; }
 
     // All steps of a tile.
     __device__ __forceinline__ LinearUnit80 whole(int tile) const {
@@ -110,8 +116,8 @@ struct LinearUnits80 {
             LinearUnit80 u = whole(unit - slice * tiles());
             u.slice = slice;
             u.slices = slices;
-            u.step = steps * slice / slices;
-            u.last = steps * (slice + 1) / slices;
+            u.step = start(slice);
+            u.last = start(slice + 1);
             return u;
         }
         int each = share(), upto = line() - int(blockIdx.x) * each, from = maximum(upto - each, 0);

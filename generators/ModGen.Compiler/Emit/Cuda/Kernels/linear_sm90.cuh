@@ -32,30 +32,40 @@ struct LinearTile {
 
 // Which part of which tile: tile (m, n) in units of tiles, reduction steps [step, last), and the part's turn. In a grouped product
 // (linear_grouped_sm90) of which group, and how many rows of B lie before the group's.
-struct LinearUnit { int m, n, step, last, slice, tile, group = 0, before = 0; };
+struct LinearUnit { int m, n, step, last, slice, slices, tile, group = 0, before = 0; };
 
 // Units in the order the blocks take them: slices of the reduction outermost, then groups of GroupRows tile rows that
-// are walked column by column, so that what runs together shares its operands in the second-level cache.
+// are walked column by column, so that what runs together shares its operands in the second-level cache. Where slices come in turn,
+// which is what a `lead` says, tiles of full waves are whole and come first. Slices that run at once end one after the other, each
+// as long after the one before as that takes to hand over, so that none waits for its turn.
 template <class Tile>
 struct LinearSchedule {
-    int tiles_m, tiles_n, steps, slices, unit, stride, units;
+    int tiles_m, tiles_n, steps, slices, unit, stride, whole, rest, lead;
 
-    __device__ __forceinline__ LinearSchedule(int m, int n, int k, int slices_)
+    __device__ __forceinline__ LinearSchedule(int m, int n, int k, int slices_, int lead_ = 0)
         : tiles_m(ceil_div(m, Tile::Rows * Tile::Cluster)), tiles_n(ceil_div(n, Tile::Columns)), steps(ceil_div(k, Tile::Depth)),
-          slices(slices_), unit(int(blockIdx.x) / Tile::Cluster), stride(int(gridDim.x) / Tile::Cluster),
-          units(tiles_m * tiles_n * slices_) { }
+          slices(slices_), unit(int(blockIdx.x) / Tile::Cluster), stride(int(gridDim.x) / Tile::Cluster) {
+        int tiles = tiles_m * tiles_n;
+        rest = slices > 1 && lead_ > 0 ? tiles % stride : tiles;
+        whole = tiles - rest;
+        lead = slices > 1 && rest * slices <= stride ? minimum(lead_, steps / (slices * slices)) : 0;
+    }
+
+    // The first step of a slice.
+    __device__ __forceinline__ int start(int slice) const { return int(i64(steps) * slice / slices) - lead * slice * (slices - slice) / 2; }
 
     __device__ __forceinline__ bool next(LinearUnit& u) {
-        if (unit >= units) return false;
-        int tiles = tiles_m * tiles_n, in_group = Tile::GroupRows * tiles_n;
-        u.slice = unit / tiles;
-        u.tile = unit - u.slice * tiles;
-        int group = u.tile / in_group, inside = u.tile - group * in_group;
+        if (unit >= whole + rest * slices) return false;
+        bool all = unit < whole;
+        u.slice = all ? 0 : (unit - whole) / rest;
+        u.slices = all ? 1 : slices;
+        u.tile = unit - u.slice * rest;
+        u.step = all ? 0 : start(u.slice);
+        u.last = all ? steps : start(u.slice + 1);
+        int in_group = Tile::GroupRows * tiles_n, group = u.tile / in_group, inside = u.tile - group * in_group;
         int height = minimum(Tile::GroupRows, tiles_m - group * Tile::GroupRows);
         u.n = inside / height;
         u.m = group * Tile::GroupRows + inside - u.n * height;
-        u.step = int(i64(steps) * u.slice / slices);
-        u.last = int(i64(steps) * (u.slice + 1) / slices);
         unit += stride;
         return true;
     }
@@ -74,8 +84,10 @@ struct LinearPlace { int row, column, slice, slices, tile, warpgroup, thread; un
 
 // What every epilogue has, and those that need nothing before the product leave as it is. staging_bytes: shared scratch a
 // warpgroup. setup: called once, by one thread, for each warpgroup's scratch. begin: called by the consumers before the
-// reduction of a tile; what it returns is handed to apply. drain: called at the end.
+// reduction of a tile; what it returns is handed to apply. drain: called at the end. Lead: steps in the time that one slice of a
+// reduction hands over to the next, where slices come in turn.
 struct LinearEpilogue {
+    static constexpr int Lead = 0;
     struct Nothing { };
     template <class Tile> static constexpr int staging_bytes = 16;
     template <class Tile> __device__ __forceinline__ Nothing begin(const LinearPlace&) const { return {}; }
@@ -206,7 +218,7 @@ __device__ __forceinline__ void linear_tiles_sm90(const TensorMap& map_a, const 
         LinearUnit unit;
         RingPosition<Tile::Stages> ring;
         while (schedule.next(unit)) {
-            LinearPlace place{(unit.m * Tile::Cluster + rank) * Tile::Rows + warpgroup * 64, unit.n * Tile::Columns, unit.slice, schedule.slices,
+            LinearPlace place{(unit.m * Tile::Cluster + rank) * Tile::Rows + warpgroup * 64, unit.n * Tile::Columns, unit.slice, unit.slices,
                               unit.tile * Tile::Cluster + rank, warpgroup, thread, shared.staging[warpgroup], unit.group};
             auto ready = epilogue.template begin<Tile>(place);
             linear_reduce<Tile>(acc, shared, ring, unit, warpgroup, thread);
@@ -221,5 +233,5 @@ __device__ __forceinline__ void linear_tiles_sm90(const TensorMap& map_a, const 
 
 template <class Tile, class Epilogue>
 __device__ __forceinline__ void linear_sm90(const TensorMap& map_a, const TensorMap& map_b, int m, int n, int k, int slices, const Epilogue& epilogue) {
-    linear_tiles_sm90<Tile>(map_a, map_b, [&] { return LinearSchedule<Tile>(m, n, k, slices); }, epilogue);
+    linear_tiles_sm90<Tile>(map_a, map_b, [&] { return LinearSchedule<Tile>(m, n, k, slices, Epilogue::Lead); }, epilogue);
 }
