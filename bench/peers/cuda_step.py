@@ -72,8 +72,11 @@ def main(raw, out):
     def decode(batch):
         return next((r["us"] for r in peers if r["what"] == "decode" and r["batch"] == batch), None)
 
+    def trained(model):
+        return next((r for r in ours if r["model"].endswith("." + model) and r["decoding"]["texts"] == 1), None)
+
     def step(model):
-        r = mine(model, 1)
+        r = trained(model)
         return 1e3 * r["training"]["seconds_per_step"] if r else None
 
     def token(model, texts, forced=None):
@@ -81,7 +84,7 @@ def main(raw, out):
         return 1e6 * r["decoding_step"]["seconds"] if r else None
 
     dense, eighth, half = step("Yardstick"), step("YardstickEighth"), step("YardstickHalf")
-    flops = {m: mine(m, 1) for m in ("Yardstick", "YardstickEighth")}
+    flops = {m: trained(m) for m in ("Yardstick", "YardstickEighth")}
     share = None
     if all(flops.values()):
         work = {m: r["training"]["flops_per_second"] * r["training"]["seconds_per_step"] for m, r in flops.items()}
