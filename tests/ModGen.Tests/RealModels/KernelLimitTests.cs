@@ -26,11 +26,21 @@ public sealed class KernelLimitTests : IDisposable
         Refused<LongRouted>("a routed sequence has 57001 positions, and the kernels take 57000", samples: true);
     }
 
+    [Fact]
+    public void A_vocabulary_beyond_the_choice_of_tokens_is_refused_where_tokens_are_chosen()
+    {
+        using var model = OddVocabulary.Create(_device, seed: 1);
+        model.CreateTrainer(1, new AdamW()).Dispose();
+        var error = Assert.Throws<ArgumentException>(() => model.CreateSampler());
+        Assert.Contains("the vocabulary has 262145 tokens, and the kernels take 262144 at most", error.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("attention_any", "Width <= ", KernelLimits.HeadWidth)]
     [InlineData("cached_attention", "Width <= ", KernelLimits.HeadWidth)]
     [InlineData("vectors", "Width <= ", KernelLimits.Width)]
     [InlineData("top_k", "Length <= ", KernelLimits.RoutedContext)]
+    [InlineData("sample_tokens", "Vocabulary <= Row::Group * ", KernelLimits.VocabularyGroups)]
     public void The_kernels_assert_the_same(string family, string rule, int limit) =>
         Assert.Contains($"{rule}{limit}", KernelSource.Of(new Kernel("none", family, 32, "")), StringComparison.Ordinal);
 

@@ -26,6 +26,10 @@ public sealed partial class WideStream;
 [MixtureOfDepths(Tokens = 1, First = 0)]
 public sealed partial class LongRouted;
 
+/// <summary>More tokens than a GPU chooses among, in no groups of four.</summary>
+[Decoder(Vocabulary = 262145, Width = 2, Layers = 1, Heads = 1, FeedForward = 1, Context = 2)]
+public sealed partial class OddVocabulary;
+
 /// <summary>Little but a vocabulary.</summary>
 [Decoder(Vocabulary = 65536, Width = 2, Layers = 1, Heads = 1, FeedForward = 1, Context = 1024)]
 public sealed partial class Wordy;

@@ -19,7 +19,8 @@ __device__ __forceinline__ void sample_tokens(float* logits, const int* slots, c
     constexpr int Each = ceil_div(Row::Stretches, SamplingThreads);
     __shared__ float scratch[SamplingWarps];
     __shared__ u64 keys[SamplingMost];
-    static_assert(Row::Stretches * sizeof(float) <= sizeof keys, "sums of stretches lie where the largest weights are sorted");
+    static_assert(Vocabulary <= Row::Group * 262144, "sums of stretches lie where the largest weights are sorted");
+    static_assert(Row::Stretches * sizeof(float) <= sizeof keys, "which holds those of 262144 groups");
     wait_for_previous_kernel();
     let_next_kernel_start();
     int index = int(blockIdx.x), thread = int(threadIdx.x);

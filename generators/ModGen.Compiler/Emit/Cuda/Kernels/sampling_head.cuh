@@ -28,8 +28,9 @@ __device__ __forceinline__ void sort_keys(u64* keys, int count) {
     __syncthreads();
 }
 
-// Gathers the weights of the levels that come to no more than `most`, how many these are and their sum.
-struct SamplingHead { int count; float mass; };
+struct SamplingHead { int count; float mass; };  // the largest weights: how many they are, and their sum
+
+// Gathers the weights of the levels that come to no more than `most` as keys.
 template <int Vocabulary>
 __device__ __forceinline__ SamplingHead gather_head(const SamplingRow<Vocabulary>& row, const SamplingLevels& levels, int most, u64* keys) {
     constexpr int Levels = SamplingLevels::Levels;
