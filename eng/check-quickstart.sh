@@ -7,7 +7,7 @@
 # Limits, for two idle cores: SECONDS_LIMIT (150, build included) and LOSS_LIMIT (1.6 nats a byte).
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-result=$(realpath -m "${1:-/dev/stdout}")
+result=${1:+$(realpath -m "$1")}
 seconds_limit=${SECONDS_LIMIT:-150} loss_limit=${LOSS_LIMIT:-1.6}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -26,6 +26,6 @@ causal=$(number '^│ causal, as sampled *│ *\([0-9.]*\) .*')
 topk=$(number '^│ top-k, as trained *│ *\([0-9.]*\) .*')
 processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2> /dev/null | head -n 1)
 printf '{"commit":"%s","processor":"%s","processors":%s,"sdk":"%s","seconds":%s,"steps":%s,"validation_nats_per_byte":%s,"top_k_nats_per_byte":%s,"causal_nats_per_byte":%s,"load_average":"%s"}\n' \
-    "$(git rev-parse --short HEAD)" "$processor" "$(nproc)" "$(dotnet --version)" "$seconds" "$steps" "$loss" "$topk" "$causal" "$(cut -d' ' -f1-3 /proc/loadavg)" > "$result"
+    "$(git rev-parse --short HEAD)" "$processor" "$(nproc)" "$(dotnet --version)" "$seconds" "$steps" "$loss" "$topk" "$causal" "$(cut -d' ' -f1-3 /proc/loadavg)" > "${result:-/dev/stdout}"
 awk -v s="$seconds" -v sl="$seconds_limit" -v l="$loss" -v ll="$loss_limit" 'BEGIN { exit !(s <= sl && l < ll) }' \
     || { echo "check-quickstart: $seconds s (at most $seconds_limit), $loss nats a byte (below $loss_limit)" >&2; exit 1; }
