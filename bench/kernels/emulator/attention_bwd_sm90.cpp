@@ -1,19 +1,4 @@
 // families: attention attention_sm90 attention_rows attention_bwd_sm90 attention_bwd_queries_sm90 attention_bwd_keys_sm90
-// The gradients before rotary, from those behind it.
-std::vector<float2> turn_back(Problem& p, const std::vector<int>& positions) {
-    std::vector<float2> table(size_t(400) * p.width / 2);
-    for (size_t i = 0; i < table.size(); i++) table[i] = {cosf(0.37f * float(i)), sinf(0.37f * float(i))};
-    for (size_t row = 0; row < positions.size(); row++)
-        for (int head = 0; head < p.heads + p.key_heads; head++)
-            for (int i = 0; i < p.width / 2; i++) {
-                double &low = p.dqkv[row * p.columns() + head * p.width + i], &high = p.dqkv[row * p.columns() + head * p.width + p.width / 2 + i], before = low;
-                float2 angle = table[size_t(positions[row]) * p.width / 2 + i];
-                low = low * angle.x + high * angle.y;
-                high = high * angle.x - before * angle.y;
-            }
-    return table;
-}
-
 template <class QueryTile, class KeyTile> void check(int batch, int length, int blocks, bool turned = false) {
     using Shape = typename QueryTile::Shape;
     auto p = make_problem(batch, length, Shape::Heads, Shape::KeyValueHeads, Shape::Width);

@@ -77,6 +77,21 @@ inline void hold_gradients(const std::string& what, const Problem& p, const std:
         });
 }
 
+// The gradients before rotary, from those behind it.
+inline std::vector<float2> turn_back(Problem& p, const std::vector<int>& positions) {
+    std::vector<float2> table(size_t(400) * p.width / 2);
+    for (size_t i = 0; i < table.size(); i++) table[i] = {cosf(0.37f * float(i)), sinf(0.37f * float(i))};
+    for (size_t row = 0; row < positions.size(); row++)
+        for (int head = 0; head < p.heads + p.key_heads; head++)
+            for (int i = 0; i < p.width / 2; i++) {
+                double &low = p.dqkv[row * p.columns() + head * p.width + i], &high = p.dqkv[row * p.columns() + head * p.width + p.width / 2 + i], before = low;
+                float2 angle = table[size_t(positions[row]) * p.width / 2 + i];
+                low = low * angle.x + high * angle.y;
+                high = high * angle.x - before * angle.y;
+            }
+    return table;
+}
+
 inline TensorMap map_of(std::vector<element>& matrix, const Problem& p, int columns) {
     return TensorMap{reinterpret_cast<unsigned char*>(matrix.data()), columns, p.length, p.batch, 64};
 }

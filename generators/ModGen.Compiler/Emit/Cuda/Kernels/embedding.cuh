@@ -62,9 +62,7 @@ __device__ __forceinline__ void embedding_order(const int* tokens, int* starts, 
         // Exclusive prefix sums: a thread a token, over the warps and then over the tokens.
         u32 all = thread < Range ? elsewhere[0][thread] + elsewhere[1][thread] : 0;
         for (int w = 0; thread < Range && w < 32; w++) all += places[w][thread];
-        u32 upto = all;
-#pragma unroll
-        for (int d = 1; d < 32; d <<= 1) { u32 other = __shfl_up_sync(0xffffffffu, upto, d); if (lane >= d) upto += other; }
+        u32 upto = warp_upto(all);
         if (thread < Range && lane == 31) sums[warp] = upto;
         __syncthreads();
         u32 place = warp_sum(below[lane]) + upto - all;

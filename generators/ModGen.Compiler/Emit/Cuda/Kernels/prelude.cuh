@@ -183,6 +183,15 @@ __device__ __forceinline__ float warp_max(float x) {
 
 __device__ __forceinline__ u32 warp_sum(u32 x) { return __reduce_add_sync(0xffffffffu, x); }
 
+// What the lanes up to this one have of x, this one's own included.
+template <class T>
+__device__ __forceinline__ T warp_upto(T x) {
+    int lane = int(threadIdx.x) % 32;
+#pragma unroll
+    for (int d = 1; d < 32; d <<= 1) { T other = __shfl_up_sync(0xffffffffu, x, d); if (lane >= d) x += other; }
+    return x;
+}
+
 // Sum over a block of Threads threads, the same value in each; `scratch` holds Threads / 32 floats. The order of
 // additions depends on nothing but Threads.
 template <int Threads>

@@ -53,10 +53,7 @@ __device__ __forceinline__ SamplingHead gather_head(const SamplingRow<Vocabulary
         if (sum <= u32(most)) bound = SamplingLevels::bound(l), mine = my_sum, at = sum_before, all = sum;
     }
     if (all == 0) return {0, 0.0f};
-    u32 upto = mine;
-#pragma unroll
-    for (int d = 1; d < 32; d <<= 1) { u32 other = __shfl_up_sync(0xffffffffu, upto, d); if (lane >= d) upto += other; }
-    at += upto - mine;
+    at += warp_upto(mine) - mine;
     float mass = 0.0f;
     row.each([&](float weight, int token) {
         u32 bits = __float_as_uint(weight);

@@ -6,16 +6,11 @@ constexpr int SamplingThreads = 512, SamplingWarps = SamplingThreads / 32;
 // What the threads before this one have of x, and what all have. `scratch` holds a float a warp.
 __device__ __forceinline__ float block_before(float x, float* scratch, float& all) {
     int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32;
-    auto upto = [=](float v) {
-#pragma unroll
-        for (int d = 1; d < 32; d <<= 1) { float other = __shfl_up_sync(0xffffffffu, v, d); if (lane >= d) v += other; }
-        return v;
-    };
-    float mine = upto(x), in_warp = __shfl_up_sync(0xffffffffu, mine, 1);
+    float mine = warp_upto(x), in_warp = __shfl_up_sync(0xffffffffu, mine, 1);
     __syncthreads();
     if (lane == 31) scratch[warp] = mine;
     __syncthreads();
-    float warps = upto(lane < SamplingWarps ? scratch[lane] : 0.0f), before = __shfl_sync(0xffffffffu, warps, maximum(warp - 1, 0));
+    float warps = warp_upto(lane < SamplingWarps ? scratch[lane] : 0.0f), before = __shfl_sync(0xffffffffu, warps, maximum(warp - 1, 0));
     all = __shfl_sync(0xffffffffu, warps, SamplingWarps - 1);
     return (warp > 0 ? before : 0.0f) + (lane > 0 ? in_warp : 0.0f);
 }
@@ -207,10 +202,7 @@ __device__ __forceinline__ int draw_in_order(const SamplingRow<Vocabulary>& row,
         v[e] = first + e < Vocabulary ? row.values[first + e] : 0.0f;
         sum += v[e];
     }
-    float upto = sum;
-#pragma unroll
-    for (int d = 1; d < 32; d <<= 1) { float other = __shfl_up_sync(0xffffffffu, upto, d); if (lane >= d) upto += other; }
-    float reached = __shfl_up_sync(0xffffffffu, upto, 1);
+    float reached = __shfl_up_sync(0xffffffffu, warp_upto(sum), 1);
     if (lane == 0) reached = 0.0f;
 #pragma unroll
     for (int e = 0; e < Row::Group; e++) {

@@ -45,10 +45,7 @@ __device__ __forceinline__ void top_k(const float* scores, int* selected) {
             u32 mine[8], sum = 0;
 #pragma unroll
             for (int j = 0; j < 8; j++) { mine[j] = counts[255 - 8 * lane - j]; sum += mine[j]; }
-            u32 before = sum;
-#pragma unroll
-            for (int d = 1; d < 32; d <<= 1) { u32 other = __shfl_up_sync(0xffffffffu, before, d); if (lane >= d) before += other; }
-            before -= sum;
+            u32 before = warp_upto(sum) - sum;
             u32 wanted = found[1];
             __syncwarp();
             if (before < wanted && wanted <= before + sum) {
@@ -76,9 +73,7 @@ __device__ __forceinline__ void top_k(const float* scores, int* selected) {
         u32 below = (1u << lane) - 1u;
         if (lane == 0) totals[warp] = u32(__popc(greater_mask)) | (u32(__popc(equal_mask)) << 16);
         __syncthreads();
-        u32 total = totals[lane], upto = total;
-#pragma unroll
-        for (int d = 1; d < 32; d <<= 1) { u32 other = __shfl_up_sync(0xffffffffu, upto, d); if (lane >= d) upto += other; }
+        u32 total = totals[lane], upto = warp_upto(total);
         u32 mine = seen + __shfl_sync(0xffffffffu, upto - total, warp) + (u32(__popc(greater_mask & below)) | (u32(__popc(equal_mask & below)) << 16));
         seen += __shfl_sync(0xffffffffu, upto, 31);
         u32 equals = mine >> 16, slot = (mine & 0xffffu) + minimum(equals, keep);
