@@ -29,13 +29,13 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
         if (position >= Description.Context)
             throw new AppException($"--position is {position}; the context holds {Description.Context} tokens, and a step appends one.", ExitCode.Usage);
         var enter = arguments.GetValue(_enter);
-        if (enter is not null && !IsRouted)
+        if (enter is not null && !Description.IsRouted)
             throw new AppException($"--enter lets tokens into routed layers; {Description.Name} has none.", ExitCode.Usage);
         var bench = new Bench<TModel>(TimeSpan.FromSeconds(arguments.GetValue(_seconds)), arguments.GetValue(_seed), arguments.GetValue(_launches), interruption);
         using var model = TModel.Create(device, arguments.GetValue(_seed));
         if (TrainedModel.FindAny(CheckpointRoot(arguments), output) is { } trained)
             Checkpoint.LoadWeights(model, trained);
-        else if (IsRouted)
+        else if (Description.IsRouted)
             output.Note($"There is no checkpoint: {(enter is null ? "decoding is measured" : "whole texts are decoded")} with untrained routers, which let another share of the tokens in.");
         // Decoding comes first: training changes the weights.
         var decoding = bench.Decode(model, arguments.GetValue(_texts));
@@ -46,8 +46,6 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
             output.Note($"{device.Name} has no launches to time.");
         return Task.FromResult(ExitCode.Success);
     }
-
-    private static bool IsRouted => Description.Layers.Any(layer => layer.IsRouted);
 
     private static void Show(VerbOutput output, Device device, TrainingSpeed training, DecodingSpeed decoding, StepSpeed step)
     {
@@ -76,7 +74,7 @@ internal sealed class BenchVerb<TModel> : DeviceVerb<TModel>
         Row($"a decoding step at {step.Position}", string.Create(CultureInfo.InvariantCulture, $"{1e6 * step.Seconds:F0} µs (median of {Units.Plural(step.Steps, "step")}{Entered(step.EnteredShare)})"));
         return table;
 
-        static string Entered(double share) => IsRouted ? $"; {Units.Percent(share)} of the tokens entered routed layers" : "";
+        static string Entered(double share) => Description.IsRouted ? $"; {Units.Percent(share)} of the tokens entered routed layers" : "";
 
         void Row(string name, string value) => table.AddRow(new Text(name), new Text(value));
     }

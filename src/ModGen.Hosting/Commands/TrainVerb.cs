@@ -83,7 +83,7 @@ internal sealed class TrainVerb<TModel> : DeviceVerb<TModel>
     {
         output.Note($"Device: {device.Name}; {device.Reason}.");
         var length = settings.Steps is { } steps ? Units.Plural(steps, "step") : string.Create(CultureInfo.InvariantCulture, $"{settings.Minutes} minutes");
-        var share = Description.Layers.Any(layer => layer.IsRouted) ? $", {Units.Percent(Description.FlopsPerToken / Description.DenseFlopsPerToken)} of the dense model's FLOPs" : "";
+        var share = Description.IsRouted ? $", {Units.Percent(Description.FlopsPerToken / Description.DenseFlopsPerToken)} of the dense model's FLOPs" : "";
         output.Note($"Training {Description.Name} ({Units.Count(Description.Parameters)} parameters{share}) on {device.Name} for {length}.");
         output.Emit("start", new
         {

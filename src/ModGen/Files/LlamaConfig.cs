@@ -46,7 +46,7 @@ internal static class LlamaConfig
     private static void WriteLlama(Utf8JsonWriter json, ModelDescription model)
     {
         // A routed model computes something else than a Llama of its sizes: it must not open as one.
-        var dense = !model.Layers.Any(layer => layer.IsRouted);
+        var dense = !model.IsRouted;
         json.WriteStartArray("architectures");
         json.WriteStringValue(dense ? "LlamaForCausalLM" : "MixtureOfDepthsForCausalLM");
         json.WriteEndArray();

@@ -54,6 +54,9 @@ public sealed record ModelDescription
     /// <summary>One entry a layer.</summary>
     public required IReadOnlyList<LayerDescription> Layers { get; init; }
 
+    /// <summary>True when tokens may pass some layer by.</summary>
+    internal bool IsRouted => Layers.Any(layer => layer.IsRouted);
+
     /// <summary>Refuses a layer that there is not.</summary>
     internal int CheckLayer(int layer) => (uint)layer < (uint)Layers.Count
         ? layer

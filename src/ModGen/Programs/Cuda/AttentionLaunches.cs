@@ -5,8 +5,6 @@ namespace ModGen.Programs;
 /// <summary>Attention over whole sequences and over caches: which kernels a device runs for it, and with what between them.</summary>
 internal static class AttentionLaunches
 {
-    private const int ElementsABlock = 2048;
-
     /// <summary>Appends the forward pass of attention.</summary>
     public static void AttentionForward(this LaunchWriter writer, AttentionKernel kernel, DevicePointer qkv, DevicePointer o, DevicePointer lse, int batch)
     {
@@ -66,7 +64,7 @@ internal static class AttentionLaunches
         if (g.Turn is null)
             return;
         var rows = batch * kernel.Length;
-        var blocks = CudaTrainingProgram.Blocks((long)rows * (kernel.Heads + kernel.KeyValueHeads) * kernel.Width / 2, ElementsABlock);
+        var blocks = CudaTrainingProgram.Blocks((long)rows * (kernel.Heads + kernel.KeyValueHeads) * kernel.Width / 2, OperationLaunches.ElementsABlock);
         writer.Launch(g.Turn, blocks, [g.QkvGradient, g.Positions, g.Table, new RowCount(rows)]);
     }
 

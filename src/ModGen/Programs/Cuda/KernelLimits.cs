@@ -15,7 +15,7 @@ internal static class KernelLimits
     {
         Check(model, "a head", model.HeadWidth, HeadWidth, "columns");
         Check(model, "the stream", model.Width, Width, "columns");
-        if (trains && model.Layers.Any(layer => layer.IsRouted))
+        if (trains && model.IsRouted)
             Check(model, "a routed sequence", model.Context, RoutedContext, "positions");
         if (!trains)
             Check(model, "the vocabulary", model.Vocabulary, VocabularyGroups * (model.Vocabulary % 4 == 0 ? 4 : model.Vocabulary % 2 == 0 ? 2 : 1), "tokens");

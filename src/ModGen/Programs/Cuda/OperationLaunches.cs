@@ -5,7 +5,10 @@ namespace ModGen.Programs;
 /// <summary>Operations that are more than one kernel with a fixed grid: products, and gradients of columns.</summary>
 internal static class OperationLaunches
 {
-    private const int MaximumArguments = 20, ElementsABlock = 2048;
+    private const int MaximumArguments = 20;
+
+    /// <summary>Elements that a block of an elementwise kernel takes.</summary>
+    public const int ElementsABlock = 2048;
 
     /// <summary>Makes a gradient of rows of partial column sums, or adds them to it; a block for 32 columns.</summary>
     public static Kernel AddColumnPartials { get; } = new("add_partials", "prelude vectors elementwise", 256, """
@@ -141,7 +144,7 @@ internal static class OperationLaunches
         writer.Hold((writer.Context.Float32 ? sizeof(float) : sizeof(ushort)) * (long)rows.Most * kernel.Width);
 
     private static void Rest(this LaunchWriter writer, FusedLinear kernel, RowCount rows, ReadOnlySpan<Argument> arguments) =>
-        writer.Launch(kernel.Rest, (int)(((long)rows.Most * kernel.Width + ElementsABlock - 1) / ElementsABlock), arguments);
+        writer.Launch(kernel.Rest, CudaTrainingProgram.Blocks((long)rows.Most * kernel.Width, ElementsABlock), arguments);
 
     /// <summary>
     /// Appends a kernel of persistent blocks that each leave a row of partial column sums for each of some gradients, and what makes
